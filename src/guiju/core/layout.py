@@ -1,0 +1,46 @@
+"""The data folder: what lies where. Everything that must be backed up is under one root."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Paths below the data folder; nothing is created here."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """The settings file that the first start writes; `--settings` names another."""
+        return self.root / "guiju.toml"
+
+    @property
+    def database(self) -> Path:
+        """The embedded database, SQLite in WAL mode."""
+        return self.root / "guiju.sqlite3"
+
+    @property
+    def keys(self) -> Path:
+        """Key files, mode 0600 in a folder of mode 0700."""
+        return self.root / "keys"
+
+    @property
+    def bundles(self) -> Path:
+        """What the live side reads: `<hash>.bundle` files and `current`, which names the one in force."""
+        return self.root / "bundles"
+
+    @property
+    def spool(self) -> Path:
+        """What the live side writes: one segment file after another for each worker."""
+        return self.root / "spool"
+
+    @property
+    def ledger(self) -> Path:
+        """The Merkle log: tiles, checkpoints, entries."""
+        return self.root / "ledger"
+
+    @property
+    def run(self) -> Path:
+        """Process ids and sockets of the running service; worth nothing after it stops."""
+        return self.root / "run"

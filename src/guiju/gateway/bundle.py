@@ -1,0 +1,183 @@
+"""The bundle: all that the live side knows, in one immutable, content-hashed, signed file.
+
+The paper side publishes `<hash>.bundle` and then renames `current` over the old one; `current` holds the hash.
+Workers look at `current` a few times a second and swap to the new bundle whole, or stay on the old one whole.
+
+File format: 64 bytes Ed25519 signature, then the MessagePack of `Bundle`. The hash in the name is SHA-256 of the
+MessagePack. A bundle that does not verify is never loaded.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from guiju.core.errors import GuijuError, Text, define
+
+BUNDLE_INVALID = define(
+    "BUNDLE-INVALID",
+    status=500,
+    kind="server_error",
+    zh=Text("运行包 {path} 无法使用：{reason}。", "仍按上一个运行包提供服务；首次启动则不提供服务。", "请重新发布运行包：guiju publish。"),
+    en=Text("The bundle {path} cannot be used: {reason}.", "The last bundle stays in force; at a first start nothing is served.", "Publish it again: guiju publish."),
+)
+
+ExplicitMode = Literal["suffix", "prefix", "both", "interface"]
+Action = Literal["deliver", "refuse", "stop"]
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """A model server that speaks the OpenAI API. The key itself is never in a bundle, only where to find it."""
+
+    name: str
+    base_url: str
+    api_key_env: str = ""
+    api_key_file: str = ""
+    models: tuple[str, ...] = ()
+    """Model names offered; empty offers whatever the upstream lists."""
+    rename: dict[str, str] = {}
+    """Public model name → the upstream's own name."""
+    connect_timeout_ms: int = 5_000
+    first_byte_timeout_ms: int = 60_000
+    idle_timeout_ms: int = 60_000
+    max_connections: int = 1_000
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verdict does, by direction. Keys of the tables are risk ids (`A.1.f`), groups (`A.1`) or `*`."""
+
+    on_input: dict[str, Action] = {"*": "refuse"}
+    on_output: dict[str, Action] = {"*": "stop"}
+    could_not_examine: Literal["stop", "deliver"] = "stop"
+    stop_notice_zh: str = "本次回答已停止：内容属于服务协议所列的禁止情形。"
+    stop_notice_en: str = "This answer was stopped: its content falls under the cases that the service agreement forbids."
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """How answers of a service are labelled (Measures Art. 12)."""
+
+    mode: ExplicitMode = "suffix"
+    text: str = "（本内容由人工智能生成）"
+    content_producer: str = ""
+    """27-character provider code, or the provider's name; empty only with the built-in demo model."""
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One service offered to the public."""
+
+    id: str
+    name_zh: str
+    name_en: str
+    upstreams: tuple[str, ...]
+    policy: Policy = Policy()
+    label: Label = Label()
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key in force; revoked keys are listed too, so that their use is told apart from an unknown key."""
+
+    id: str
+    sha256: bytes
+    service: str
+    revoked: bool = False
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes and times of the live path."""
+
+    body_bytes: int = 10 * 2**20
+    answer_bytes: int = 16 * 2**20
+    body_idle_ms: int = 20_000
+    concurrent_requests: int = 2_000
+    spool_bytes: int = 4 * 2**30
+    drain_ms: int = 30_000
+
+
+class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
+    """One row of the keyword library as the matcher needs it."""
+
+    id: str
+    term: str
+    risk: str
+    severity: Literal["block", "flag"] = "block"
+    exceptions: tuple[str, ...] = ()
+    direction: Literal["both", "input", "output"] = "both"
+
+
+class Bundle(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the live side reads."""
+
+    version: int = 1
+    issued_at: str
+    services: tuple[Service, ...]
+    upstreams: tuple[Upstream, ...]
+    keys: tuple[Key, ...]
+    limits: Limits = Limits()
+    library_version: str
+    library: tuple[LibraryEntry, ...]
+    recorder_public_key: bytes
+    """X25519; the spool is sealed to it."""
+    pseudonym_key: bytes
+    """32 bytes; end users appear in records as HMAC-SHA256 under this key."""
+
+
+_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_DECODER = msgspec.msgpack.Decoder(Bundle)
+
+
+def publish_bundle(bundle: Bundle, folder: Path, signing_key: Ed25519PrivateKey) -> str:
+    """Write the bundle, put it in force and return its hash (64 hex digits). Older files stay for the record."""
+    body = _ENCODER.encode(bundle)
+    digest = hashlib.sha256(body).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write_durably(folder / f"{digest}.bundle", signing_key.sign(body) + body)
+    _write_durably(folder / "current", digest.encode())
+    return digest
+
+
+def current_hash(folder: Path) -> str:
+    """Return the hash of the bundle in force. Raises BUNDLE-INVALID when none was published."""
+    path = folder / "current"
+    try:
+        return path.read_text().strip()
+    except OSError as problem:
+        raise GuijuError(BUNDLE_INVALID, path=path, reason=problem.strerror) from problem
+
+
+def load_bundle(folder: Path, digest: str, public_key: Ed25519PublicKey) -> Bundle:
+    """Read and verify one bundle. Raises BUNDLE-INVALID for anything but the signed bytes of that hash."""
+    path = folder / f"{digest}.bundle"
+    try:
+        raw = path.read_bytes()
+        body = raw[64:]
+        if hashlib.sha256(body).hexdigest() != digest:
+            raise GuijuError(BUNDLE_INVALID, path=path, reason="its content does not have the hash in its name")
+        public_key.verify(raw[:64], body)
+        return _DECODER.decode(body)
+    except OSError as problem:
+        raise GuijuError(BUNDLE_INVALID, path=path, reason=problem.strerror) from problem
+    except InvalidSignature as problem:
+        raise GuijuError(BUNDLE_INVALID, path=path, reason="its signature is not this site's") from problem
+    except msgspec.DecodeError as problem:
+        raise GuijuError(BUNDLE_INVALID, path=path, reason=str(problem)) from problem
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """Replace `path` whole: a reader sees the old bytes or the new ones, also after a power cut."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
