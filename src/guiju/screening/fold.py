@@ -1,0 +1,252 @@
+"""Folding: every spelling of a character becomes one, and every place in the fold points back into the original.
+
+A character folds on its own, whatever stands beside it, so a text may be cut anywhere and folded in pieces:
+compatibility forms (full width, circled, styled), case, accents, traditional forms fold to one spelling; characters
+nobody sees vanish; punctuation, space and symbols vanish too but leave a *gap*, which a term may or may not bridge.
+Escapes as in JSON (`\\u8d4c`, `\\n`) fold to the character they stand for, because that is what a model or a reader gets.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import numpy
+import numpy.typing
+import opencc
+
+# How far apart two neighbouring characters of the fold stand in the original.
+ADJACENT: Final = 0
+BLANK: Final = 1  # spaces, hyphens, underscores, slashes
+SYMBOL: Final = 2  # other punctuation and symbols, emoji
+STOP: Final = 3  # the end of a line, a clause or a quotation
+BREAK: Final = 4  # more than any term bridges
+
+GAP_CHARACTERS: Final = 3
+"""More separators than this are a BREAK."""
+INVISIBLE_RUN: Final = 64
+"""More invisible characters than this are a BREAK: what is held back stays bounded."""
+
+_INVISIBLE: Final = -1
+_STOPS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029，。、；：？！…,;:?!()[]{}<>\"'“”‘’（）《》〈〉「」『』【】")
+_BLANKS: Final = frozenset("\t _/\\|~·")
+_HANGUL_OR_KANA: Final = re.compile("[\u3040-\u30ff\uac00-\ud7a3]")
+_LETTER_NAME: Final = re.compile(r"(?:SQUARED|CIRCLED|REGIONAL INDICATOR|TAG).*LETTER ([A-Z])$")
+_ESCAPE: Final = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([nrtbf]))")
+_ESCAPE_BEGUN: Final = re.compile(r"\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?))?\Z")
+_CONTROL: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
+
+
+class _Cells(dict[str, "str | int"]):
+    """Character → its fold (text), or what kind of nothing it is (an int). Filled as characters turn up."""
+
+    def __missing__(self, character: str) -> "str | int":
+        if len(self) > 200_000:  # a text of every code point there is must not fill the memory
+            self.clear()
+        cell = self[character] = _cell(character)
+        return cell
+
+
+def _cell(character: str) -> str | int:
+    kept = "".join(_fold_one(part) for part in unicodedata.normalize("NFKC", character))
+    return kept or _separation(character)
+
+
+def _fold_one(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "So" or category == "No":
+        digit = unicodedata.digit(character, None)
+        if digit is not None:
+            return str(digit)
+        letter = _LETTER_NAME.search(unicodedata.name(character, ""))
+        return letter[1].lower() if letter else (character if category == "No" else "")
+    if category[0] in "PSZC" or category in ("Mn", "Me"):
+        return character if category in ("Co", "Cn") and not 0xFDD0 <= ord(character) <= 0xFDEF else ""
+    if category == "Nd":
+        return str(unicodedata.digit(character))
+    if _is_han(character):
+        return _simplified().get(character, character)
+    if not _HANGUL_OR_KANA.match(character):
+        character = "".join(c for c in unicodedata.normalize("NFKD", character.casefold()) if unicodedata.category(c) not in ("Mn", "Me"))
+    return character.casefold()
+
+
+def _separation(character: str) -> int:
+    if character in _STOPS:
+        return STOP
+    category = unicodedata.category(character)
+    if character in _BLANKS or category in ("Zs", "Pd"):
+        return BLANK
+    if category in ("Cf", "Cc", "Mn", "Me"):
+        return _INVISIBLE
+    return SYMBOL
+
+
+def _is_han(character: str) -> bool:
+    return "\u3400" <= character <= "\u4dbf" or "\u4e00" <= character <= "\u9fff" or "\uf900" <= character <= "\ufaff" or character >= "\U00020000"
+
+
+@lru_cache(maxsize=1)
+def _simplified() -> dict[str, str]:
+    """Return traditional → simplified for single characters, from OpenCC's own tables."""
+    han = [chr(code) for start, end in ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x2A6E0)) for code in range(start, end)]
+    folded = opencc.OpenCC("t2s").convert("\n".join(han)).split("\n")
+    once = {before: after for before, after in zip(han, folded, strict=True) if before != after and len(after) == 1}
+    return {before: once.get(after, after) for before, after in once.items()}  # a few simplify in two steps
+
+
+CELLS: Final = _Cells()
+
+_DROP: Final = 0
+_MANY: Final = 1
+
+
+@lru_cache(maxsize=1)
+def _table() -> numpy.typing.NDArray[numpy.uint16]:
+    """Return the fold of every UTF-16 unit: 0 drops it, 1 sends the whole text the slow way (surrogates, one-to-many)."""
+    table = numpy.arange(0x10000, dtype=numpy.uint16)
+    simplified = _simplified()
+    for code in range(0x10000):
+        if 0x3400 <= code <= 0x4DBF or 0x4E00 <= code <= 0x9FFF:
+            after = simplified.get(chr(code))
+            if after is not None:
+                table[code] = ord(after) if after < "\U00010000" else _MANY
+        elif 0xD800 <= code <= 0xDFFF:
+            table[code] = _MANY
+        elif not (0xAC00 <= code <= 0xD7A3 or 0xE000 <= code <= 0xF8FF):
+            cell = _cell(chr(code))
+            table[code] = _DROP if isinstance(cell, int) else ord(cell) if len(cell) == 1 and cell < "\U00010000" else _MANY
+    return table
+
+
+@lru_cache(maxsize=1)
+def _second_table() -> numpy.typing.NDArray[numpy.uint16]:
+    """Return the table for a text in which `_many` was replaced: what is left outside the plane is folded already."""
+    table = _table().copy()
+    left = table == _MANY
+    table[left] = numpy.flatnonzero(left)
+    return table
+
+
+@lru_cache(maxsize=1)
+def _many() -> re.Pattern[str]:
+    """Return the pattern of the characters that the table cannot fold: those outside the plane, those that become several."""
+    several = "".join(chr(code) for code in numpy.flatnonzero(_table() == _MANY) if not 0xD800 <= code <= 0xDFFF)
+    return re.compile(f"[{re.escape(several)}\ud800-\udfff\U00010000-\U0010ffff]")
+
+
+def fold(text: str) -> str:
+    """Return the folded text, without the way back: one table look-up, about 3 µs for 200 characters."""
+    if "\\" in text:
+        text = _ESCAPE.sub(_unescaped, text)
+    try:
+        folded = _looked_up(text, _table())
+        if "\x01" not in folded:
+            return folded.replace("\x00", "")
+    except UnicodeEncodeError:  # a lone surrogate
+        pass
+    return _looked_up(_many().sub(_folded_alone, text), _second_table()).replace("\x00", "")
+
+
+def _looked_up(text: str, table: numpy.typing.NDArray[numpy.uint16]) -> str:
+    return table.take(numpy.frombuffer(text.encode("utf-16-le"), numpy.uint16)).tobytes().decode("utf-16-le")
+
+
+def _folded_alone(match: re.Match[str]) -> str:
+    cell = CELLS[match[0]]
+    return cell if type(cell) is str else ""
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    high, low, code, control = match.groups()
+    if control:
+        return _CONTROL[control]
+    if high:
+        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
+    return chr(int(code, 16))
+
+
+class Fold(NamedTuple):
+    """A folded text with the way back: for each folded character where its original begins and ends, and the gap before it."""
+
+    characters: list[str]
+    starts: list[int]
+    ends: list[int]
+    gaps: list[int]
+
+
+def fold_exactly(text: str) -> Fold:
+    """Return the fold with offsets into `text`; the same characters as `fold`, about 0.3 µs each."""
+    result = Fold([], [], [], [])
+    folder = Folder()
+    folder.feed(text, result)
+    folder.finish(result)
+    return result
+
+
+class Folder:
+    """Folds a text that arrives in pieces; the result is the same for every way of cutting it."""
+
+    __slots__ = ("_begun", "_invisible", "_separators", "at", "gap")
+
+    def __init__(self) -> None:
+        self.at = 0
+        """How far the text is folded; what follows (an open escape) has no meaning yet."""
+        self.gap = ADJACENT
+        """The gap since the last folded character."""
+        self._begun = ""
+        self._separators = 0
+        self._invisible = 0
+
+    def feed(self, text: str, into: Fold) -> None:
+        """Append the fold of the next piece to `into`; offsets count from the first piece."""
+        if not self._begun and "\\" not in text:
+            self._plain(text, into)
+            return
+        text, self._begun = self._begun + text, ""
+        begun = _ESCAPE_BEGUN.search(text)
+        if begun:
+            text, self._begun = text[: begun.start()], text[begun.start() :]
+        self._escaped(text, into)
+
+    def finish(self, into: Fold) -> None:
+        """Take an escape that will never be finished as the characters it is written with."""
+        rest, self._begun = self._begun, ""
+        self._escaped(rest, into)
+
+    def _escaped(self, text: str, into: Fold) -> None:
+        at = 0
+        for match in _ESCAPE.finditer(text):
+            self._plain(text[at : match.start()], into)
+            self._one(_unescaped(match), match.end() - match.start(), into)
+            at = match.end()
+        self._plain(text[at:], into)
+
+    def _plain(self, text: str, into: Fold) -> None:
+        for character in text:
+            self._one(character, 1, into)
+
+    def _one(self, character: str, length: int, into: Fold) -> None:
+        cell = CELLS[character]
+        at = self.at
+        self.at = at + length
+        if type(cell) is str:
+            gap = self.gap
+            for part in cell:
+                into.characters.append(part)
+                into.starts.append(at)
+                into.ends.append(at + length)
+                into.gaps.append(gap)
+                gap = ADJACENT  # further characters of the same original
+            self.gap = ADJACENT
+            self._separators = self._invisible = 0
+        elif cell == _INVISIBLE:
+            self._invisible += 1
+            if self._invisible > INVISIBLE_RUN:
+                self.gap = BREAK
+        else:
+            self._separators += 1
+            if self._separators > GAP_CHARACTERS:
+                self.gap = BREAK
+            elif cell > self.gap:  # type: ignore[operator]  # an int here
+                self.gap = cell  # type: ignore[assignment]

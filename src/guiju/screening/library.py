@@ -1,0 +1,214 @@
+"""The keyword library as filing material: read, validate, give a version; rows go in and come out unchanged.
+
+A row is a term, its risk, and what an inspector asks about it. CSV columns and YAML keys are the same; CSV is the form
+that filing work-books use. Validation names every mistake with its line and loads nothing unless all rows are right.
+
+Source: GB/T 45654-2025 App. B (library, cadence); Measures Arts. 4, 14.
+"""
+
+import csv
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any, Final
+
+import yaml
+
+from guiju.core.errors import GuijuError, Text, define
+from guiju.gateway.bundle import LibraryEntry
+from guiju.screening.fold import fold
+from guiju.screening.risks import BY_ID
+
+COLUMNS: Final = ("term", "risk", "severity", "direction", "exceptions", "source", "reviewer", "reviewed_on", "note")
+TERM_CHARACTERS: Final = 64
+"""A folded term is at most this long: what a stream may hold back is bounded by it."""
+
+LIBRARY_INVALID = define(
+    "LIBRARY-INVALID",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("关键词库“{name}”有 {count} 处错误：{summary}。", "没有导入任何一行，正在使用的词库不变。", "请按行号改正后重新导入。"),
+    en=Text("The keyword library '{name}' has {count} mistakes: {summary}.", "No row was imported; the library in force is unchanged.", "Correct the lines named and import it again."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a library file."""
+
+    line: int
+    column_name: str
+    reason_zh: str
+    reason_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as written, with the line it stands on."""
+
+    line: int
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A valid library. `version` is the SHA-256 of its canonical CSV, so equal content is an equal version."""
+
+    version: str
+    entries: tuple[LibraryEntry, ...]
+    csv: bytes
+
+    def count_by_risk(self) -> dict[str, int]:
+        """Return how many terms each risk has; risks without any are left out."""
+        return dict(Counter(entry.risk for entry in self.entries))
+
+
+def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
+    """Return the library in a CSV file (UTF-8, with or without byte order mark; header line of `COLUMNS`, any order).
+
+    `exceptions` are separated by `|`. Raises LIBRARY-INVALID with every mistake and its line.
+    """
+    text = _decoded(raw, name)
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        unknown = [cell for cell in header if cell not in COLUMNS]
+        if unknown or "term" not in header or "risk" not in header:
+            wanted = ", ".join(COLUMNS)
+            _refuse(name, [Problem(1, "", f"表头应为 {wanted}（term 与 risk 必填）", f"the header must hold names out of {wanted} (term and risk are required)")])
+        rows, before = [], reader.line_num
+        for cells in reader:
+            line, before = before + 1, reader.line_num
+            if any(cell.strip() for cell in cells):
+                rows.append(Row(line, dict(zip(header, (cell.strip() for cell in cells), strict=False)) | ({"": "extra"} if len(cells) > len(header) else {})))
+    except csv.Error as problem:
+        _refuse(name, [Problem(reader.line_num, "", f"不是有效的 CSV：{problem}", f"not valid CSV: {problem}")])
+    return _library(rows, name)
+
+
+def parse_yaml(raw: bytes, name: str = "library.yaml") -> Library:
+    """Return the library in a YAML file: a list of mappings with the keys of `COLUMNS`; `exceptions` may be a list.
+
+    Raises LIBRARY-INVALID with every mistake and its line.
+    """
+    text = _decoded(raw, name)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as problem:
+        line = problem.problem_mark.line + 1 if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark else 1
+        _refuse(name, [Problem(line, "", "不是有效的 YAML", "not valid YAML")])
+    if root is None:
+        return _library([], name)
+    if not isinstance(root, yaml.SequenceNode):
+        _refuse(name, [Problem(1, "", "应为条目列表", "must be a list of entries")])
+    return _library(list(_yaml_rows(root, name)), name)
+
+
+def starter_library() -> Library:
+    """Return the library that ships with guiju: universally unlawful harms only.
+
+    It leaves the political risks empty on purpose: those terms are the provider's own filing material.
+    """
+    return _starter()
+
+
+@lru_cache(maxsize=1)
+def _starter() -> Library:
+    rows = [COLUMNS]
+    for file in sorted(resources.files("guiju.screening").joinpath("starter").iterdir(), key=lambda path: path.name):
+        if file.name.endswith(".csv"):
+            library = parse_csv(file.read_bytes(), file.name)
+            rows += list(csv.reader(io.StringIO(library.csv.decode(), newline="")))[1:]
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return parse_csv(text.getvalue().encode(), "starter")
+
+
+def _yaml_rows(root: yaml.SequenceNode, name: str) -> Iterator[Row]:
+    for node in root.value:
+        if not isinstance(node, yaml.MappingNode):
+            _refuse(name, [Problem(node.start_mark.line + 1, "", "条目应为映射", "an entry must be a mapping")])
+        fields: dict[str, str] = {}
+        for key, value in node.value:
+            if isinstance(value, yaml.SequenceNode) and all(isinstance(item, yaml.ScalarNode) for item in value.value):
+                fields[str(key.value)] = "|".join(str(item.value) for item in value.value)
+            elif isinstance(value, yaml.ScalarNode):
+                fields[str(key.value)] = str(value.value).strip()
+            else:
+                fields[""] = str(key.value)
+        yield Row(node.start_mark.line + 1, fields)
+
+
+def _decoded(raw: bytes, name: str) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = raw[: problem.start].count(b"\n") + 1
+        _refuse(name, [Problem(line, "", "不是 UTF-8 编码", "not UTF-8")])
+
+
+def _library(rows: list[Row], name: str) -> Library:
+    problems: list[Problem] = []
+    entries: list[LibraryEntry] = []
+    seen: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        found = list(_problems(row))
+        term, direction = row.fields.get("term", ""), row.fields.get("direction") or "both"
+        if not found:
+            key = (fold(term), row.fields["risk"], direction)
+            if key in seen:
+                found = [Problem(row.line, "term", f"与第 {seen[key]} 行折叠后相同", f"folds to the same as line {seen[key]}")]
+            seen.setdefault(key, row.line)
+        problems += found
+        if not found:
+            entries.append(_entry(row, direction))
+    if problems:
+        _refuse(name, problems)
+    body = _canonical_csv(row.fields for row in rows)
+    return Library(hashlib.sha256(body).hexdigest(), tuple(entries), body)
+
+
+def _entry(row: Row, direction: str) -> LibraryEntry:
+    fields = row.fields
+    identity = hashlib.sha256(f"{fields['risk']}\n{fields['term']}\n{direction}".encode()).hexdigest()[:12]
+    exceptions = tuple(part.strip() for part in fields.get("exceptions", "").split("|") if part.strip())
+    return LibraryEntry(f"kw-{identity}", fields["term"], fields["risk"], fields.get("severity") or "block", exceptions, direction)  # type: ignore[arg-type]  # checked by _problems
+
+
+def _problems(row: Row) -> Iterator[Problem]:
+    fields = row.fields
+    if "" in fields or any(name not in COLUMNS for name in fields):
+        yield Problem(row.line, "", "有多余的列或嵌套的值", "has a column too many, an unknown key or a nested value")
+    term, folded = fields.get("term", ""), fold(fields.get("term", ""))
+    if len(folded) < 2:
+        yield Problem(row.line, "term", f"“{term}”折叠后不足两个字，会误伤日常用语", f"'{term}' folds to fewer than two characters and would hit everyday words")
+    if len(folded) > TERM_CHARACTERS:
+        yield Problem(row.line, "term", f"折叠后超过 {TERM_CHARACTERS} 个字", f"folds to more than {TERM_CHARACTERS} characters")
+    if fields.get("risk", "") not in BY_ID:
+        yield Problem(row.line, "risk", f"“{fields.get('risk', '')}”不是 31 类风险之一（如 A.1.f）", f"'{fields.get('risk', '')}' is none of the 31 risks (such as A.1.f)")
+    if (fields.get("severity") or "block") not in ("block", "flag"):
+        yield Problem(row.line, "severity", "应为 block 或 flag", "must be block or flag")
+    if (fields.get("direction") or "both") not in ("both", "input", "output"):
+        yield Problem(row.line, "direction", "应为 both、input 或 output", "must be both, input or output")
+    for exception in filter(None, (part.strip() for part in fields.get("exceptions", "").split("|"))):
+        if folded not in fold(exception) or fold(exception) == folded:
+            yield Problem(row.line, "exceptions", f"例外“{exception}”应比词条长并包含它", f"the exception '{exception}' must be longer than the term and contain it")
+        if len(fold(exception)) > TERM_CHARACTERS:
+            yield Problem(row.line, "exceptions", f"例外“{exception}”过长", f"the exception '{exception}' is too long")
+
+
+def _canonical_csv(rows: Iterable[dict[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda fields: [fields.get(column, "") for column in ("risk", "term", "direction")]))
+    return text.getvalue().encode()
+
+
+def _refuse(name: str, problems: list[Problem]) -> "Any":
+    first = "; ".join(f"line {problem.line}: {problem.reason_en}" for problem in problems[:3])
+    raise GuijuError(LIBRARY_INVALID, name=name, count=len(problems), summary=first, problems=tuple(problems))
