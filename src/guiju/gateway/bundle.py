@@ -10,13 +10,14 @@ MessagePack. A bundle that does not verify is never loaded.
 import hashlib
 import os
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from guiju.core.errors import GuijuError, Text, define
+from guiju.labelling.values import Label
+from guiju.screening.values import LibraryEntry, Policy
 
 BUNDLE_INVALID = define(
     "BUNDLE-INVALID",
@@ -25,9 +26,6 @@ BUNDLE_INVALID = define(
     zh=Text("运行包 {path} 无法使用：{reason}。", "仍按上一个运行包提供服务；首次启动则不提供服务。", "请重新发布运行包：guiju publish。"),
     en=Text("The bundle {path} cannot be used: {reason}.", "The last bundle stays in force; at a first start nothing is served.", "Publish it again: guiju publish."),
 )
-
-ExplicitMode = Literal["suffix", "prefix", "both", "interface"]
-Action = Literal["deliver", "refuse", "stop"]
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,31 +37,12 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     api_key_file: str = ""
     models: tuple[str, ...] = ()
     """Model names offered; empty offers whatever the upstream lists."""
-    rename: dict[str, str] = {}
+    rename: dict[str, str] = msgspec.field(default_factory=dict)
     """Public model name → the upstream's own name."""
     connect_timeout_ms: int = 5_000
     first_byte_timeout_ms: int = 60_000
     idle_timeout_ms: int = 60_000
     max_connections: int = 1_000
-
-
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verdict does, by direction. Keys of the tables are risk ids (`A.1.f`), groups (`A.1`) or `*`."""
-
-    on_input: dict[str, Action] = {"*": "refuse"}
-    on_output: dict[str, Action] = {"*": "stop"}
-    could_not_examine: Literal["stop", "deliver"] = "stop"
-    stop_notice_zh: str = "本次回答已停止：内容属于服务协议所列的禁止情形。"
-    stop_notice_en: str = "This answer was stopped: its content falls under the cases that the service agreement forbids."
-
-
-class Label(msgspec.Struct, frozen=True, kw_only=True):
-    """How answers of a service are labelled (Measures Art. 12)."""
-
-    mode: ExplicitMode = "suffix"
-    text: str = "（本内容由人工智能生成）"
-    content_producer: str = ""
-    """27-character provider code, or the provider's name; empty only with the built-in demo model."""
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,17 +76,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_ms: int = 30_000
 
 
-class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
-    """One row of the keyword library as the matcher needs it."""
-
-    id: str
-    term: str
-    risk: str
-    severity: Literal["block", "flag"] = "block"
-    exceptions: tuple[str, ...] = ()
-    direction: Literal["both", "input", "output"] = "both"
-
-
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the live side reads."""
 
@@ -124,6 +92,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     pseudonym_key: bytes
     """32 bytes; end users appear in records as HMAC-SHA256 under this key."""
 
+
+__all__ = ["Bundle", "Key", "Label", "LibraryEntry", "Limits", "Policy", "Service", "Upstream", "current_hash", "load_bundle", "publish_bundle"]
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _DECODER = msgspec.msgpack.Decoder(Bundle)

@@ -19,7 +19,7 @@ from typing import Any, Final
 import yaml
 
 from guiju.core.errors import GuijuError, Text, define
-from guiju.gateway.bundle import LibraryEntry
+from guiju.screening.values import LibraryEntry
 from guiju.screening.fold import fold
 from guiju.screening.risks import BY_ID
 

@@ -1,0 +1,60 @@
+"""Frozen values of screening, shared with the live side."""
+
+from typing import Literal
+
+import msgspec
+
+Direction = Literal["input", "output"]
+Action = Literal["deliver", "refuse", "stop"]
+Outcome = Literal["pass", "hit", "could_not_examine"]
+
+
+class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
+    """One row of the keyword library as the matcher needs it."""
+
+    id: str
+    term: str
+    risk: str
+    severity: Literal["block", "flag"] = "block"
+    exceptions: tuple[str, ...] = ()
+    direction: Literal["both", "input", "output"] = "both"
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verdict does, by direction. Keys of the tables are risk ids (`A.1.f`), groups (`A.1`) or `*`."""
+
+    on_input: dict[str, Action] = msgspec.field(default_factory=lambda: {"*": "refuse"})
+    on_output: dict[str, Action] = msgspec.field(default_factory=lambda: {"*": "stop"})
+    could_not_examine: Literal["stop", "deliver"] = "stop"
+    stop_notice_zh: str = "本次回答已停止：内容属于服务协议所列的禁止情形。"
+    stop_notice_en: str = "This answer was stopped: its content falls under the cases that the service agreement forbids."
+
+    def action(self, direction: Direction, risk: str) -> Action:
+        """Return what a hit of this risk does; the most particular row of the table decides."""
+        table = self.on_input if direction == "input" else self.on_output
+        found = table.get(risk) or table.get(risk[:3]) or table.get("*")
+        return found or ("refuse" if direction == "input" else "stop")
+
+
+class Hit(msgspec.Struct, frozen=True, array_like=True):
+    """A term found. `start` and `end` are characters of the original text at `path`; the term itself is not told."""
+
+    path: str
+    start: int
+    end: int
+    risk: str
+    rule: str
+    severity: Literal["block", "flag"]
+    action: Action
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What screening found in one text or view. `action` is the gravest of the hits, `deliver` for a pass."""
+
+    outcome: Outcome
+    action: Action
+    hits: tuple[Hit, ...] = ()
+    reason: str = ""
+
+
+PASS = Verdict("pass", "deliver")
