@@ -1,0 +1,203 @@
+"""The gate: lets a streaming text out as soon as no part of it can become a hit, and not before.
+
+Held back is exactly the tail that could still begin a term (or wait for the longer word that excuses it). After the last
+piece everything is decided. What has left, and where the text is cut, is the same for every way of cutting the stream.
+Source: Measures Arts. 4, 14; design promise 1.
+"""
+
+from guiju.screening.fold import Fold, Folder
+from guiju.screening.rules import Pattern, Rule, begins_a_word, bridged
+
+_TERM = 8  # set on prefixes of terms; a prefix of an exception alone holds nothing back
+
+
+class Trie:
+    """Every proper prefix of every pattern, with the widest gap that may follow it."""
+
+    __slots__ = ("patterns", "prefixes", "starts")
+
+    def __init__(self, patterns: dict[str, Pattern]) -> None:
+        self.patterns = patterns
+        self.prefixes: dict[str, int] = {}
+        for text, pattern in patterns.items():
+            for rule in pattern.rules:
+                self._add(text, rule.bridges, _TERM)
+            for _, bridges in pattern.excuses:
+                self._add(text, bridges, 0)
+        self.starts = frozenset(text[0] for text in patterns)
+
+    def _add(self, text: str, bridges: tuple[int, ...], kind: int) -> None:
+        prefixes = self.prefixes
+        for length in range(1, len(text)):
+            known = prefixes.get(text[:length], 0)
+            prefixes[text[:length]] = max(known & 7, bridges[length]) | kind | known & _TERM
+
+
+class _Pending:
+    """A match that the characters to come may still excuse."""
+
+    __slots__ = ("end", "rule", "start", "word_end_known")
+
+    def __init__(self, rule: Rule, start: int, end: int, word_end_known: bool) -> None:
+        self.rule = rule
+        self.start = start
+        self.end = end
+        self.word_end_known = word_end_known
+
+
+class Gate:
+    """One text on its way out. Feed it pieces; send what `feed` and `finish` return; stop when `hit` is set.
+
+    `hit` is (start, end, rule) in characters of the original text. Nothing at or after `start` was ever returned, and
+    everything before it was.
+    """
+
+    __slots__ = ("_excused", "_fold", "_folder", "_found", "_held", "_live", "_pending", "_released", "_trie", "hit")
+
+    def __init__(self, trie: Trie) -> None:
+        self.hit: tuple[int, int, Rule] | None = None
+        self._trie = trie
+        self._folder = Folder()
+        self._fold = Fold([], [], [], [])
+        self._held = ""
+        self._released = 0
+        self._live: list[tuple[str, int]] = []  # (what was read of a pattern, where it begins in the fold), oldest first
+        self._pending: list[_Pending] = []
+        self._excused: list[tuple[str, int, int]] = []
+        self._found: tuple[int, int, Rule] | None = None
+
+    @property
+    def held(self) -> str:
+        """What was fed and neither returned nor cut off yet."""
+        return self._held
+
+    def feed(self, piece: str) -> str:
+        """Take the next piece and return the text that may leave now, possibly empty."""
+        if self.hit is not None:
+            return ""
+        self._held += piece
+        fold = self._fold
+        known = len(fold.characters)
+        self._folder.feed(piece, fold)
+        self._advance(known)
+        return self._release(self._folder.at)
+
+    def finish(self) -> str:
+        """Say that the text is complete and return what may leave of the rest."""
+        if self.hit is not None:
+            return ""
+        known = len(self._fold.characters)
+        self._folder.finish(self._fold)
+        self._advance(known)
+        self._live.clear()
+        for pending in self._pending:
+            pending.word_end_known = True
+        self._settle()
+        return self._release(self._folder.at)
+
+    def _advance(self, known: int) -> None:
+        """Step over the folded characters from `known` on, then drop what the gap after the last one rules out."""
+        fold, trie = self._fold, self._trie
+        prefixes, patterns, starts = trie.prefixes, trie.patterns, trie.starts
+        characters, gaps = fold.characters, fold.gaps
+        live = self._live
+        for at in range(known, len(characters)):
+            character = characters[at]
+            if not live and character not in starts and not self._pending:
+                continue
+            if self._pending:
+                self._end_words(at)
+            gap = gaps[at]
+            matched: list[tuple[str, int]] = []
+            longer: list[tuple[str, int]] = []
+            for prefix, start in live:
+                if gap <= prefixes[prefix] & 7:
+                    text = prefix + character
+                    if text in prefixes:
+                        longer.append((text, start))
+                    if text in patterns:
+                        matched.append((text, start))
+            if character in starts and begins_a_word(fold, at):
+                longer.append((character, at))
+            live = longer
+            if matched:
+                self._match(matched, at + 1)
+            if self._pending:
+                self._live = live
+                self._settle()
+        gap = self._folder.gap
+        if gap and live:
+            live = [(prefix, start) for prefix, start in live if gap <= prefixes[prefix] & 7]
+        self._live = live
+        if self._pending:
+            if gap:
+                for pending in self._pending:
+                    pending.word_end_known = True
+            self._settle()
+
+    def _end_words(self, at: int) -> None:
+        """Drop matches that the character at `at` shows to end inside a word."""
+        inside = not begins_a_word(self._fold, at)
+        kept = []
+        for pending in self._pending:
+            if not pending.word_end_known and inside:
+                continue
+            pending.word_end_known = True
+            kept.append(pending)
+        self._pending = kept
+
+    def _match(self, matched: list[tuple[str, int]], end: int) -> None:
+        gaps, ascii_end = self._fold.gaps, self._fold.characters[end - 1].isascii()
+        for text, start in matched:
+            pattern = self._trie.patterns[text]
+            for rule_id, bridges in pattern.excuses:
+                if bridged(gaps, start, bridges):
+                    self._excused.append((rule_id, start, end))
+            for rule in pattern.rules:
+                if bridged(gaps, start, rule.bridges):
+                    self._pending.append(_Pending(rule, start, end, not ascii_end))
+
+    def _settle(self) -> None:
+        """Confirm or drop the matches that nothing to come can change."""
+        kept = []
+        for pending in self._pending:
+            rule, start, end = pending.rule, pending.start, pending.end
+            if any(rule_id == rule.entry.id and first <= start and end <= last for rule_id, first, last in self._excused):
+                continue
+            hopeful = rule.exceptions and any(first <= start and any(text.startswith(prefix) for text in rule.exceptions) for prefix, first in self._live)
+            if hopeful or not pending.word_end_known:
+                kept.append(pending)
+                continue
+            place = (self._fold.starts[start], self._fold.ends[end - 1], rule)
+            if self._found is None or place[:2] < self._found[:2]:
+                self._found = place
+        self._pending = kept
+
+    def _release(self, decided: int) -> str:
+        """Return the text before everything that is open; forget the fold where nothing is open."""
+        fold = self._fold
+        safe = decided
+        for prefix, start in self._live:
+            if self._trie.prefixes[prefix] & _TERM:
+                safe = min(safe, fold.starts[start])
+                break  # oldest first
+        for pending in self._pending:
+            safe = min(safe, fold.starts[pending.start])
+        if self._found is not None and self._found[0] <= safe:
+            self.hit = self._found
+            safe = self._found[0]
+        out = self._held[: safe - self._released]
+        self._held = "" if self.hit is not None else self._held[safe - self._released :]
+        self._released = safe
+        if not self._live and not self._pending and self._found is None:
+            self._forget()
+        return out
+
+    def _forget(self) -> None:
+        """Keep one folded character: the next one must know whether it stands inside a word."""
+        fold = self._fold
+        self._excused.clear()
+        if len(fold.characters) > 1:
+            for column in fold:
+                del column[:-1]
+
