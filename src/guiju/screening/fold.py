@@ -27,7 +27,7 @@ GAP_CHARACTERS: Final = 3
 INVISIBLE_RUN: Final = 64
 """More invisible characters than this are a BREAK: what is held back stays bounded."""
 
-_INVISIBLE: Final = -1
+INVISIBLE: Final = -1
 _STOPS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029，。、；：？！…,;:?!()[]{}<>\"'“”‘’（）《》〈〉「」『』【】")
 _BLANKS: Final = frozenset("\t _/\\|~·")
 _HANGUL_OR_KANA: Final = re.compile("[\u3040-\u30ff\uac00-\ud7a3]")
@@ -78,7 +78,7 @@ def _separation(character: str) -> int:
     if character in _BLANKS or category in ("Zs", "Pd"):
         return BLANK
     if category in ("Cf", "Cc", "Mn", "Me"):
-        return _INVISIBLE
+        return INVISIBLE
     return SYMBOL
 
 
@@ -209,6 +209,17 @@ class Folder:
             text, self._begun = text[: begun.start()], text[begun.start() :]
         self._escaped(text, into)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether an escape is open."""
+        return bool(self._begun)
+
+    def skip(self, length: int, gap: int) -> None:
+        """Pass over characters that somebody else has folded; the last one leaves this gap."""
+        self.at += length
+        self.gap = gap
+        self._separators = self._invisible = 0
+
     def finish(self, into: Fold) -> None:
         """Take an escape that will never be finished as the characters it is written with."""
         rest, self._begun = self._begun, ""
@@ -223,30 +234,46 @@ class Folder:
         self._plain(text[at:], into)
 
     def _plain(self, text: str, into: Fold) -> None:
-        for character in text:
-            self._one(character, 1, into)
+        for at, character in enumerate(text, self.at):
+            cell = CELLS[character]
+            if cell.__class__ is str:
+                into.characters.append(cell if len(cell) == 1 else cell[0])  # type: ignore[arg-type, index]
+                into.starts.append(at)
+                into.ends.append(at + 1)
+                into.gaps.append(self.gap)
+                if len(cell) > 1:  # type: ignore[arg-type]
+                    self._further(cell, at, at + 1, into)  # type: ignore[arg-type]
+                self.gap = ADJACENT
+                self._separators = self._invisible = 0
+            else:
+                self._nothing(cell)  # type: ignore[arg-type]
+        self.at += len(text)
 
     def _one(self, character: str, length: int, into: Fold) -> None:
-        cell = CELLS[character]
+        """Fold a character that is written with `length` characters."""
         at = self.at
+        self._plain(character, into)
         self.at = at + length
-        if type(cell) is str:
-            gap = self.gap
-            for part in cell:
-                into.characters.append(part)
-                into.starts.append(at)
-                into.ends.append(at + length)
-                into.gaps.append(gap)
-                gap = ADJACENT  # further characters of the same original
-            self.gap = ADJACENT
-            self._separators = self._invisible = 0
-        elif cell == _INVISIBLE:
+        for place in range(len(into.ends) - 1, -1, -1):
+            if into.starts[place] < at:
+                break
+            into.ends[place] = at + length
+
+    def _further(self, cell: str, start: int, end: int, into: Fold) -> None:
+        for part in cell[1:]:
+            into.characters.append(part)
+            into.starts.append(start)
+            into.ends.append(end)
+            into.gaps.append(ADJACENT)
+
+    def _nothing(self, cell: int) -> None:
+        if cell == INVISIBLE:
             self._invisible += 1
             if self._invisible > INVISIBLE_RUN:
                 self.gap = BREAK
-        else:
-            self._separators += 1
-            if self._separators > GAP_CHARACTERS:
-                self.gap = BREAK
-            elif cell > self.gap:  # type: ignore[operator]  # an int here
-                self.gap = cell  # type: ignore[assignment]
+            return
+        self._separators += 1
+        if self._separators > GAP_CHARACTERS:
+            self.gap = BREAK
+        elif cell > self.gap:
+            self.gap = cell

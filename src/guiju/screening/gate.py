@@ -5,7 +5,7 @@ piece everything is decided. What has left, and where the text is cut, is the sa
 Source: Measures Arts. 4, 14; design promise 1.
 """
 
-from guiju.screening.fold import Fold, Folder
+from guiju.screening.fold import ADJACENT, CELLS, INVISIBLE, Fold, Folder
 from guiju.screening.rules import Pattern, Rule, begins_a_word, bridged
 
 _TERM = 8  # set on prefixes of terms; a prefix of an exception alone holds nothing back
@@ -14,7 +14,7 @@ _TERM = 8  # set on prefixes of terms; a prefix of an exception alone holds noth
 class Trie:
     """Every proper prefix of every pattern, with the widest gap that may follow it."""
 
-    __slots__ = ("patterns", "prefixes", "starts")
+    __slots__ = ("_inert", "_inert_above", "patterns", "prefixes", "starts")
 
     def __init__(self, patterns: dict[str, Pattern]) -> None:
         self.patterns = patterns
@@ -25,12 +25,29 @@ class Trie:
             for _, bridges in pattern.excuses:
                 self._add(text, bridges, 0)
         self.starts = frozenset(text[0] for text in patterns)
+        self._inert: set[str] = set()  # characters of originals that begin no pattern; filled as they turn up
+        self._inert_above = self._inert.issuperset
 
     def _add(self, text: str, bridges: tuple[int, ...], kind: int) -> None:
         prefixes = self.prefixes
         for length in range(1, len(text)):
             known = prefixes.get(text[:length], 0)
             prefixes[text[:length]] = max(known & 7, bridges[length]) | kind | known & _TERM
+
+
+    def is_inert(self, piece: str) -> bool:
+        """Tell whether no character of this piece begins a pattern. The common case, in one set operation."""
+        if self._inert_above(piece):
+            return True
+        if len(self._inert) > 200_000:
+            self._inert.clear()
+        for character in piece:
+            if character not in self._inert:
+                cell = CELLS[character]
+                if character == "\\" or (isinstance(cell, str) and not self.starts.isdisjoint(cell)):
+                    return False
+                self._inert.add(character)
+        return True
 
 
 class _Pending:
@@ -75,12 +92,32 @@ class Gate:
         """Take the next piece and return the text that may leave now, possibly empty."""
         if self.hit is not None:
             return ""
+        if not self._held and piece and self._found is None and self._trie.is_inert(piece) and self._pass(piece):
+            return piece
         self._held += piece
         fold = self._fold
         known = len(fold.characters)
         self._folder.feed(piece, fold)
         self._advance(known)
         return self._release(self._folder.at)
+
+    def _pass(self, piece: str) -> bool:
+        """Let out a piece in which nothing begins, while nothing is open. Only what the next character must know is kept."""
+        last = CELLS[piece[-1]]
+        if last == INVISIBLE or self._live or self._pending or self._folder.undecided:
+            return False
+        for column in self._fold:
+            column.clear()
+        if isinstance(last, str):
+            self._folder.skip(len(piece), ADJACENT)
+            if last.isascii():  # the next character may stand inside a word
+                at = self._folder.at
+                for column, value in zip(self._fold, (last[-1], at - 1, at, ADJACENT), strict=True):
+                    column.append(value)  # type: ignore[arg-type]
+        else:
+            self._folder.skip(len(piece), last)
+        self._released += len(piece)
+        return True
 
     def finish(self) -> str:
         """Say that the text is complete and return what may leave of the rest."""

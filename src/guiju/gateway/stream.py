@@ -1,0 +1,457 @@
+"""A streamed answer on its way to the client: upstream bytes in, screened and labelled bytes out. No input or output here.
+
+Every event is parsed, rebuilt from what screening let out, and encoded anew: what the client receives is what was
+examined. Text waits only while its tail could still become a hit; each choice and each field waits for itself.
+
+    upstream events → gate per choice and field → label → events for the client
+                                                        ├ at once                      (`feed`, `stop_early`)
+                                                        └ after the record is durable  (`tail`: last finish, usage, [DONE])
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from guiju.gateway.sse import DONE, Cutter, EventTooLong
+from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
+from guiju.labelling.implicit import aigc_object
+from guiju.labelling.values import Label
+from guiju.screening.gate import Gate
+from guiju.screening.snapshot import Snapshot
+from guiju.screening.values import Hit, Policy
+from guiju.screening.view import API_NAMES, strings
+
+Path = tuple[str | int, ...]
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+_DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_WHOLE: Final = frozenset(("role", "id", "type", "name", "object", "call_id"))
+"""Fields that clients take from one event and do not join: examined whole, never held in part."""
+_CONTENT: Final[Path] = ("content",)
+_SEEN_LIMIT: Final = 1_000
+
+
+class UpstreamBroken(Exception):
+    """The upstream sent something that is no chat completion stream; the text says what."""
+
+
+class _Choice:
+    """One choice of the answer while it streams."""
+
+    __slots__ = ("ended", "gates", "index", "labelled", "logprobs", "released", "texts")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.gates: dict[Path, Gate] = {}
+        self.texts: dict[Path, list[str]] = {}
+        self.logprobs: dict[str, list[Any]] = {}
+        self.released = 0
+        self.labelled = False
+        self.ended = ""
+
+
+class AnswerStream:
+    """One streamed answer. `feed` it what the upstream sends, send what it returns, and stop reading when `ended`.
+
+    When the answer ended, record it, and then send `tail()`. `fail` ends it with an error instead.
+    """
+
+    def __init__(self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str) -> None:
+        self.ended = False
+        self.hits: list[Hit] = []
+        self.usage: dict[str, Any] | None = None
+        self.upstream_id = ""
+        self.upstream_model = ""
+        self._snapshot = snapshot
+        self._trie = snapshot.trie(policy, "output")
+        self._policy = policy
+        self._label = label
+        self._produce_id = produce_id
+        self._expected = choices
+        self._prose = prose
+        self._notice = notice
+        self._cutter = Cutter()
+        self._choices: dict[int, _Choice] = {}
+        self._seen: set[str] = set()
+        self._head: dict[str, Any] = {}
+        self._out: list[bytes] = []
+        self._tail: list[dict[str, Any]] = []
+        self._closing = False
+        self._first = True
+
+    # ── what the exchange asks ──────────────────────────────────────────────────────────────────────────────────────
+
+    def feed(self, raw: bytes) -> bytes:
+        """Take bytes from the upstream, cut anywhere, and return the bytes that may be sent now.
+
+        Raises UpstreamBroken for anything but a stream of chat completion chunks; what was returned before stands.
+        """
+        try:
+            events = self._cutter.feed(raw)
+        except EventTooLong:
+            raise UpstreamBroken("an event without end") from None
+        for event in events:
+            if event == b"[DONE]":
+                self._complete()
+                break
+            if event:
+                self._event(event)
+            if self.ended:
+                break
+        return self._taken()
+
+    def finish(self) -> bytes:
+        """Say that the upstream closed. Raises UpstreamBroken when the answer is not complete."""
+        if not self.ended:
+            if not self._choices or any(not choice.ended for choice in self._choices.values()):
+                raise UpstreamBroken("the stream ended inside an event" if self._cutter.rest.strip() else "the stream ended before the answer did")
+            self._complete()
+        return self._taken()
+
+    def fail(self, error: Mapping[str, object]) -> bytes:
+        """End the answer with an error: let out what is decided, label it, and put the error before the end."""
+        for choice in list(self._choices.values()):
+            if not choice.ended:
+                self._flush(choice)
+                if not choice.ended:
+                    self._close_text(choice)
+                    choice.ended = "error"
+        self._tail.append({"error": dict(error)})
+        self._close()
+        return self._taken()
+
+    def tail(self) -> bytes:
+        """Return the last bytes of the answer; they leave after its record is durable."""
+        for chunk in reversed(self._tail):
+            if "error" not in chunk:
+                chunk["aigc"] = self._aigc()
+                break
+        else:
+            self._tail.insert(0, {**self._head, "choices": [], "aigc": self._aigc()})
+        return b"".join([b"data: " + _ENCODE(chunk) + b"\n\n" for chunk in self._tail]) + DONE
+
+    @property
+    def applied(self) -> Applied:
+        """How the answer was labelled for people: by words in every text it holds, or else by the interface."""
+        texts = [choice for choice in self._choices.values() if choice.released]
+        return self._label.mode if texts and all(choice.labelled for choice in texts) else "interface"
+
+    @property
+    def finishes(self) -> list[str]:
+        """Why each choice ended, by index; empty text for one that did not."""
+        return [self._choices[index].ended for index in sorted(self._choices)]
+
+    @property
+    def released_characters(self) -> int:
+        """How many characters of the answer were let out."""
+        return sum(choice.released for choice in self._choices.values())
+
+    def texts(self) -> dict[str, str]:
+        """Return all text that the upstream sent, by path, whether it left or not. For the record, sealed."""
+        return {_shown(choice.index, path): "".join(pieces) for choice in self._choices.values() for path, pieces in choice.texts.items()}
+
+    # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _event(self, event: bytes) -> None:
+        try:
+            chunk = _DECODE(event)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            raise UpstreamBroken(f"an event is not a JSON object: {problem}") from None
+        if chunk.get("error"):
+            raise UpstreamBroken("it reports an error in the stream")
+        choices = chunk.pop("choices", None)
+        if not self._head_is_clean(chunk):
+            return
+        if not isinstance(choices, list):
+            raise UpstreamBroken("an event has no choices")
+        if not choices:
+            if not self._closing or isinstance(chunk.get("usage"), dict):
+                chunk["choices"] = []
+                self._emit(chunk)
+            return
+        self._head = chunk
+        out = []
+        for choice in choices:
+            if not isinstance(choice, dict):
+                raise UpstreamBroken("a choice is not an object")
+            kept = self._choice(choice)
+            if kept is not None:
+                out.append(kept)
+        if out:
+            self._emit({**chunk, "choices": out})
+
+    def _head_is_clean(self, chunk: dict[str, Any]) -> bool:
+        """Examine everything beside the choices; a hit there stops the whole answer."""
+        for name, value in chunk.items():
+            if value.__class__ is str:
+                if value in self._seen:
+                    continue
+            elif name == "usage":
+                if isinstance(value, dict):
+                    self.usage = value
+                if not value:
+                    continue
+            elif value is None or value.__class__ is int:
+                if name in API_NAMES:
+                    continue
+            if not self._is_clean([value, name] if name not in API_NAMES else value, name):
+                self._head = {}
+                for index in range(max(self._expected, len(self._choices))):
+                    self._stop(self._choices.get(index) or self._new_choice(index))
+                return False
+        if not self.upstream_id:
+            self.upstream_id = str(chunk.get("id", ""))
+            self.upstream_model = str(chunk.get("model", ""))
+        return True
+
+    def _is_clean(self, value: object, path: str) -> bool:
+        """Examine a value as a whole; remembers what passed, since the same strings stand in every event."""
+        for text in [value] if isinstance(value, str) else strings(value):
+            if text in self._seen:
+                continue
+            verdict = self._snapshot.examine(text, "output", self._policy, path)
+            self.hits += verdict.hits
+            if verdict.action != "deliver":
+                return False
+            if len(self._seen) < _SEEN_LIMIT and len(text) < 256:
+                self._seen.add(text)
+        return True
+
+    def _new_choice(self, index: int) -> _Choice:
+        choice = self._choices[index] = _Choice(index)
+        return choice
+
+    def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
+        """Return what of this choice's event may leave now, or None."""
+        index = choice.get("index", 0)
+        if not isinstance(index, int):
+            raise UpstreamBroken("a choice has no index")
+        state = self._choices.get(index) or self._new_choice(index)
+        if state.ended:
+            return None
+        delta = choice.get("delta")
+        if delta is not None and not isinstance(delta, dict):
+            raise UpstreamBroken("a delta is not an object")
+        released = self._delta(state, delta) if delta else {}
+        if released is None:
+            return None
+        finish = choice.get("finish_reason")
+        kept: dict[str, Any] = {"index": index, "delta": released, "finish_reason": None}
+        for name, value in choice.items():
+            if name == "logprobs":
+                if value:
+                    self._take_logprobs(state, value)
+            elif name not in kept:
+                if not self._is_clean([value, name], _shown(index, (name,))):
+                    self._stop(state)
+                    return None
+                kept[name] = value
+        if state.ended:
+            return None
+        if state.logprobs and (finish or not any(gate.held for gate in state.gates.values())):
+            if finish:
+                self._flush(state)
+                if state.ended:
+                    return None
+            kept["logprobs"], state.logprobs = state.logprobs, {}
+        if finish:
+            return self._finish(state, kept, str(finish))
+        return kept if released or not delta or len(kept) > 3 else None
+
+    def _delta(self, state: _Choice, delta: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the delta with only the text that may leave; None when the choice was stopped."""
+        released: dict[str, Any] = {}
+        for name, value in delta.items():
+            if value.__class__ is str and name in API_NAMES and name not in _WHOLE:
+                text = self._text(state, (name,), value)
+                if state.ended:
+                    return None
+                if text or not value:
+                    released[name] = text
+            elif value is None or value is True or value is False:
+                released[name] = value
+            else:
+                kept = self._nested(state, value, (name,), name)
+                if state.ended:
+                    return None
+                if kept is not None:
+                    released[name] = kept
+        return released
+
+    def _nested(self, state: _Choice, value: object, path: Path, name: str) -> Any:
+        """Return the part of a nested value that may leave now; None for nothing."""
+        if name and name not in API_NAMES and not self._is_clean(name, _shown(state.index, path)):
+            self._stop(state)
+            return None
+        if isinstance(value, str):
+            if name in _WHOLE or not name:
+                state.texts.setdefault(path, []).append(value)
+                if not self._is_clean(value, _shown(state.index, path)):
+                    self._stop(state)
+                    return None
+                return value
+            text = self._text(state, path, value)
+            return text if text or not value else None
+        if isinstance(value, dict):
+            parts = {key: self._nested(state, item, (*path, key), key) if not _is_plain(item) else item for key, item in value.items()}
+            kept = {key: item for key, item in parts.items() if item is not None or value[key] is None}
+            return kept if set(kept) - {"index"} or set(value) <= {"index"} else None
+        if isinstance(value, list):
+            items = [self._nested(state, item, (*path, _place(item, place)), "") if not _is_plain(item) else item for place, item in enumerate(value)]
+            return [item for item in items if item is not None] or (None if value else [])
+        return value
+
+    def _text(self, state: _Choice, path: Path, piece: str) -> str:
+        """Feed one piece through its gate; stops the choice on a hit (then the text before it has been emitted)."""
+        gate = state.gates.get(path)
+        if gate is None:
+            gate = state.gates[path] = Gate(self._trie)
+            state.texts[path] = []
+        state.texts[path].append(piece)
+        text = gate.feed(piece)
+        if gate.hit is not None:
+            self._stop(state, path, gate, text)
+            return ""
+        if text:
+            state.released += len(text)
+            if path == _CONTENT and not state.labelled and self._prose and begins_with_label(self._label.mode) and text.strip() and text.lstrip()[0] not in "{[`":
+                state.labelled = True
+                return prefix(self._label) + text
+        return text
+
+    def _take_logprobs(self, state: _Choice, logprobs: object) -> None:
+        """Keep log probabilities until the text they tell of has left: they spell it."""
+        if not isinstance(logprobs, dict):
+            raise UpstreamBroken("logprobs is not an object")
+        if not self._is_clean(logprobs, _shown(state.index, ("logprobs",))):
+            self._stop(state)
+            return
+        for name, entries in logprobs.items():
+            if isinstance(entries, list):
+                state.logprobs.setdefault(name, []).extend(entries)
+
+    # ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _finish(self, state: _Choice, kept: dict[str, Any], reason: str) -> dict[str, Any] | None:
+        """End a choice: its remaining text, its label, and then its finish reason as the last it sends."""
+        if kept["delta"]:
+            self._emit({**self._head, "choices": [{**kept, "finish_reason": None}]})
+            kept["delta"] = {}
+            kept.pop("logprobs", None)
+        self._flush(state)
+        if state.ended:
+            return None
+        self._close_text(state)
+        state.ended = reason
+        kept["finish_reason"] = reason
+        self._close_if_all_ended()
+        return kept
+
+    def _flush(self, state: _Choice) -> None:
+        """Decide what the gates still hold, now that no more text comes."""
+        for path, gate in state.gates.items():
+            text = gate.finish()
+            if gate.hit is not None:
+                self._stop(state, path, gate, text)
+                return
+            if text:
+                state.released += len(text)
+                self._emit_delta(state.index, _nest(path, text))
+
+    def _close_text(self, state: _Choice) -> None:
+        """Put the label behind the text, where the text is prose."""
+        if not (self._prose and ends_with_label(self._label.mode) and state.released) or any(path[0] in ("tool_calls", "function_call") for path in state.texts):
+            return
+        content = state.texts.get(_CONTENT)
+        if content and stays_readable("".join(content)):
+            state.labelled = True
+            self._emit_delta(state.index, {"content": suffix(self._label)})
+
+    def _stop(self, state: _Choice, path: Path = (), gate: Gate | None = None, text: str = "") -> None:
+        """End a choice at a hit: what was clean, the approved notice, `content_filter`, and a retraction for interfaces."""
+        if state.ended:
+            return
+        state.ended = "content_filter"
+        if gate is not None and gate.hit is not None:
+            start, end, rule = gate.hit
+            self.hits.append(Hit(_shown(state.index, path), start, end, rule.entry.risk, rule.entry.id, rule.entry.severity, "stop"))
+        if text:
+            state.released += len(text)
+            self._emit_delta(state.index, _nest(path, text))
+        notice = self._notice
+        if state.released and self._prose and ends_with_label(self._label.mode):
+            state.labelled = True
+            notice += suffix(self._label)
+        self._emit_delta(state.index, {"content": f"\n\n{notice}" if state.released else notice})
+        self._close_if_all_ended()
+        self._emit(
+            {
+                **self._head,
+                "choices": [{"index": state.index, "delta": {}, "finish_reason": "content_filter"}],
+                "retraction": {"choice": state.index, "reason": "content_filter", "replace_with": self._notice, "record": self._produce_id},
+            }
+        )
+        if self._closing:
+            self.ended = True  # nothing more is wanted from the upstream
+
+    def _close_if_all_ended(self) -> None:
+        if len(self._choices) >= self._expected and all(choice.ended for choice in self._choices.values()):
+            self._closing = True
+
+    def _complete(self) -> None:
+        """The upstream says the answer is complete: end what it did not end itself."""
+        for choice in list(self._choices.values()):
+            if not choice.ended:
+                kept = self._finish(choice, {"index": choice.index, "delta": {}, "finish_reason": None}, "stop")
+                if kept is not None:
+                    self._emit({**self._head, "choices": [kept]})
+        self._close()
+
+    def _close(self) -> None:
+        self._closing = True
+        self.ended = True
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _emit_delta(self, index: int, delta: dict[str, Any]) -> None:
+        self._emit({**self._head, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+
+    def _emit(self, chunk: dict[str, Any]) -> None:
+        if self._first:
+            self._first = False
+            mode = self._label.mode if self._prose else "interface"
+            chunk["aigc"] = aigc_object(self._label, self._produce_id, mode)
+        if self._closing:
+            self._tail.append(chunk)
+        else:
+            self._out.append(b"data: " + _ENCODE(chunk) + b"\n\n")
+
+    def _taken(self) -> bytes:
+        out, self._out = self._out, []
+        return b"".join(out)
+
+    def _aigc(self) -> dict[str, object]:
+        return aigc_object(self._label, self._produce_id, self.applied)
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (int, float))
+
+
+def _place(item: object, place: int) -> int:
+    index = item.get("index") if isinstance(item, dict) else None
+    return index if isinstance(index, int) else place
+
+
+def _nest(path: Path, text: str) -> dict[str, Any]:
+    """Return a delta that carries `text` at `path`: `("tool_calls", 0, "function", "arguments")` and the like."""
+    value: Any = text
+    for step in reversed(path):
+        value = [{"index": step, **value}] if isinstance(step, int) else {step: value}
+    return value  # type: ignore[no-any-return]  # paths begin with a name
+
+
+def _shown(index: int, path: Path) -> str:
+    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return f"choices[{index}]{steps}"
