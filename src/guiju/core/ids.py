@@ -2,16 +2,31 @@
 
 import os
 import time
+from collections.abc import Iterator
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_BLOCK = 4_000
+_random: Iterator[int] = iter(())  # random bytes are fetched a block at a time: a system call for each id costs more than the id
 
 
 def new_id() -> str:
     """Return a new id: 50 bits of milliseconds, then 80 random bits, in Crockford base 32.
 
-    Ids of different milliseconds sort by time; within one millisecond the order is random.
+    Ids of different milliseconds sort by time; within one millisecond the order is random. A process that forks must
+    not use ids on both sides; guiju starts its processes afresh.
     """
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    global _random
+    low = next(_random, None)
+    if low is None:
+        raw = os.urandom(_BLOCK)
+        _random = iter([int.from_bytes(raw[at : at + 10], "big") for at in range(0, _BLOCK, 10)])
+        low = next(_random)
+    value = (time.time_ns() // 1_000_000) << 80 | low
     pairs = _PAIRS
-    return "".join([pairs[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+    high, middle = value >> 90, value >> 50
+    return (
+        pairs[high >> 30 & 1023] + pairs[high >> 20 & 1023] + pairs[high >> 10 & 1023] + pairs[high & 1023]
+        + pairs[middle >> 30 & 1023] + pairs[middle >> 20 & 1023] + pairs[middle >> 10 & 1023] + pairs[middle & 1023]
+        + pairs[value >> 40 & 1023] + pairs[value >> 30 & 1023] + pairs[value >> 20 & 1023] + pairs[value >> 10 & 1023] + pairs[value & 1023]
+    )  # fmt: skip

@@ -24,7 +24,11 @@ BUNDLE_INVALID = define(
     status=500,
     kind="server_error",
     zh=Text("运行包 {path} 无法使用：{reason}。", "仍按上一个运行包提供服务；首次启动则不提供服务。", "请重新发布运行包：guiju publish。"),
-    en=Text("The bundle {path} cannot be used: {reason}.", "The last bundle stays in force; at a first start nothing is served.", "Publish it again: guiju publish."),
+    en=Text(
+        "The bundle {path} cannot be used: {reason}.",
+        "The last bundle stays in force; at a first start nothing is served.",
+        "Publish it again: guiju publish.",
+    ),
 )
 
 
@@ -93,7 +97,19 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """32 bytes; end users appear in records as HMAC-SHA256 under this key."""
 
 
-__all__ = ["Bundle", "Key", "Label", "LibraryEntry", "Limits", "Policy", "Service", "Upstream", "current_hash", "load_bundle", "publish_bundle"]
+__all__ = [
+    "Bundle",
+    "Key",
+    "Label",
+    "LibraryEntry",
+    "Limits",
+    "Policy",
+    "Service",
+    "Upstream",
+    "current_hash",
+    "load_bundle",
+    "publish_bundle",
+]
 
 _ENCODER = msgspec.msgpack.Encoder(order="deterministic")
 _DECODER = msgspec.msgpack.Decoder(Bundle)

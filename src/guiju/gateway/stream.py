@@ -39,7 +39,7 @@ class UpstreamBroken(Exception):
 class _Choice:
     """One choice of the answer while it streams."""
 
-    __slots__ = ("ended", "gates", "index", "labelled", "logprobs", "released", "texts")
+    __slots__ = ("ended", "gates", "index", "labelled", "logprobs", "partial", "released", "texts")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -48,6 +48,7 @@ class _Choice:
         self.logprobs: dict[str, list[Any]] = {}
         self.released = 0
         self.labelled = False
+        self.partial: dict[str, Any] = {}  # what of the event at hand may leave, field by field
         self.ended = ""
 
 
@@ -57,7 +58,9 @@ class AnswerStream:
     When the answer ended, record it, and then send `tail()`. `fail` ends it with an error instead.
     """
 
-    def __init__(self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str) -> None:
+    def __init__(
+        self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str
+    ) -> None:
         self.ended = False
         self.hits: list[Hit] = []
         self.usage: dict[str, Any] | None = None
@@ -105,7 +108,9 @@ class AnswerStream:
         """Say that the upstream closed. Raises UpstreamBroken when the answer is not complete."""
         if not self.ended:
             if not self._choices or any(not choice.ended for choice in self._choices.values()):
-                raise UpstreamBroken("the stream ended inside an event" if self._cutter.rest.strip() else "the stream ended before the answer did")
+                raise UpstreamBroken(
+                    "the stream ended inside an event" if self._cutter.rest.strip() else "the stream ended before the answer did"
+                )
             self._complete()
         return self._taken()
 
@@ -234,6 +239,7 @@ class AnswerStream:
         if delta is not None and not isinstance(delta, dict):
             raise UpstreamBroken("a delta is not an object")
         released = self._delta(state, delta) if delta else {}
+        state.partial = {}
         if released is None:
             return None
         finish = choice.get("finish_reason")
@@ -261,7 +267,7 @@ class AnswerStream:
 
     def _delta(self, state: _Choice, delta: dict[str, Any]) -> dict[str, Any] | None:
         """Return the delta with only the text that may leave; None when the choice was stopped."""
-        released: dict[str, Any] = {}
+        released = state.partial = {}
         for name, value in delta.items():
             if value.__class__ is str and name in API_NAMES and name not in _WHOLE:
                 text = self._text(state, (name,), value)
@@ -298,7 +304,10 @@ class AnswerStream:
             kept = {key: item for key, item in parts.items() if item is not None or value[key] is None}
             return kept if set(kept) - {"index"} or set(value) <= {"index"} else None
         if isinstance(value, list):
-            items = [self._nested(state, item, (*path, _place(item, place)), "") if not _is_plain(item) else item for place, item in enumerate(value)]
+            items = [
+                self._nested(state, item, (*path, _place(item, place)), "") if not _is_plain(item) else item
+                for place, item in enumerate(value)
+            ]
             return [item for item in items if item is not None] or (None if value else [])
         return value
 
@@ -315,7 +324,14 @@ class AnswerStream:
             return ""
         if text:
             state.released += len(text)
-            if path == _CONTENT and not state.labelled and self._prose and begins_with_label(self._label.mode) and text.strip() and text.lstrip()[0] not in "{[`":
+            if (
+                path == _CONTENT
+                and not state.labelled
+                and self._prose
+                and begins_with_label(self._label.mode)
+                and text.strip()
+                and text.lstrip()[0] not in "{[`"
+            ):
                 state.labelled = True
                 return prefix(self._label) + text
         return text
@@ -361,7 +377,9 @@ class AnswerStream:
 
     def _close_text(self, state: _Choice) -> None:
         """Put the label behind the text, where the text is prose."""
-        if not (self._prose and ends_with_label(self._label.mode) and state.released) or any(path[0] in ("tool_calls", "function_call") for path in state.texts):
+        if not (self._prose and ends_with_label(self._label.mode) and state.released) or any(
+            path[0] in ("tool_calls", "function_call") for path in state.texts
+        ):
             return
         content = state.texts.get(_CONTENT)
         if content and stays_readable("".join(content)):
@@ -376,6 +394,8 @@ class AnswerStream:
         if gate is not None and gate.hit is not None:
             start, end, rule = gate.hit
             self.hits.append(Hit(_shown(state.index, path), start, end, rule.entry.risk, rule.entry.id, rule.entry.severity, "stop"))
+        if state.partial:
+            self._emit_delta(state.index, state.partial)
         if text:
             state.released += len(text)
             self._emit_delta(state.index, _nest(path, text))

@@ -34,7 +34,6 @@ class Trie:
             known = prefixes.get(text[:length], 0)
             prefixes[text[:length]] = max(known & 7, bridges[length]) | kind | known & _TERM
 
-
     def is_inert(self, piece: str) -> bool:
         """Tell whether no character of this piece begins a pattern. The common case, in one set operation."""
         if self._inert_above(piece):
@@ -201,7 +200,9 @@ class Gate:
             rule, start, end = pending.rule, pending.start, pending.end
             if any(rule_id == rule.entry.id and first <= start and end <= last for rule_id, first, last in self._excused):
                 continue
-            hopeful = rule.exceptions and any(first <= start and any(text.startswith(prefix) for text in rule.exceptions) for prefix, first in self._live)
+            hopeful = rule.exceptions and any(
+                first <= start and any(text.startswith(prefix) for text in rule.exceptions) for prefix, first in self._live
+            )
             if hopeful or not pending.word_end_known:
                 kept.append(pending)
                 continue
@@ -237,4 +238,3 @@ class Gate:
         if len(fold.characters) > 1:
             for column in fold:
                 del column[:-1]
-

@@ -1,0 +1,177 @@
+"""The live side as one ASGI application: routes, the bundle in force, the sweeper that ends waits."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from guiju.core.errors import GuijuError
+from guiju.core.layout import DataFolder
+from guiju.gateway import errors
+from guiju.gateway.bundle import current_hash, load_bundle
+from guiju.gateway.exchange import Exchange, Receive, Scope, Send
+from guiju.gateway.live import Live, LiveService, compile_bundle
+from guiju.records.spool import SpoolWriter
+
+SWEEP_S: Final = 0.25
+_SLOW_S: Final = 0.5
+_MODELS_KEPT_S: Final = 30.0
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+log = logging.getLogger("guiju.gateway")
+
+
+class Gateway:
+    """One worker's application. `start` before the first request, `stop` after the last."""
+
+    def __init__(self, data: DataFolder, site_public_key: Ed25519PublicKey, worker: str) -> None:
+        self.exchanges: set[Exchange] = set()
+        self._data = data
+        self._site = site_public_key
+        self._worker = worker
+        self._counts: Counter[str] = Counter()
+        self._models: dict[str, tuple[float, list[dict[str, Any]]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        digest = current_hash(data.bundles)
+        self.live: Live = compile_bundle(load_bundle(data.bundles, digest, site_public_key), digest, None)
+        bundle = self.live.bundle
+        self.spool = SpoolWriter(data.spool, bundle.recorder_public_key, worker=worker, limit_bytes=bundle.limits.spool_bytes)
+
+    async def start(self) -> None:
+        """Begin to watch the bundle and the clocks."""
+        self._tasks = [asyncio.create_task(self._sweep()), asyncio.create_task(self._follow_bundle())]
+
+    async def stop(self) -> None:
+        """Commit what the spool holds and close the connections."""
+        for task in self._tasks:
+            task.cancel()
+        await self.spool.close()
+        for client in self.live.clients.values():
+            await client.close()
+
+    def count(self, kind: str) -> None:
+        """Count a record of this kind; shown by /healthz."""
+        self._counts[kind] += 1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path == "/v1/chat/completions" and scope["method"] == "POST":
+                exchange = Exchange(self, scope, receive, send)
+                self.exchanges.add(exchange)
+                try:
+                    await exchange.run()
+                finally:
+                    self.exchanges.discard(exchange)
+            elif path == "/v1/models" and scope["method"] == "GET":
+                await self._list_models(scope, send)
+            elif path in ("/healthz", "/readyz"):
+                await self._health(send)
+            else:
+                facts = {"method": scope["method"], "path": path[:100]}
+                await _reply(send, errors.PATH_UNKNOWN.status, errors.error_body(errors.PATH_UNKNOWN, facts))
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _health(self, send: Send) -> None:
+        live = self.live
+        state = {
+            "status": "ok",
+            "worker": self._worker,
+            "bundle": live.digest[:16],
+            "library": live.snapshot.version[:16],
+            "terms": len(live.snapshot.entries),
+            "in_progress": len(self.exchanges),
+            "records": dict(self._counts),
+        }
+        await _reply(send, 200, _ENCODE(state))
+
+    async def _list_models(self, scope: Scope, send: Send) -> None:
+        token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        known = self.live.keys.get(hashlib.sha256(token[7:].strip()).digest())
+        if known is None or known[0].revoked:
+            code = errors.KEY_UNKNOWN if token else errors.KEY_MISSING
+            await _reply(send, code.status, errors.error_body(code, {}))
+            return
+        try:
+            models = await self._offered(known[1])
+        except GuijuError as error:
+            error.facts.setdefault("record", "-")
+            await _reply(send, error.code.status, errors.error_body(error.code, error.facts))
+            return
+        await _reply(send, 200, _ENCODE({"object": "list", "data": models}))
+
+    async def _offered(self, service: LiveService) -> list[dict[str, Any]]:
+        models: dict[str, dict[str, Any]] = {}
+        for client in service.upstreams:
+            upstream = client.upstream
+            if upstream.models:
+                listed = [{"id": name, "object": "model", "created": 0, "owned_by": upstream.name} for name in upstream.models]
+            else:
+                at, listed = self._models.get(upstream.name, (-_MODELS_KEPT_S, []))
+                if time.monotonic() - at > _MODELS_KEPT_S:
+                    listed = await client.models()
+                    self._models[upstream.name] = (time.monotonic(), listed)
+            for model in listed:
+                models.setdefault(model["id"], model)
+        return list(models.values())
+
+    async def _sweep(self) -> None:
+        """End waits that took too long. One pass over all exchanges is cheaper than a timer for each wait."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = time.monotonic()
+            for exchange in list(self.exchanges):
+                if exchange.deadline and now > exchange.deadline and not exchange.expired and exchange.task is not None:
+                    exchange.expired = True
+                    exchange.task.cancel()
+                elif now - exchange.begun > _SLOW_S:
+                    exchange.watch_if_slow()
+
+    async def _follow_bundle(self) -> None:
+        """Put a new bundle in force within a second; keep the old one when the new one is not good."""
+        refused = ""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                digest = current_hash(self._data.bundles)
+                if digest in (self.live.digest, refused):
+                    continue
+                self.live = await asyncio.to_thread(self._compiled, digest)
+                log.info("bundle %s in force (library %s)", digest[:16], self.live.snapshot.version[:16])
+            except Exception as problem:  # a bad bundle must not end the watch
+                refused = digest
+                log.error("bundle %s not taken, %s stays in force: %s", refused[:16], self.live.digest[:16], problem)
+
+    def _compiled(self, digest: str) -> Live:
+        return compile_bundle(load_bundle(self._data.bundles, digest, self._site), digest, self.live)
+
+
+async def _reply(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    with contextlib.suppress(OSError):
+        await send({"type": "http.response.body", "body": body})
+
+
+def create_gateway(folder: Path, site_public_key: Ed25519PublicKey, worker: str) -> Gateway:
+    """Return the application of one worker for a data folder. Raises BUNDLE-INVALID."""
+    return Gateway(DataFolder(folder), site_public_key, worker)

@@ -1,0 +1,500 @@
+"""One exchange: a request, what was decided about it, its answer, and the record that both left.
+
+    authenticate → admit → screen input → upstream → (screen → label) per piece → record → deliver the end
+
+Whatever happens, an exchange leaves exactly one closing record, durable before the last byte: delivered, stopped, refused,
+rejected, failed or interrupted. A streamed answer also leaves `gateway.answer.opened` before its first byte, so that what a
+killed worker had begun to send is on record too.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import msgspec
+
+from guiju.core.clock import now_us
+from guiju.core.errors import GuijuError
+from guiju.core.ids import new_id
+from guiju.gateway import errors
+from guiju.gateway.bundle import Key, Service
+from guiju.gateway.live import Live, LiveService
+from guiju.gateway.stream import AnswerStream, UpstreamBroken
+from guiju.gateway.upstream import UpstreamClient, read_whole, refusal
+from guiju.gateway.whole import whole_answer
+from guiju.labelling.explicit import Applied, asks_for_words
+from guiju.records.entry import Entry, encode_entry
+from guiju.screening.values import PASS, Hit, Verdict
+from guiju.screening.view import paths, strings
+
+if TYPE_CHECKING:
+    from guiju.gateway.app import Gateway
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_ENCODE: Final = msgspec.json.Encoder().encode
+_PACK: Final = msgspec.msgpack.Encoder().encode
+_JSON: Final = (b"content-type", b"application/json")
+_EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+_LARGE_CHARACTERS: Final = 200_000
+"""Longer texts are examined off the loop, so that one user's novel does not make the others wait."""
+_HITS_RECORDED: Final = 20
+_CONTENT_LIMIT: Final = 2**16
+"""Of a body that could not be read, this many bytes are kept for the record."""
+
+log = logging.getLogger("guiju.gateway")
+
+
+class Exchange:
+    """One chat request on its way through. Made for each request; the only state there is."""
+
+    __slots__ = (
+        "_body", "_closed", "_key", "_language", "_live", "_model", "_receive", "_response", "_send", "_service", "_started", "_stream",
+        "_subject", "_upstream", "_verdict", "_watcher", "begun", "deadline", "expired", "gateway", "gone", "id", "received_bytes", "scope", "task", "waits_for",
+    )  # fmt: skip
+
+    def __init__(self, gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
+        self.gateway = gateway
+        self.scope = scope
+        self.id = new_id()
+        self.begun = time.monotonic()
+        self.deadline = 0.0
+        """When the sweeper ends the wait at hand (monotonic seconds); 0 for no wait."""
+        self.waits_for = ""
+        self.expired = False
+        self.gone = False
+        self.received_bytes = 0
+        self.task = asyncio.current_task()
+        self._receive = receive
+        self._send = send
+        self._live: Live = gateway.live
+        self._service: Service | None = None
+        self._key: Key | None = None
+        self._upstream: UpstreamClient | None = None
+        self._model = ""
+        self._subject = ""
+        self._body = b""
+        self._language = b""
+        self._verdict: Verdict = PASS
+        self._response: aiohttp.ClientResponse | None = None
+        self._stream: AnswerStream | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._started = False
+        self._closed = False
+
+    async def run(self) -> None:
+        """Take the request to its end. Raises nothing but cancellation by the server."""
+        try:
+            await self._chat()
+        except GuijuError as error:
+            await self._fail(error)
+        except asyncio.CancelledError:
+            if not (self.gone or self.expired):
+                raise
+            if self.task is not None:
+                self.task.uncancel()
+            if self.gone:
+                await self._abandoned()
+            else:
+                await self._fail(self._late())
+        except Exception:
+            log.exception("exchange %s failed", self.id)
+            await self._fail(GuijuError(errors.INTERNAL))
+        finally:
+            if self._watcher is not None:
+                self._watcher.cancel()
+            if self._response is not None:
+                self._response.close()
+
+    # ── the way of a request ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _chat(self) -> None:
+        live_service = self._authenticate()
+        service = self._service = live_service.service
+        request = await self._request()
+        self._admit(request, live_service)
+        verdict = self._verdict = await self._examine_input(request)
+        if verdict.action != "deliver":
+            raise GuijuError(errors.INPUT_REFUSED)
+        upstream = self._upstream
+        assert upstream is not None
+        streams = request.get("stream") is True
+        opened = self._open() if streams else None
+        self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
+        response = self._response = await upstream.chat(_ENCODE(request))
+        if response.status != 200:
+            raise await refusal(upstream.upstream, response)
+        prose = asks_for_words(request)
+        if streams:
+            assert opened is not None
+            await self._deliver_stream(request, response, service, prose, opened)
+        else:
+            await self._deliver_whole(response, service, prose)
+
+    def _authenticate(self) -> LiveService:
+        token = b""
+        for name, value in self.scope["headers"]:
+            if name == b"authorization":
+                token = value
+            elif name == b"accept-language":
+                self._language = value
+            elif name == b"x-guiju-user":
+                self._subject = value.decode("utf-8", "replace")
+        if token[:7].lower() != b"bearer " or len(token) == 7:
+            raise GuijuError(errors.KEY_MISSING)
+        known = self._live.keys.get(hashlib.sha256(token[7:].strip()).digest())
+        if known is None:
+            raise GuijuError(errors.KEY_UNKNOWN)
+        self._key, service = known
+        if self._key.revoked:
+            raise GuijuError(errors.KEY_REVOKED, key=self._key.id)
+        limits = self._live.bundle.limits
+        if len(self.gateway.exchanges) > limits.concurrent_requests:
+            raise GuijuError(errors.BUSY, limit=limits.concurrent_requests, retry_after="1")
+        return service
+
+    async def _request(self) -> dict[str, Any]:
+        limits = self._live.bundle.limits
+        for name, value in self.scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value) > limits.body_bytes:
+                raise GuijuError(errors.BODY_TOO_LARGE, limit=limits.body_bytes)
+        self._wait(limits.body_idle_ms, "body")
+        message = await self._receive()
+        body = message.get("body", b"")
+        if message.get("more_body"):
+            pieces = [body]
+            size = len(body)
+            while message.get("more_body"):
+                self._wait(limits.body_idle_ms, "body")
+                message = await self._receive()
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                self.received_bytes = size
+                if size > limits.body_bytes:
+                    raise GuijuError(errors.BODY_TOO_LARGE, limit=limits.body_bytes)
+            body = b"".join(pieces)
+        self.deadline = 0.0
+        if message["type"] == "http.disconnect":
+            self.gone = True
+            raise GuijuError(errors.BODY_CUT, size=self.received_bytes)
+        self._body = body
+        try:
+            return _DECODE(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            raise GuijuError(errors.BODY_NOT_JSON, reason=problem) from None
+        except RecursionError:
+            raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
+
+    def _admit(self, request: dict[str, Any], live_service: LiveService) -> None:
+        model, messages, count = request.get("model"), request.get("messages"), request.get("n")
+        if not isinstance(model, str) or not model:
+            raise _field("model", "非空字符串", "a non-empty string")
+        if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
+            raise _field("messages", "非空的对象数组", "a non-empty array of objects")
+        if not isinstance(request.get("stream"), (bool, type(None))):
+            raise _field("stream", "布尔值", "true or false")
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 128):
+            raise _field("n", "1 到 128 的整数", "an integer from 1 to 128")
+        user = self._subject or request.get("safety_identifier") or request.get("user") or ""
+        if not isinstance(user, str):
+            raise _field("user", "字符串", "a string")
+        self._model = model
+        self._subject = self._pseudonym(user) if user else ""
+        found = live_service.find_upstream(model)
+        if found is None:
+            raise GuijuError(errors.MODEL_UNKNOWN, model=model[:100], param="model")
+        self._upstream, request["model"] = found
+
+    def _pseudonym(self, user: str) -> str:
+        assert self._service is not None
+        digest = hmac.digest(self._live.bundle.pseudonym_key, f"{self._service.id}\0{user}".encode(errors="surrogatepass"), "sha256")
+        return "u-" + base64.b32encode(digest[:15]).decode().lower()
+
+    async def _examine_input(self, request: dict[str, Any]) -> Verdict:
+        """Return the verdict on everything the model would read. Raises NOT-EXAMINED where the policy stops for that."""
+        snapshot = self._live.snapshot
+        assert self._service is not None
+        policy = self._service.policy
+        try:
+            found = strings(request)
+            if sum(map(len, found)) < _LARGE_CHARACTERS:
+                if snapshot.finds_nothing(found):
+                    return PASS
+            elif await asyncio.to_thread(snapshot.finds_nothing, found):
+                return PASS
+            return snapshot.examine_all(paths(request), "input", policy)
+        except RecursionError:
+            raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
+        except Exception as problem:
+            log.exception("input of %s could not be examined", self.id)
+            return self._not_examined(problem)
+
+    def _not_examined(self, problem: Exception) -> Verdict:
+        assert self._service is not None
+        if self._service.policy.could_not_examine == "stop":
+            self._verdict = Verdict("could_not_examine", "refuse", (), type(problem).__name__)
+            raise GuijuError(errors.NOT_EXAMINED, reason=type(problem).__name__)
+        return Verdict("could_not_examine", "deliver", (), type(problem).__name__)
+
+    # ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _deliver_whole(self, response: aiohttp.ClientResponse, service: Service, prose: bool) -> None:
+        limits = self._live.bundle.limits
+        try:
+            raw = await read_whole(response, limits.answer_bytes)
+        except (aiohttp.ClientError, OSError) as problem:
+            raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
+        self.deadline = 0.0
+        if raw is None:
+            raise self._broken(f"it is larger than {limits.answer_bytes} bytes")
+        try:
+            body = _DECODE(raw)
+            upstream_id = str(body.get("id", ""))
+            whole = whole_answer(body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice())
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
+            raise self._broken(f"not a chat completion: {problem}") from None
+        stopped = any(hit.action != "deliver" for hit in whole.hits)
+        metadata = self._metadata(whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, body.get("usage"))
+        await self._record(
+            "gateway.answer.stopped" if stopped else "gateway.answer.delivered", metadata, {"request": self._body, "answer": raw}
+        )
+        await self._reply(200, whole.body, self._label_headers())
+
+    async def _deliver_stream(
+        self, request: dict[str, Any], response: aiohttp.ClientResponse, service: Service, prose: bool, opened: "asyncio.Future[None]"
+    ) -> None:
+        if response.content_type != "text/event-stream":
+            raise self._broken(f"it sent {response.content_type} where a stream was asked for")
+        live = self._live
+        stream = AnswerStream(
+            live.snapshot, service.policy, service.label, self.id, choices=request.get("n") or 1, prose=prose, notice=self._notice()
+        )
+        self._watcher = asyncio.create_task(self.watch())
+        await opened
+        self._stream = stream
+        idle_ms = service_idle_ms = self._upstream.upstream.idle_timeout_ms if self._upstream else 0
+        size = 0
+        try:
+            while not stream.ended:
+                self._wait(idle_ms, "next_piece")
+                raw = await response.content.readany()
+                if not raw:
+                    out = stream.finish()
+                else:
+                    size += len(raw)
+                    if size > live.bundle.limits.answer_bytes * 16:
+                        raise self._broken("it does not end")
+                    out = stream.feed(raw)
+                if out:
+                    await self._send_piece(out)
+        except UpstreamBroken as problem:
+            raise self._broken(str(problem)) from None
+        except (aiohttp.ClientError, OSError) as problem:
+            raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
+        self.deadline = 0.0
+        del service_idle_ms
+        if any(reason == "content_filter" for reason in stream.finishes) and stream.hits:
+            response.close()
+        await self._close_stream(
+            "gateway.answer.stopped" if any(hit.action != "deliver" for hit in stream.hits) else "gateway.answer.delivered"
+        )
+
+    async def _close_stream(self, kind: str, **more: object) -> None:
+        """Record a streamed answer, then send its last bytes."""
+        stream = self._stream
+        assert stream is not None
+        metadata = self._metadata(
+            stream.hits, stream.finishes, stream.applied, stream.released_characters, stream.upstream_id, stream.usage
+        )
+        metadata["streamed"] = True
+        metadata["answer"] = self.id
+        metadata.update(more)
+        await self._record(kind, metadata, {"answer": stream.texts()}, entry_id=new_id())
+        if not self.gone:
+            await self._send_piece(stream.tail())
+            await self._send({"type": "http.response.body", "body": b""})
+
+    async def _send_piece(self, piece: bytes) -> None:
+        if not self._started:
+            self._started = True
+            headers = [*_EVENTS, *self._label_headers()]
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def watch(self) -> None:
+        """Notice that the client has gone and end the exchange."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self._closed and self.task is not None:
+            self.gone = True
+            self.task.cancel()
+
+    def watch_if_slow(self) -> None:
+        """Begin to watch the client of an exchange that takes long; called by the sweeper."""
+        if self._watcher is None and self._response is None and self.waits_for == "first_byte":
+            self._watcher = asyncio.create_task(self.watch())
+
+    # ── ends that are no answer ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def _fail(self, error: GuijuError) -> None:
+        """Tell the client what happened, after the record of it is durable."""
+        self.deadline = 0.0
+        error.facts.setdefault("record", self.id)
+        error.facts.setdefault("reason", "")
+        code = error.code
+        if self._closed:
+            return  # its record is written; only the client's connection failed
+        if self._stream is not None and not self._stream.ended:
+            piece = self._stream.fail(errors.error_object(code, error.facts))
+            if piece and not self.gone:
+                await self._send_piece(piece)
+            await self._quietly(self._close_stream("gateway.answer.interrupted", reason=code.code, detail=str(error.facts["reason"])[:300]))
+            return
+        kind = "gateway.request.rejected"
+        if code is errors.INPUT_REFUSED or code is errors.NOT_EXAMINED:
+            kind = "gateway.input.refused"
+        elif code.code.startswith("UPSTREAM"):
+            kind = "gateway.upstream.failed"
+        metadata = self._metadata((), [], None, 0, "", None)
+        metadata |= {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
+        content = (
+            {"request": self._body[:_CONTENT_LIMIT] if code is errors.BODY_NOT_JSON else self._body} if self._body and self._key else None
+        )
+        status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
+        body = errors.error_body(code, error.facts)
+        if not await self._quietly(self._record(kind, metadata, content)):
+            status, body = 503, errors.error_body(errors.BUSY, {"limit": 0, "record": self.id})
+        headers = [(b"retry-after", str(error.facts.get("retry_after", "1")).encode())] if status in (429, 503) else []
+        if code is errors.BODY_TOO_LARGE or code is errors.BODY_CUT:
+            headers.append((b"connection", b"close"))
+        if not self.gone:
+            await self._reply(status, body, headers)
+
+    async def _quietly(self, recording: Awaitable[None]) -> bool:
+        """Await a recording; tell whether it succeeded. A spool that cannot be written must not end in a traceback."""
+        try:
+            await recording
+        except GuijuError as problem:
+            log.error("exchange %s left no record: %s", self.id, problem)
+            return False
+        return True
+
+    async def _abandoned(self) -> None:
+        """The client has left: nothing more to send, but the record is owed."""
+        if self._closed:
+            return
+        if self._stream is not None:
+            self._stream.fail({"code": "client_left"})
+            await self._quietly(self._close_stream("gateway.answer.interrupted", reason="CLIENT-LEFT"))
+            return
+        metadata = self._metadata((), [], None, 0, "", None) | {"reason": "CLIENT-LEFT"}
+        await self._quietly(self._record("gateway.answer.interrupted", metadata, {"request": self._body} if self._body else None))
+
+    def _late(self) -> GuijuError:
+        if self.waits_for == "body":
+            return GuijuError(errors.BODY_CUT, size=self.received_bytes)
+        assert self._upstream is not None
+        upstream = self._upstream.upstream
+        limit_ms = upstream.first_byte_timeout_ms if self.waits_for == "first_byte" else upstream.idle_timeout_ms
+        return GuijuError(errors.UPSTREAM_TIMEOUT, upstream=upstream.name, limit_ms=limit_ms)
+
+    def _broken(self, reason: str) -> GuijuError:
+        assert self._upstream is not None
+        return GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
+
+    # ── record and reply ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self) -> "asyncio.Future[None]":
+        """Record that an answer begins; the first byte waits for it, which the upstream's own delay hides."""
+        metadata = self._metadata((), [], None, 0, "", None) | {"streamed": True}
+        return self._append("gateway.answer.opened", metadata, {"request": self._body}, self.id)
+
+    async def _record(self, kind: str, metadata: dict[str, object], content: dict[str, object] | None, entry_id: str = "") -> None:
+        self._closed = True
+        self.gateway.count(kind)
+        await self._append(kind, metadata, content, entry_id or self.id)
+
+    def _append(self, kind: str, metadata: dict[str, object], content: dict[str, object] | None, entry_id: str) -> "asyncio.Future[None]":
+        service, key = self._service, self._key
+        subject = self._subject or (f"key-{key.id}" if key else "")
+        actor = f"key-{key.id}" if key else "anonymous"
+        entry = Entry(
+            entry_id, now_us(), kind, service.id if service else "", actor, subject, (), metadata, _PACK(content) if content else b""
+        )
+        return self.gateway.spool.append(encode_entry(entry))
+
+    def _metadata(
+        self,
+        hits: "tuple[Hit, ...] | list[Hit] | Any",
+        finishes: list[str],
+        applied: Applied | None,
+        released: int,
+        upstream_id: str,
+        usage: object,
+    ) -> dict[str, object]:
+        live, verdict = self._live, self._verdict
+        metadata: dict[str, object] = {
+            "bundle": live.digest[:16],
+            "library": live.snapshot.version[:16],
+            "model": self._model[:100],
+            "duration_us": int((time.monotonic() - self.begun) * 1_000_000),
+            "input": {"outcome": verdict.outcome, "bytes": len(self._body)},
+        }
+        if verdict.hits or verdict.reason:
+            metadata["input"] = {
+                "outcome": verdict.outcome,
+                "bytes": len(self._body),
+                "reason": verdict.reason,
+                "hits": _recorded(verdict.hits),
+            }
+        if self._upstream is not None:
+            metadata["upstream"] = self._upstream.upstream.name
+        if applied is not None:
+            metadata["output"] = {"outcome": "hit" if hits else "pass", "released_characters": released, "hits": _recorded(hits)}
+            metadata["label"] = {"produce_id": self.id, "explicit": applied}
+            metadata["finish"] = finishes
+            metadata["upstream_id"] = upstream_id[:100]
+            if isinstance(usage, dict):
+                metadata["usage"] = {name: count for name, count in usage.items() if isinstance(count, int)}
+        return metadata
+
+    async def _reply(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        start = [_JSON, (b"content-length", b"%d" % len(body)), (b"x-request-id", self.id.encode()), *headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": start})
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _label_headers(self) -> list[tuple[bytes, bytes]]:
+        identity = self.id.encode()
+        return [(b"x-request-id", identity), (b"x-aigc-label", b"1"), (b"x-aigc-produceid", identity)]
+
+    def _notice(self) -> str:
+        assert self._service is not None
+        policy = self._service.policy
+        zh = f"{policy.stop_notice_zh}（编号 {self.id}）"
+        en = f"{policy.stop_notice_en} (number {self.id})"
+        wanted = self._language[:2].lower()
+        return zh if wanted == b"zh" else en if wanted == b"en" else f"{zh}\n{en}"
+
+    def _wait(self, limit_ms: int, what: str) -> None:
+        self.waits_for = what
+        self.deadline = time.monotonic() + limit_ms / 1000
+
+
+def _recorded(hits: Any) -> list[dict[str, object]]:
+    return [
+        {"path": hit.path, "start": hit.start, "end": hit.end, "risk": hit.risk, "rule": hit.rule, "action": hit.action}
+        for hit in hits[:_HITS_RECORDED]
+    ]
+
+
+def _field(param: str, wanted_zh: str, wanted_en: str) -> GuijuError:
+    return GuijuError(errors.FIELD_INVALID, param=param, wanted_zh=wanted_zh, wanted_en=wanted_en)

@@ -1,0 +1,54 @@
+"""A bundle compiled for use: look-ups by key and model, the library ready to match. Swapped whole."""
+
+from dataclasses import dataclass
+
+from guiju.gateway.bundle import Bundle, Key, Service
+from guiju.gateway.upstream import UpstreamClient
+from guiju.screening.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class LiveService:
+    """A service with its upstreams, in the order in which they are asked."""
+
+    service: Service
+    upstreams: tuple[UpstreamClient, ...]
+
+    def find_upstream(self, model: str) -> tuple[UpstreamClient, str] | None:
+        """Return the first upstream that offers the model, and its own name for it."""
+        for client in self.upstreams:
+            upstream = client.upstream
+            if not upstream.models or model in upstream.models:
+                return client, upstream.rename.get(model, model)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """All that one request reads; a request keeps the one it began with."""
+
+    bundle: Bundle
+    digest: str
+    snapshot: Snapshot
+    keys: dict[bytes, tuple[Key, LiveService]]
+    clients: dict[str, UpstreamClient]
+
+
+def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
+    """Return the bundle ready for use. The library and the connection pools of `before` are kept where nothing changed.
+
+    Takes about 0.2 s for a new library of 10,000 terms: call it off the event loop.
+    """
+    if before is not None and before.snapshot.version == bundle.library_version:
+        snapshot = before.snapshot
+    else:
+        snapshot = Snapshot(bundle.library, bundle.library_version)
+    clients = {}
+    for upstream in bundle.upstreams:
+        known = before.clients.get(upstream.name) if before is not None else None
+        clients[upstream.name] = known if known is not None and known.upstream == upstream else UpstreamClient(upstream)
+    services = {service.id: LiveService(service, tuple(clients[name] for name in service.upstreams)) for service in bundle.services}
+    for service in bundle.services:
+        snapshot.trie(service.policy, "output")
+    keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
+    return Live(bundle, digest, snapshot, keys, clients)

@@ -1,0 +1,89 @@
+"""A whole answer: examined in one pass, labelled, and encoded. No input or output here.
+
+A choice with a hit leaves as the approved notice alone: nothing of an answer that strayed needs to be shown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
+from guiju.labelling.implicit import aigc_object
+from guiju.labelling.values import Label
+from guiju.screening.snapshot import Snapshot
+from guiju.screening.values import PASS, Hit, Policy, Verdict
+from guiju.screening.view import paths, strings
+
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer ready to leave: its bytes, what screening found, how it was labelled, why each choice ended."""
+
+    body: bytes
+    hits: Sequence[Hit]
+    applied: Applied
+    finishes: list[str]
+    released_characters: int
+
+
+def examine_json(snapshot: Snapshot, policy: Policy, value: object) -> Verdict:
+    """Return the verdict on an answer, its view taken as a whole; paths are worked out only when something is found."""
+    found = strings(value)
+    if snapshot.finds_nothing(found):
+        return PASS
+    return snapshot.examine_all(paths(value), "output", policy)
+
+
+def whole_answer(
+    answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: str
+) -> WholeAnswer:
+    """Return the answer as it may leave. `answer` is changed. Raises ValueError when it is no chat completion."""
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise ValueError("it has no choices")
+    verdict = examine_json(snapshot, policy, answer)
+    if verdict.action != "deliver":
+        answer = _without_hits(answer, choices, verdict, notice, produce_id)
+        choices = answer["choices"]
+    released = labelled = texts = 0
+    for choice in choices:
+        message = choice.get("message")
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, str) and content:
+            texts += 1
+            released += len(content)
+            if prose and label.mode != "interface" and not message.get("tool_calls") and stays_readable(content):
+                labelled += 1
+                message["content"] = (
+                    (prefix(label) if begins_with_label(label.mode) else "")
+                    + content
+                    + (suffix(label) if ends_with_label(label.mode) else "")
+                )
+    applied: Applied = label.mode if texts and labelled == texts else "interface"
+    answer["aigc"] = aigc_object(label, produce_id, applied)
+    finishes = [str(choice.get("finish_reason") or "") for choice in choices]
+    return WholeAnswer(_ENCODE(answer), verdict.hits, applied, finishes, released)
+
+
+def _without_hits(answer: dict[str, Any], choices: list[dict[str, Any]], verdict: Verdict, notice: str, produce_id: str) -> dict[str, Any]:
+    """Return the answer with the notice in place of every choice that has a hit; of all, when the hit is beside them."""
+    stopped = {hit.path.partition("]")[0] for hit in verdict.hits if hit.action != "deliver"}
+    beside = any(not place.startswith("choices[") for place in stopped)
+    kept = []
+    retractions = []
+    for place, choice in enumerate(choices):
+        if beside or f"choices[{place}" in stopped:
+            index = choice.get("index", place)
+            message = {"role": "assistant", "content": notice, "refusal": None}
+            kept.append({"index": index, "message": message, "logprobs": None, "finish_reason": "content_filter"})
+            retractions.append({"choice": index, "reason": "content_filter", "replace_with": notice, "record": produce_id})
+        else:
+            kept.append(choice)
+    if beside:
+        known = {name: answer[name] for name in ("object", "created", "usage") if not isinstance(answer.get(name), str) and name in answer}
+        answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": ""}
+    return {**answer, "choices": kept, "retraction": retractions[0] if len(retractions) == 1 else retractions}

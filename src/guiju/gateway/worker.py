@@ -1,0 +1,77 @@
+"""One gateway worker: a process, an inherited socket, an event loop.
+
+    python -m guiju.gateway.worker --data DIR --fd N --number K
+
+SIGTERM drains: no new connections, answers under way end, the spool is committed, exit 0.
+"""
+
+import argparse
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from guiju.core.errors import GuijuError
+from guiju.core.keys import load_site_public_key
+from guiju.core.layout import DataFolder
+from guiju.core.log import configure
+from guiju.core.process import die_with_parent
+from guiju.gateway.app import create_gateway
+
+log = logging.getLogger("guiju.gateway")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves Ctrl-C to the supervisor and ends with status 0 after a drain."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "should_exit", True))
+        yield
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the worker until it is told to stop; return its exit status."""
+    parser = argparse.ArgumentParser(prog="guiju.gateway.worker")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--number", default="0")
+    options = parser.parse_args(arguments)
+    configure(f"gateway-{options.number}")
+    die_with_parent()
+    try:
+        gateway = create_gateway(options.data, load_site_public_key(DataFolder(options.data).keys), f"gateway-{options.number}")
+    except GuijuError as error:
+        log.error("%s", error)
+        return 2
+    listener = socket.socket(fileno=options.fd)
+    config = uvicorn.Config(
+        gateway,
+        http="httptools",
+        loop="uvloop",
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=4096,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=gateway.live.bundle.limits.drain_ms // 1000,
+    )
+    gc.collect()
+    gc.freeze()  # the library and the tables live as long as the process: the collector need not walk them
+    gc.set_threshold(20_000, 20, 100)
+    _Server(config).run(sockets=[listener])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
