@@ -1,0 +1,54 @@
+"""The page of the services: what the bundle in force says of each, and the API keys."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from guiju.services import flow
+from guiju.services.models import ApiKey
+from guiju.web.access import actor_of, needs
+from guiju.web.live import bundle_in_force, gateway_state
+
+LABEL_CHARACTERS = 100
+
+
+@needs("services.view_apikey")
+@require_GET
+def services(request: HttpRequest) -> HttpResponse:
+    """Show services, upstreams, policy, label and keys as they are in force."""
+    return _page(request)
+
+
+@needs("services.add_apikey")
+@require_POST
+def create(request: HttpRequest) -> HttpResponse:
+    """Make a key and show it, this once; only its hash is kept."""
+    service = request.POST.get("service", "")
+    force = bundle_in_force()
+    if force is None or service not in {each.id for each in force.bundle.services}:
+        messages.error(request, _("没有这个服务，没有创建密钥。请从列表中选择。"))
+        return redirect("services:services")
+    label = request.POST.get("label", "").strip()[:LABEL_CHARACTERS] or _("未命名")
+    key, secret = flow.create_key(service, label, actor_of(request))
+    flow.publish()
+    return _page(request, made=key, secret=secret)
+
+
+@needs("services.change_apikey")
+@require_POST
+def revoke(request: HttpRequest, key: str) -> HttpResponse:
+    """Revoke a key for good."""
+    flow.revoke_key(key, actor_of(request))
+    flow.publish()
+    messages.success(request, _("密钥已撤销，一秒内失效。"))
+    return redirect("services:services")
+
+
+def _page(request: HttpRequest, made: ApiKey | None = None, secret: str = "") -> HttpResponse:
+    force = bundle_in_force()
+    upstreams = {each.name: each for each in force.bundle.upstreams} if force else {}
+    shown = [{"service": each, "upstreams": [upstreams[name] for name in each.upstreams if name in upstreams]} for each in (force.bundle.services if force else ())]
+    facts = {"force": force, "services": shown, "gateway": gateway_state(), "keys": ApiKey.objects.order_by("revoked_at", "-created_at")[:200]}
+    return render(request, "services/services.html", {**facts, "made": made, "secret": secret})

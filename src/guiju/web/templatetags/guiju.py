@@ -1,0 +1,74 @@
+"""Template words of the console: two languages in one value, states with colour and shape, short hashes."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from guiju.core.clock import BEIJING
+
+register = template.Library()
+
+TONES: Final = {
+    "delivered": "good",
+    "stopped": "bad",
+    "refused": "warn",
+    "rejected": "warn",
+    "failed": "bad",
+    "interrupted": "warn",
+    "damaged": "bad",
+}
+"""Last word of a record kind → tone; each tone has its own colour and its own shape. All others are notes."""
+
+
+def chinese() -> bool:
+    """Tell whether the page at hand is in Chinese."""
+    return not (get_language() or "").startswith("en")
+
+
+@register.filter
+def said(value: Any) -> str:
+    """Return the `.zh` or `.en` of a value that has both, or the first or second of a pair."""
+    if isinstance(value, tuple):
+        return str(value[0] if chinese() else value[1])
+    return str(value.zh if chinese() else value.en)
+
+
+@register.filter
+def short(value: object) -> str:
+    """Return the first 12 characters of a hash or key."""
+    return str(value)[:12]
+
+
+@register.filter
+def beijing(value: datetime | int | None) -> str:
+    """Return Beijing time, to the second; `value` is an aware datetime or microseconds since 1970."""
+    if value is None or value == "":
+        return "—"
+    at = datetime.fromtimestamp(value / 1_000_000, BEIJING) if isinstance(value, int) else value.astimezone(BEIJING)
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+@register.simple_tag
+def state(tone: str, text: object) -> SafeString:
+    """Return a badge: `good`, `bad`, `warn`, `note`, or anything else for a neutral one."""
+    return format_html('<span class="state {}">{}</span>', tone, text)
+
+
+@register.simple_tag
+def kind_badge(kind: str) -> SafeString:
+    """Return the badge of a record kind, in the reader's language."""
+    from guiju.records.kinds import KINDS
+
+    known = KINDS.get(kind)
+    return format_html('<span class="state {}" title="{}">{}</span>', TONES.get(kind.rpartition(".")[2], "note"), kind, said(known) if known else kind)
+
+
+@register.filter
+def action_name(action: str) -> str:
+    """Return the name of what a verdict does."""
+    return {"deliver": _("放行"), "refuse": _("拒绝"), "stop": _("停止")}.get(action, action)
