@@ -2,7 +2,7 @@
 
 Group commit. `append` only queues, on the loop thread. One writer thread takes everything queued, seals it, writes
 it with one system call that returns when the disk has it, and resolves all its futures with one call into the loop.
-While a commit is under way the next one gathers; commits start at most once a millisecond unless many wait.
+While a commit is under way the next one gathers; commits start at least two milliseconds apart unless many wait.
 An idle writer thread sleeps on a lock and is never woken.
 
 An entry may be recorded although its answer's last byte never arrived; the reverse cannot happen.
@@ -15,7 +15,9 @@ import fcntl
 import os
 import threading
 import time
+from collections import deque
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -44,7 +46,7 @@ SPOOL_FULL = define(
     en=Text("The spool is full: {used_bytes} bytes of {limit_bytes}.", "This request was not handled; everything already in the spool is kept.", "Try again later; operators, check that the recorder runs."),
 )
 
-GATHER_MS: Final = 1.0
+GATHER_MS: Final = 2.0
 GATHER_ENOUGH: Final = 32
 _GROW_BYTES: Final = 2**20
 _ZEROS: Final = bytes(_GROW_BYTES)
@@ -71,13 +73,10 @@ class SpoolWriter:
         self._used_bytes = _folder_bytes(folder)
         self._looked_at = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._batch: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._scheduled = False
-        self._begun_at = 0.0
+        self._queue: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._idle = True
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._closing = False
-        self._wake = threading.Lock()
-        self._wake.acquire()
         self._thread: threading.Thread | None = None
         self._segment: _Segment | None = None
 
@@ -92,62 +91,29 @@ class SpoolWriter:
         used = self._used_bytes = self._used_bytes + len(raw_entry)
         if used > self._limit_bytes:
             self._refuse_if_full(len(raw_entry))
-        if self._loop is None:
-            self._start()
-        assert self._loop is not None
-        future: asyncio.Future[None] = self._loop.create_future()
+        loop = self._loop or self._start()
+        future: asyncio.Future[None] = loop.create_future()
         self._queue.append((raw_entry, future))
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._begin)
+        if self._idle:
+            # Woken at the end of this turn of the loop, so that whoever else appends in it comes along.
+            self._idle = False
+            loop.call_soon(self._wake.put, None)
+        elif len(self._queue) == GATHER_ENOUGH:
+            self._wake.put(None)
         return future
 
     async def close(self) -> None:
         """Commit what is queued, end the segment and stop the thread. Nothing may be appended afterwards."""
-        while self._scheduled or self._queue:
-            await asyncio.sleep(GATHER_MS / 1000)
-        self._closing = True
         if self._thread is not None:
-            self._wake.release()
+            self._closing = True
+            self._wake.put(None)
             await asyncio.to_thread(self._thread.join)
 
-    def _start(self) -> None:
+    def _start(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._write_batches, name=f"spool {self._worker}", daemon=True)
         self._thread.start()
-
-    def _begin(self) -> None:
-        """On the loop: hand the queue to the writer thread, or gather a little longer when commits follow closely."""
-        assert self._loop is not None
-        now = time.monotonic()
-        rest_s = self._begun_at + GATHER_MS / 1000 - now
-        if rest_s > 0 and len(self._queue) < GATHER_ENOUGH and not self._closing:
-            self._loop.call_later(rest_s, self._begin_now)
-        else:
-            self._begin_now()
-
-    def _begin_now(self) -> None:
-        self._begun_at = time.monotonic()
-        self._batch, self._queue = self._queue, []
-        self._wake.release()
-
-    def _ended(self, batch: list[tuple[bytes, asyncio.Future[None]]], error: GuijuError | None) -> None:
-        """On the loop: answer everybody in the batch, then look whether others came meanwhile."""
-        for _, future in batch:
-            if not future.done():
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-        # Those just answered run before this callback and may append again: they join the next commit.
-        assert self._loop is not None
-        self._loop.call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        if self._queue:
-            self._begin()
-        else:
-            self._scheduled = False
+        return self._loop
 
     def _refuse_if_full(self, size_bytes: int) -> None:
         """Count the folder again, at most ten times a second, and raise SPOOL-FULL when it is over the limit."""
@@ -162,24 +128,34 @@ class SpoolWriter:
     # ── the writer thread ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write_batches(self) -> None:
+        assert self._loop is not None
+        queue, wake, begun_at = self._queue, self._wake, 0.0
         while True:
-            self._wake.acquire()
-            batch, self._batch = self._batch, []
+            while not queue and not self._closing:
+                self._idle = True
+                # Looked at again, because whoever appended just before that line saw the thread awake and left it to us.
+                if not queue:
+                    wake.get()
+            self._idle = False
+            rest_s = begun_at + GATHER_MS / 1000 - time.monotonic()
+            while rest_s > 0 and len(queue) < GATHER_ENOUGH and not self._closing:
+                with contextlib.suppress(Empty):
+                    wake.get(timeout=rest_s)
+                rest_s = begun_at + GATHER_MS / 1000 - time.monotonic()
+            begun_at = time.monotonic()
+            batch = [queue.popleft() for _ in range(len(queue))]
             if batch:
                 error = self._commit(batch)
-                assert self._loop is not None
                 try:
-                    self._loop.call_soon_threadsafe(self._ended, batch, error)
+                    self._loop.call_soon_threadsafe(_answer, batch, error)
                 except RuntimeError:  # the loop was closed under us: nobody is left to be told
                     return
-                del batch
-                if error is None:
-                    self._prepare()
-            if self._closing:
-                if self._segment is not None:
-                    with contextlib.suppress(OSError):
-                        self._segment.end()
-                return
+                self._prepare()
+            elif self._closing:
+                break
+        if self._segment is not None:
+            with contextlib.suppress(OSError):
+                self._segment.end()
 
     def _commit(self, batch: list[tuple[bytes, asyncio.Future[None]]]) -> GuijuError | None:
         """Seal and write the batch; return what the waiters are told."""
@@ -197,7 +173,7 @@ class SpoolWriter:
         return None
 
     def _prepare(self) -> None:
-        """After a commit was answered: end a full segment, write zeros ahead, count the folder now and then."""
+        """After a commit: end a full segment, write zeros ahead, count the folder now and then."""
         segment = self._segment
         try:
             if segment is not None and segment.end_bytes >= self._segment_bytes:
@@ -211,6 +187,16 @@ class SpoolWriter:
         if now - self._looked_at > _LOOK_AGAIN_S:
             self._used_bytes = _folder_bytes(self._folder)
             self._looked_at = now
+
+
+def _answer(batch: list[tuple[bytes, asyncio.Future[None]]], error: GuijuError | None) -> None:
+    """On the loop: tell everybody in the batch."""
+    for _, future in batch:
+        if not future.done():
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
 
 
 class _Segment:
