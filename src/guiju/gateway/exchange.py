@@ -57,39 +57,36 @@ log = logging.getLogger("guiju.gateway")
 class Exchange:
     """One chat request on its way through. Made for each request; the only state there is."""
 
-    __slots__ = (
-        "_body", "_closed", "_key", "_language", "_live", "_model", "_receive", "_response", "_send", "_service", "_started", "_stream",
-        "_subject", "_upstream", "_verdict", "_watcher", "begun", "deadline", "expired", "gateway", "gone", "id", "received_bytes", "scope", "task", "waits_for",
-    )  # fmt: skip
+    # What an exchange may come to hold. Most never do, so these are defaults of the class, not set one by one.
+    deadline = 0.0
+    """When the sweeper ends the wait at hand (monotonic seconds); 0 for no wait."""
+    waits_for = ""
+    expired = False
+    gone = False
+    received_bytes = 0
+    _service: Service | None = None
+    _key: Key | None = None
+    _upstream: UpstreamClient | None = None
+    _model = ""
+    _subject = ""
+    _body = b""
+    _language = b""
+    _verdict: Verdict = PASS
+    _response: aiohttp.ClientResponse | None = None
+    _stream: AnswerStream | None = None
+    _watcher: asyncio.Task[None] | None = None
+    _started = False
+    _closed = False
 
     def __init__(self, gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
         self.gateway = gateway
         self.scope = scope
         self.id = new_id()
         self.begun = time.monotonic()
-        self.deadline = 0.0
-        """When the sweeper ends the wait at hand (monotonic seconds); 0 for no wait."""
-        self.waits_for = ""
-        self.expired = False
-        self.gone = False
-        self.received_bytes = 0
         self.task = asyncio.current_task()
         self._receive = receive
         self._send = send
         self._live: Live = gateway.live
-        self._service: Service | None = None
-        self._key: Key | None = None
-        self._upstream: UpstreamClient | None = None
-        self._model = ""
-        self._subject = ""
-        self._body = b""
-        self._language = b""
-        self._verdict: Verdict = PASS
-        self._response: aiohttp.ClientResponse | None = None
-        self._stream: AnswerStream | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._started = False
-        self._closed = False
 
     async def run(self) -> None:
         """Take the request to its end. Raises nothing but cancellation by the server."""
@@ -141,7 +138,7 @@ class Exchange:
             await self._deliver_whole(response, service, prose)
 
     def _authenticate(self) -> LiveService:
-        token = b""
+        token, declared_bytes = b"", 0
         for name, value in self.scope["headers"]:
             if name == b"authorization":
                 token = value
@@ -149,6 +146,8 @@ class Exchange:
                 self._language = value
             elif name == b"x-guiju-user":
                 self._subject = value.decode("utf-8", "replace")
+            elif name == b"content-length" and value.isdigit():
+                declared_bytes = int(value)
         if token[:7].lower() != b"bearer " or len(token) == 7:
             raise GuijuError(errors.KEY_MISSING)
         known = self._live.keys.get(hashlib.sha256(token[7:].strip()).digest())
@@ -160,13 +159,12 @@ class Exchange:
         limits = self._live.bundle.limits
         if len(self.gateway.exchanges) > limits.concurrent_requests:
             raise GuijuError(errors.BUSY, limit=limits.concurrent_requests, retry_after="1")
+        if declared_bytes > limits.body_bytes:
+            raise GuijuError(errors.BODY_TOO_LARGE, limit=limits.body_bytes)
         return service
 
     async def _request(self) -> dict[str, Any]:
         limits = self._live.bundle.limits
-        for name, value in self.scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > limits.body_bytes:
-                raise GuijuError(errors.BODY_TOO_LARGE, limit=limits.body_bytes)
         self._wait(limits.body_idle_ms, "body")
         message = await self._receive()
         body = message.get("body", b"")
@@ -198,7 +196,7 @@ class Exchange:
         model, messages, count = request.get("model"), request.get("messages"), request.get("n")
         if not isinstance(model, str) or not model:
             raise _field("model", "非空字符串", "a non-empty string")
-        if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
+        if not isinstance(messages, list) or not messages or [message for message in messages if message.__class__ is not dict]:
             raise _field("messages", "非空的对象数组", "a non-empty array of objects")
         if not isinstance(request.get("stream"), (bool, type(None))):
             raise _field("stream", "布尔值", "true or false")
@@ -262,7 +260,7 @@ class Exchange:
             whole = whole_answer(body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice())
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
             raise self._broken(f"not a chat completion: {problem}") from None
-        stopped = any(hit.action != "deliver" for hit in whole.hits)
+        stopped = whole.hits and any(hit.action != "deliver" for hit in whole.hits)
         metadata = self._metadata(whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, body.get("usage"))
         await self._record(
             "gateway.answer.stopped" if stopped else "gateway.answer.delivered", metadata, {"request": self._body, "answer": raw}
@@ -443,8 +441,8 @@ class Exchange:
     ) -> dict[str, object]:
         live, verdict = self._live, self._verdict
         metadata: dict[str, object] = {
-            "bundle": live.digest[:16],
-            "library": live.snapshot.version[:16],
+            "bundle": live.short_digest,
+            "library": live.short_library,
             "model": self._model[:100],
             "duration_us": int((time.monotonic() - self.begun) * 1_000_000),
             "input": {"outcome": verdict.outcome, "bytes": len(self._body)},
@@ -459,7 +457,7 @@ class Exchange:
         if self._upstream is not None:
             metadata["upstream"] = self._upstream.upstream.name
         if applied is not None:
-            metadata["output"] = {"outcome": "hit" if hits else "pass", "released_characters": released, "hits": _recorded(hits)}
+            metadata["output"] = {"outcome": "hit" if hits else "pass", "released_characters": released, "hits": _recorded(hits) if hits else []}
             metadata["label"] = {"produce_id": self.id, "explicit": applied}
             metadata["finish"] = finishes
             metadata["upstream_id"] = upstream_id[:100]

@@ -32,6 +32,9 @@ class Live:
     snapshot: Snapshot
     keys: dict[bytes, tuple[Key, LiveService]]
     clients: dict[str, UpstreamClient]
+    short_digest: str
+    short_library: str
+    """The first 16 hex digits of both versions: what records carry."""
 
 
 def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
@@ -51,4 +54,4 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
     for service in bundle.services:
         snapshot.trie(service.policy, "output")
     keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
-    return Live(bundle, digest, snapshot, keys, clients)
+    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16])

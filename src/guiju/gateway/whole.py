@@ -4,7 +4,6 @@ A choice with a hit leaves as the approved notice alone: nothing of an answer th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +18,7 @@ from guiju.screening.view import paths, strings
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class WholeAnswer:
+class WholeAnswer(msgspec.Struct, frozen=True, array_like=True):
     """An answer ready to leave: its bytes, what screening found, how it was labelled, why each choice ended."""
 
     body: bytes

@@ -8,6 +8,7 @@ Escapes as in JSON (`\\u8d4c`, `\\n`) fold to the character they stand for, beca
 
 import re
 import unicodedata
+from codecs import utf_16_le_decode, utf_16_le_encode
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -156,7 +157,8 @@ def fold(text: str) -> str:
 
 
 def _looked_up(text: str, table: numpy.typing.NDArray[numpy.uint16]) -> str:
-    return table.take(numpy.frombuffer(text.encode("utf-16-le"), numpy.uint16)).tobytes().decode("utf-16-le")
+    units, _ = utf_16_le_encode(text)
+    return utf_16_le_decode(table.take(numpy.frombuffer(units, numpy.uint16)))[0]  # type: ignore[arg-type]  # any buffer will do
 
 
 def _folded_alone(match: re.Match[str]) -> str:

@@ -41,20 +41,21 @@ def paths(value: object) -> list[tuple[str, str]]:
 
 
 def _collect(value: object, found: list[str]) -> None:
-    kind = type(value)
-    if kind is str:
-        found.append(value if len(value) < BINARY_CHARACTERS else readable(value))  # type: ignore[arg-type]
-    elif kind is dict:
+    """Add the strings below `value`. Numbers are passed over without a call: this runs for every request."""
+    if value.__class__ is dict:
         for name, item in value.items():  # type: ignore[attr-defined]
             if name not in API_NAMES:
                 found.append(name)
-            if item.__class__ is str and len(item) < BINARY_CHARACTERS:  # the common case without a call
-                found.append(item)
-            else:
+            kind = item.__class__
+            if kind is str:
+                found.append(item if len(item) < BINARY_CHARACTERS else readable(item))
+            elif kind is dict or kind is list:
                 _collect(item, found)
-    elif kind is list:
+    elif value.__class__ is list:
         for item in value:  # type: ignore[attr-defined]
             _collect(item, found)
+    elif value.__class__ is str:
+        found.append(value if len(value) < BINARY_CHARACTERS else readable(value))  # type: ignore[arg-type]
 
 
 def _walk(value: object, path: str) -> Iterator[tuple[str, str]]:
