@@ -1,0 +1,1 @@
+"""Measurements of guiju, on this machine, now. `make bench` runs them all."""
