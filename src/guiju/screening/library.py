@@ -10,18 +10,18 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 
 from guiju.core.errors import GuijuError, Text, define
-from guiju.screening.values import LibraryEntry
-from guiju.screening.fold import fold
+from guiju.screening.fold import BREAK, GAP_CHARACTERS, fold, fold_exactly
 from guiju.screening.risks import BY_ID
+from guiju.screening.values import LibraryEntry
 
 COLUMNS: Final = ("term", "risk", "severity", "direction", "exceptions", "source", "reviewer", "reviewed_on", "note")
 TERM_CHARACTERS: Final = 64
@@ -32,7 +32,11 @@ LIBRARY_INVALID = define(
     status=400,
     kind="invalid_request_error",
     zh=Text("关键词库“{name}”有 {count} 处错误：{summary}。", "没有导入任何一行，正在使用的词库不变。", "请按行号改正后重新导入。"),
-    en=Text("The keyword library '{name}' has {count} mistakes: {summary}.", "No row was imported; the library in force is unchanged.", "Correct the lines named and import it again."),
+    en=Text(
+        "The keyword library '{name}' has {count} mistakes: {summary}.",
+        "No row was imported; the library in force is unchanged.",
+        "Correct the lines named and import it again.",
+    ),
 )
 
 
@@ -77,14 +81,30 @@ def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
     try:
         header = [cell.strip() for cell in next(reader, [])]
         unknown = [cell for cell in header if cell not in COLUMNS]
-        if unknown or "term" not in header or "risk" not in header:
+        if unknown or len(set(header)) < len(header) or "term" not in header or "risk" not in header:
             wanted = ", ".join(COLUMNS)
-            _refuse(name, [Problem(1, "", f"表头应为 {wanted}（term 与 risk 必填）", f"the header must hold names out of {wanted} (term and risk are required)")])
+            _refuse(
+                name,
+                [
+                    Problem(
+                        1,
+                        "",
+                        f"表头应为 {wanted}（term 与 risk 必填）",
+                        f"the header must hold names out of {wanted} (term and risk are required)",
+                    )
+                ],
+            )
         rows, before = [], reader.line_num
         for cells in reader:
             line, before = before + 1, reader.line_num
             if any(cell.strip() for cell in cells):
-                rows.append(Row(line, dict(zip(header, (cell.strip() for cell in cells), strict=False)) | ({"": "extra"} if len(cells) > len(header) else {})))
+                rows.append(
+                    Row(
+                        line,
+                        dict(zip(header, (cell.strip() for cell in cells), strict=False))
+                        | ({"": "extra"} if len(cells) > len(header) else {}),
+                    )
+                )
     except csv.Error as problem:
         _refuse(name, [Problem(reader.line_num, "", f"不是有效的 CSV：{problem}", f"not valid CSV: {problem}")])
     return _library(rows, name)
@@ -98,7 +118,7 @@ def parse_yaml(raw: bytes, name: str = "library.yaml") -> Library:
     text = _decoded(raw, name)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, RecursionError) as problem:
         line = problem.problem_mark.line + 1 if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark else 1
         _refuse(name, [Problem(line, "", "不是有效的 YAML", "not valid YAML")])
     if root is None:
@@ -118,7 +138,7 @@ def starter_library() -> Library:
 
 @lru_cache(maxsize=1)
 def _starter() -> Library:
-    rows = [COLUMNS]
+    rows: list[Sequence[str]] = [COLUMNS]
     for file in sorted(resources.files("guiju.screening").joinpath("starter").iterdir(), key=lambda path: path.name):
         if file.name.endswith(".csv"):
             library = parse_csv(file.read_bytes(), file.name)
@@ -134,6 +154,8 @@ def _yaml_rows(root: yaml.SequenceNode, name: str) -> Iterator[Row]:
             _refuse(name, [Problem(node.start_mark.line + 1, "", "条目应为映射", "an entry must be a mapping")])
         fields: dict[str, str] = {}
         for key, value in node.value:
+            if str(key.value) in fields:
+                fields[""] = str(key.value)
             if isinstance(value, yaml.SequenceNode) and all(isinstance(item, yaml.ScalarNode) for item in value.value):
                 fields[str(key.value)] = "|".join(str(item.value) for item in value.value)
             elif isinstance(value, yaml.ScalarNode):
@@ -184,21 +206,47 @@ def _problems(row: Row) -> Iterator[Problem]:
     if "" in fields or any(name not in COLUMNS for name in fields):
         yield Problem(row.line, "", "有多余的列或嵌套的值", "has a column too many, an unknown key or a nested value")
     term, folded = fields.get("term", ""), fold(fields.get("term", ""))
+    if any("\ud800" <= character <= "\udfff" for value in fields.values() for character in value):
+        yield Problem(row.line, "", "有无法写成 UTF-8 的字符", "has a character that UTF-8 cannot write")
     if len(folded) < 2:
-        yield Problem(row.line, "term", f"“{term}”折叠后不足两个字，会误伤日常用语", f"'{term}' folds to fewer than two characters and would hit everyday words")
+        yield Problem(
+            row.line,
+            "term",
+            f"“{term}”折叠后不足两个字，会误伤日常用语",
+            f"'{term}' folds to fewer than two characters and would hit everyday words",
+        )
     if len(folded) > TERM_CHARACTERS:
         yield Problem(row.line, "term", f"折叠后超过 {TERM_CHARACTERS} 个字", f"folds to more than {TERM_CHARACTERS} characters")
+    if BREAK in fold_exactly(term).gaps:
+        yield Problem(
+            row.line,
+            "term",
+            f"字间隔超过 {GAP_CHARACTERS} 个符号，永远不会命中",
+            f"more than {GAP_CHARACTERS} separators in a row are never bridged",
+        )
     if fields.get("risk", "") not in BY_ID:
-        yield Problem(row.line, "risk", f"“{fields.get('risk', '')}”不是 31 类风险之一（如 A.1.f）", f"'{fields.get('risk', '')}' is none of the 31 risks (such as A.1.f)")
+        yield Problem(
+            row.line,
+            "risk",
+            f"“{fields.get('risk', '')}”不是 31 类风险之一（如 A.1.f）",
+            f"'{fields.get('risk', '')}' is none of the 31 risks (such as A.1.f)",
+        )
     if (fields.get("severity") or "block") not in ("block", "flag"):
         yield Problem(row.line, "severity", "应为 block 或 flag", "must be block or flag")
     if (fields.get("direction") or "both") not in ("both", "input", "output"):
         yield Problem(row.line, "direction", "应为 both、input 或 output", "must be both, input or output")
     for exception in filter(None, (part.strip() for part in fields.get("exceptions", "").split("|"))):
         if folded not in fold(exception) or fold(exception) == folded:
-            yield Problem(row.line, "exceptions", f"例外“{exception}”应比词条长并包含它", f"the exception '{exception}' must be longer than the term and contain it")
-        if len(fold(exception)) > TERM_CHARACTERS:
-            yield Problem(row.line, "exceptions", f"例外“{exception}”过长", f"the exception '{exception}' is too long")
+            yield Problem(
+                row.line,
+                "exceptions",
+                f"例外“{exception}”应比词条长并包含它",
+                f"the exception '{exception}' must be longer than the term and contain it",
+            )
+        if len(fold(exception)) > TERM_CHARACTERS or BREAK in fold_exactly(exception).gaps:
+            yield Problem(
+                row.line, "exceptions", f"例外“{exception}”过长或间隔过大", f"the exception '{exception}' is too long or has too wide a gap"
+            )
 
 
 def _canonical_csv(rows: Iterable[dict[str, Any]]) -> bytes:
@@ -209,6 +257,6 @@ def _canonical_csv(rows: Iterable[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _refuse(name: str, problems: list[Problem]) -> "Any":
+def _refuse(name: str, problems: list[Problem]) -> NoReturn:
     first = "; ".join(f"line {problem.line}: {problem.reason_en}" for problem in problems[:3])
     raise GuijuError(LIBRARY_INVALID, name=name, count=len(problems), summary=first, problems=tuple(problems))

@@ -3,7 +3,8 @@
 A term is found in the fold of a text. What its author wrote decides how far it stretches:
 - between Han characters (and any others but ASCII), a few separators are bridged: 赌 博, 赌*博; a term of four or more
   characters also bridges punctuation and line ends, a shorter one does not ("他喜欢赌。博物馆…" is no hit);
-- between ASCII letters and digits only blanks are bridged, and only where the term itself has a separator;
+- between ASCII letters and digits nothing is bridged but the separators that the term has: blanks there, or what it writes;
+  a term of three or more words also bridges punctuation and line ends between them;
 - a term that begins or ends in an ASCII letter or digit must not stand inside a longer run of them (`ass` in `class`).
 An exception is matched as written. A hit inside an exception is no hit.
 """
@@ -15,6 +16,7 @@ from guiju.screening.fold import ADJACENT, BLANK, STOP, SYMBOL, Fold, fold_exact
 from guiju.screening.values import LibraryEntry
 
 _LONG_TERM_CHARACTERS = 4
+_LONG_TERM_WORDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,11 @@ def compile_rules(entries: Iterable[LibraryEntry]) -> dict[str, Pattern]:
 def _shape(term: str, between_han: int | None) -> tuple[str, tuple[int, ...]]:
     shape = fold_exactly(term)
     wide = between_han if between_han is not None else STOP if len(shape.characters) >= _LONG_TERM_CHARACTERS else SYMBOL
+    words = STOP if between_han is None and sum(map(bool, shape.gaps)) >= _LONG_TERM_WORDS - 1 else BLANK
     bridges = [ADJACENT]
     for before, after, gap in zip(shape.characters, shape.characters[1:], shape.gaps[1:], strict=False):
         if before.isascii() and after.isascii():
-            bridges.append(BLANK if gap else ADJACENT)
+            bridges.append(max(words, min(gap, STOP)) if gap else ADJACENT)
         else:
             bridges.append(max(wide, min(gap, STOP)))
     return "".join(shape.characters), tuple(bridges)
