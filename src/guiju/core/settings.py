@@ -1,0 +1,93 @@
+"""`guiju.toml`: every setting, declared once; read, checked and refused with the line of the mistake.
+
+The commented file of the first start and `docs/settings.md` are made from the declarations in core/settings_tables.py.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from guiju.gateway.bundle import Limits, Service, Upstream
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 0
+
+    def worker_count(self) -> int:
+        """Return how many gateway workers run; without a figure, all cores but one, at least one."""
+        return self.workers or max(1, (os.cpu_count() or 1) - 1)
+
+
+class Console(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the portal and the console listen, and under which names people reach them."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    allowed_hosts: tuple[str, ...] = ()
+    public_url: str = ""
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """The database of the paper side; without a URL, SQLite in the data folder."""
+
+    url: str = ""
+    password_env: str = ""
+    password_file: str = ""
+
+    def password(self) -> str:
+        """Return the password from where it is kept; empty when none is named. Raises OSError for a file that cannot be read."""
+        if self.password_file:
+            return Path(self.password_file).read_text().strip()
+        return os.environ.get(self.password_env, "") if self.password_env else ""
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """The Merkle log."""
+
+    origin: str = "guiju.local/ledger"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of `guiju.toml`. Without an upstream every service is served by the built-in demo model."""
+
+    server: Server = Server()
+    console: Console = Console()
+    database: Database = Database()
+    ledger: Ledger = Ledger()
+    limits: Limits = Limits()
+    upstreams: tuple[Upstream, ...] = ()
+    services: tuple[Service, ...] = (Service(id="chat", name_zh="对话服务", name_en="Chat", upstreams=()),)
+
+
+def default_settings() -> Settings:
+    """Return the settings of a file in which nothing is set: the demo model behind one service."""
+    return Settings()
+
+
+def read_settings(path: Path) -> Settings:
+    """Return the settings in a file.
+
+    Raises a GuijuError with one of the SETTING- codes for the first mistake in the file, its line included; the fact
+    `others` holds the errors of the other mistakes. Files named by the settings are made absolute, and are not read.
+    """
+    from guiju.core.errors import GuijuError  # here, because the check is built on the structs above
+    from guiju.core.settings_check import SETTING_FILE, parse_settings
+
+    try:
+        raw = path.read_bytes()
+    except OSError as problem:
+        raise GuijuError(SETTING_FILE, file=path, reason=problem.strerror) from problem
+    return parse_settings(raw, path)
+
+
+def find_unset_secrets(settings: Settings) -> tuple[str, ...]:
+    """Return the environment variables and files that the settings name but that are not there now."""
+    places = [(each.api_key_env, each.api_key_file) for each in settings.upstreams]
+    places.append((settings.database.password_env, settings.database.password_file))
+    missing = [f"${variable}" for variable, _ in places if variable and not os.environ.get(variable)]
+    return tuple(missing + [file for _, file in places if file and not os.access(file, os.R_OK)])

@@ -1,0 +1,171 @@
+"""Every setting of `guiju.toml`, declared once: what it is, which values are right, which clause asks for it."""
+
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from guiju.core.settings import Console, Database, Ledger, Server
+from guiju.gateway.bundle import Limits, Service, Upstream
+from guiju.labelling.values import Label
+from guiju.screening.values import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Texts that match `pattern` as a whole."""
+
+    pattern: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Integers from `low` to `high`."""
+
+    low: int
+    high: int
+    unit: str = ""
+
+
+TEXT: Final = Form(".*", "文本", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. Its type and default are those of the field of the struct; `form` says which values are right."""
+
+    name: str
+    zh: str
+    en: str
+    form: Form | Span = TEXT
+    required: bool = False
+    source: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the file: `[path]`, or `[[path]]` when `repeated`."""
+
+    path: str
+    struct: type[msgspec.Struct]
+    zh: str
+    en: str
+    settings: tuple[Setting, ...]
+    repeated: bool = False
+    types: dict[str, Any] = field(init=False, default_factory=dict)
+    defaults: dict[str, Any] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.types.update(typing.get_type_hints(self.struct))
+        for declared in msgspec.structs.fields(self.struct):
+            factory = declared.default_factory
+            self.defaults[declared.name] = factory() if factory is not msgspec.NODEFAULT else None if declared.default is msgspec.NODEFAULT else declared.default
+
+
+_NAME: Final = Form(r"[a-z0-9][a-z0-9-]{0,62}", "小写字母、数字、连字符", "lower-case letters, digits, hyphens")
+_ENV: Final = Form(r"([A-Za-z_][A-Za-z0-9_]*)?", "环境变量名", "the name of an environment variable")
+_HOST: Final = Form(r"[A-Za-z0-9.:_-]{1,253}", "主机名或 IP 地址", "a host name or an IP address")
+_HOSTS: Final = Form(r"\.?[A-Za-z0-9.:_-]{1,252}", "主机名", "host names")
+_SITE: Final = Form(r"(https?://[^/\s@?#]+)?", "不带路径的 http(s) 地址", "an http(s) address without a path")
+_DATABASE: Final = Form(r"(postgresql://[^/\s]+/[^/\s?#]+)?", "postgresql://用户@主机/库名", "postgresql://user@host/name")
+_ORIGIN: Final = Form(r"[^\s+]{1,120}", "不含空格和加号的名称", "a name without spaces and plus signs")
+_API: Final = Form(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", "http(s) 地址，不含密码、问号和井号", "an http(s) address without password, question mark and hash")
+_MODEL: Final = Form(r"\S.{0,199}", "模型名", "names of models")
+_TITLE: Final = Form(r"(?=.*\S)[^\n]{1,60}", "1–60 个字，不换行", "1–60 characters on one line")
+_WORDS: Final = Form(r"[^\n]{4,100}", "4–100 个字，不换行", "4–100 characters on one line")
+_NOTICE: Final = Form(r"(?s)(?=.*\S).{1,500}", "1–500 个字", "1–500 characters")
+_PORT: Final = Span(0, 65_535)
+_WAIT: Final = Span(1, 3_600_000, "ms")
+
+TABLES: Final[tuple[Table, ...]] = (
+    Table(
+        "server", Server, "网关监听的地址。", "Where the gateway listens.",
+        (
+            Setting("host", "监听地址；0.0.0.0 对外开放，请置于 TLS 之后。", "Address to listen on; 0.0.0.0 opens it to the network: put TLS in front.", _HOST),
+            Setting("port", "端口；0 为任意空闲端口。", "Port; 0 takes any free one.", _PORT),
+            Setting("workers", "网关进程数；0 为核数减一，至少一个。", "Gateway processes; 0 means all cores but one, at least one.", Span(0, 256)),
+        ),
+    ),
+    Table(
+        "console", Console, "门户与控制台。", "Portal and console.",
+        (
+            Setting("host", "监听地址。", "Address to listen on.", _HOST),
+            Setting("port", "端口；0 为任意空闲端口。", "Port; 0 takes any free one.", _PORT),
+            Setting("allowed_hosts", "除本机外允许的主机名。", "Host names allowed besides this machine.", _HOSTS, example='["console.example.com"]'),
+            Setting("public_url", "公众访问的地址；以 https 开头时 Cookie 只走加密连接。", "Address that people use; with https, cookies travel encrypted only.", _SITE, example='"https://console.example.com"'),
+        ),
+    ),
+    Table(
+        "database", Database, "数据库；留空为数据目录中的 SQLite。", "Database; empty means SQLite in the data folder.",
+        (
+            Setting("url", "PostgreSQL 地址，不含密码。", "PostgreSQL address, without the password.", _DATABASE, example='"postgresql://guiju@db.example.com/guiju"'),
+            Setting("password_env", "存放密码的环境变量名。", "Environment variable that holds the password.", _ENV, example='"GUIJU_DATABASE_PASSWORD"'),
+            Setting("password_file", "存放密码的文件。", "File that holds the password."),
+        ),
+    ),
+    Table(
+        "ledger", Ledger, "记录账本。", "The ledger of records.",
+        (Setting("origin", "账本名称，写入每个检查点；启用后请勿更改。", "Name of the log, in every checkpoint; do not change it once in use.", _ORIGIN, example='"example.com/guiju"'),),
+    ),
+    Table(
+        "limits", Limits, "大小与时间的上限。", "Limits of size and time.",
+        (
+            Setting("body_bytes", "请求正文上限。", "Largest request body.", Span(1_024, 2**30, "bytes")),
+            Setting("answer_bytes", "非流式回答上限；流式回答为其 16 倍。", "Largest whole answer; a stream may have 16 times as much.", Span(1_024, 2**30, "bytes")),
+            Setting("body_idle_ms", "等待请求正文下一段的时间。", "Wait for the next part of a request body.", _WAIT),
+            Setting("concurrent_requests", "每个网关进程同时处理的请求数。", "Requests in progress in one gateway process.", Span(1, 100_000)),
+            Setting("spool_bytes", "尚未入账的记录所占空间上限；超过则拒绝新请求。", "Room for records not yet in the ledger; beyond it requests are refused.", Span(2**26, 2**44, "bytes"), source="Measures Art. 9"),
+            Setting("drain_ms", "停止时等待进行中的回答。", "Wait for answers under way when stopping.", Span(0, 600_000, "ms")),
+        ),
+    ),
+    Table(
+        "upstream", Upstream, "模型服务；任何兼容 OpenAI 接口的地址。没有时使用内置演示模型。", "Model servers: any address that speaks the OpenAI API. Without one the built-in demo model answers.",
+        (
+            Setting("name", "名称。", "Name.", _NAME, required=True, example='"main"'),
+            Setting("base_url", "接口地址，通常以 /v1 结尾。", "Address of the API; usually ends with /v1.", _API, required=True, example='"http://127.0.0.1:9000/v1"'),
+            Setting("api_key_env", "存放密钥的环境变量名。", "Environment variable that holds the key.", _ENV, example='"MODEL_API_KEY"'),
+            Setting("api_key_file", "存放密钥的文件，相对路径从本文件所在目录算起。", "File that holds the key; a relative path starts at the folder of this file."),
+            Setting("models", "对外提供的模型名；留空为上游列出的全部。", "Names of the models offered; empty offers all that the upstream lists.", _MODEL, example='["my-model"]'),
+            Setting("rename", "对外的模型名 → 上游的模型名。", "Public model name → the upstream's own name.", _MODEL, example='{ "my-model" = "their-model-2" }'),
+            Setting("connect_timeout_ms", "等待连接。", "Wait for a connection.", _WAIT),
+            Setting("first_byte_timeout_ms", "等待回答的第一个字节。", "Wait for the first byte of an answer.", _WAIT),
+            Setting("idle_timeout_ms", "等待回答的下一段。", "Wait for the next part of an answer.", _WAIT),
+            Setting("max_connections", "每个网关进程对该服务的连接数。", "Connections to it from one gateway process.", Span(1, 100_000)),
+        ),
+        repeated=True,
+    ),
+    Table(
+        "service", Service, "向公众提供的服务。", "Services offered to the public.",
+        (
+            Setting("id", "标识，写入记录；启用后请勿更改。", "Identifier, in every record; do not change it once in use.", _NAME, required=True, example='"chat"'),
+            Setting("name_zh", "中文名称。", "Chinese name.", _TITLE, required=True, source="Measures Art. 10", example='"对话服务"'),
+            Setting("name_en", "英文名称。", "English name.", _TITLE, required=True, example='"Chat"'),
+            Setting("upstreams", "依次使用的模型服务；留空为全部。", "Model servers in the order in which they are asked; empty means all.", _NAME, example='["main"]'),
+        ),
+        repeated=True,
+    ),
+    Table(
+        "service.policy", Policy, "审查结论如何处置；键为风险编号（A.1.f）、组（A.1）或 *。", "What a verdict does; keys are risks (A.1.f), groups (A.1) or *.",
+        (
+            Setting("on_input", "命中输入时：refuse 拒绝，deliver 放行并记录。", "A hit in the input: refuse it, or deliver and record.", source="Measures Art. 4", example='{ "*" = "refuse" }'),
+            Setting("on_output", "命中输出时：stop 停止，deliver 放行并记录。", "A hit in the answer: stop it, or deliver and record.", source="Measures Arts. 4, 14", example='{ "*" = "stop" }'),
+            Setting("could_not_examine", "无法完成审查时：stop 停止，deliver 放行并记录。", "Where screening could not be done: stop, or deliver and record.", source="Measures Art. 4"),
+            Setting("stop_notice_zh", "回答被停止时给用户的中文告知。", "Notice in Chinese when an answer is stopped.", _NOTICE, source="Measures Art. 14"),
+            Setting("stop_notice_en", "回答被停止时给用户的英文告知。", "Notice in English when an answer is stopped.", _NOTICE, source="Measures Art. 14"),
+        ),
+    ),
+    Table(
+        "service.label", Label, "生成内容标识。", "Labels of generated content.",
+        (
+            Setting("mode", "显式标识的位置：suffix 文末，prefix 文首，both 首尾，interface 由界面持续显示。", "Where the explicit label stands: suffix, prefix, both, or interface (the interface shows it all the time).", source="Measures Art. 12; GB 45438-2025 §5.1"),
+            Setting("text", "显式标识文字，须含“人工智能”或“AI”，并含“生成”或“合成”。", "Words of the explicit label; they must hold 人工智能 or AI, and 生成 or 合成.", _WORDS, source="GB 45438-2025 §5.1"),
+            Setting("content_producer", "生成服务提供者的 27 位编码或名称；使用真实上游时必填。", "The provider's 27-character code, or its name; required with a real upstream.", source="GB 45438-2025 Annex E; TC260-PG-20252A"),
+        ),
+    ),
+)  # fmt: skip
+
+BY_PATH: Final[dict[str, Table]] = {table.path: table for table in TABLES}
