@@ -27,7 +27,7 @@ from guiju.gateway.app import create_gateway
 log = logging.getLogger("guiju.gateway")
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn that leaves Ctrl-C to the supervisor and ends with status 0 after a drain."""
 
     @contextlib.contextmanager
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()  # the library and the tables live as long as the process: the collector need not walk them
     gc.set_threshold(20_000, 20, 100)
-    _Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])
     return 0
 
 

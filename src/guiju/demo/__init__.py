@@ -1,0 +1,1 @@
+"""The built-in demo: a scripted model and a narrated tour."""
