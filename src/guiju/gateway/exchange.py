@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -416,12 +416,12 @@ class Exchange:
         metadata = self._metadata((), [], None, 0, "", None) | {"streamed": True}
         return self._append("gateway.answer.opened", metadata, {"request": self._body}, self.id)
 
-    async def _record(self, kind: str, metadata: dict[str, object], content: dict[str, object] | None, entry_id: str = "") -> None:
+    async def _record(self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str = "") -> None:
         self._closed = True
         self.gateway.count(kind)
         await self._append(kind, metadata, content, entry_id or self.id)
 
-    def _append(self, kind: str, metadata: dict[str, object], content: dict[str, object] | None, entry_id: str) -> "asyncio.Future[None]":
+    def _append(self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str) -> "asyncio.Future[None]":
         service, key = self._service, self._key
         subject = self._subject or (f"key-{key.id}" if key else "")
         actor = f"key-{key.id}" if key else "anonymous"

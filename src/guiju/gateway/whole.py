@@ -41,11 +41,12 @@ def whole_answer(
 ) -> WholeAnswer:
     """Return the answer as it may leave. `answer` is changed. Raises ValueError when it is no chat completion."""
     choices = answer.get("choices")
-    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise ValueError("it has no choices")
+    answer.pop("retraction", None)  # only this gateway retracts
     verdict = examine_json(snapshot, policy, answer)
     if verdict.action != "deliver":
-        answer = _without_hits(answer, choices, verdict, notice, produce_id)
+        answer = _without_hits(answer, choices, snapshot, policy, notice, produce_id)
         choices = answer["choices"]
     released = labelled = texts = 0
     for choice in choices:
@@ -67,21 +68,28 @@ def whole_answer(
     return WholeAnswer(_ENCODE(answer), verdict.hits, applied, finishes, released)
 
 
-def _without_hits(answer: dict[str, Any], choices: list[dict[str, Any]], verdict: Verdict, notice: str, produce_id: str) -> dict[str, Any]:
+def _without_hits(
+    answer: dict[str, Any], choices: list[dict[str, Any]], snapshot: Snapshot, policy: Policy, notice: str, produce_id: str
+) -> dict[str, Any]:
     """Return the answer with the notice in place of every choice that has a hit; of all, when the hit is beside them."""
-    stopped = {hit.path.partition("]")[0] for hit in verdict.hits if hit.action != "deliver"}
-    beside = any(not place.startswith("choices[") for place in stopped)
+
+    def is_clean(value: object) -> bool:
+        return examine_json(snapshot, policy, value).action == "deliver"
+
+    beside = {name: value for name, value in answer.items() if name != "choices"}
+    all_stop = not is_clean(beside)
+    if all_stop:
+        known = {name: answer[name] for name in ("created", "usage") if name in answer and is_clean(answer[name])}
+        answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": ""}
     kept = []
     retractions = []
     for place, choice in enumerate(choices):
-        if beside or f"choices[{place}" in stopped:
-            index = choice.get("index", place)
+        if all_stop or not is_clean(choice):
+            index = choice.get("index")
+            index = index if isinstance(index, int) else place
             message = {"role": "assistant", "content": notice, "refusal": None}
             kept.append({"index": index, "message": message, "logprobs": None, "finish_reason": "content_filter"})
             retractions.append({"choice": index, "reason": "content_filter", "replace_with": notice, "record": produce_id})
         else:
             kept.append(choice)
-    if beside:
-        known = {name: answer[name] for name in ("object", "created", "usage") if not isinstance(answer.get(name), str) and name in answer}
-        answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": ""}
     return {**answer, "choices": kept, "retraction": retractions[0] if len(retractions) == 1 else retractions}

@@ -246,16 +246,16 @@ class Folder:
         for at, character in enumerate(text, self.at):
             cell = CELLS[character]
             if cell.__class__ is str:
-                into.characters.append(cell if len(cell) == 1 else cell[0])  # type: ignore[arg-type, index]
+                into.characters.append(cell if len(cell) == 1 else cell[0])
                 into.starts.append(at)
                 into.ends.append(at + 1)
                 into.gaps.append(self.gap)
-                if len(cell) > 1:  # type: ignore[arg-type]
-                    self._further(cell, at, at + 1, into)  # type: ignore[arg-type]
+                if len(cell) > 1:
+                    self._further(cell, at, at + 1, into)
                 self.gap = ADJACENT
                 self._separators = self._invisible = 0
             else:
-                self._nothing(cell)  # type: ignore[arg-type]
+                self._nothing(cell)
         self.at += len(text)
 
     def _one(self, character: str, length: int, into: Fold) -> None:

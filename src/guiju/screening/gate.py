@@ -111,8 +111,7 @@ class Gate:
             self._folder.skip(len(piece), ADJACENT)
             if last.isascii():  # the next character may stand inside a word
                 at = self._folder.at
-                for column, value in zip(self._fold, (last[-1], at - 1, at, ADJACENT), strict=True):
-                    column.append(value)  # type: ignore[arg-type]
+                self._fold = Fold([last[-1]], [at - 1], [at], [ADJACENT])
         else:
             self._folder.skip(len(piece), last)
         self._released += len(piece)

@@ -1,14 +1,16 @@
 """The screening view: every string of a request or an answer that a model or a person will read, with its path.
 
 Nothing is listed by name here: all strings of the JSON are in the view, known field or not, values and names alike. Only
-names that the API itself defines are left out, and data that is no text (a picture in base64) is left out of the text.
+names that the API itself defines are left out. A file in base64 (a data URL, or a field that is defined to hold one) is
+in the view as the text that it decodes to; a picture or a sound decodes to none.
 Source: design, promise 1; Measures Art. 4.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 API_NAMES: Final = frozenset(
@@ -24,8 +26,13 @@ API_NAMES: Final = frozenset(
 """Names of fields that the API defines: they say nothing. Any other name is text that a model may read."""
 
 BINARY_CHARACTERS: Final = 1_000
-_DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.=+-]+)*;base64,")
+"""Base64 shorter than this is examined as it is written too."""
+_ENCODED: Final = frozenset(("data", "file_data", "b64_json"))
+"""Fields that the API defines to hold base64. In any other field the same characters are words: `how-to-…` is base64 too."""
+_DATA_URL: Final = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
+_CHARSET: Final = re.compile(r";charset=\"?([\w.:-]+)", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-=\r\n]*")
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def strings(value: object) -> list[str]:
@@ -41,47 +48,78 @@ def paths(value: object) -> list[tuple[str, str]]:
 
 
 def _collect(value: object, found: list[str]) -> None:
-    """Add the strings below `value`. Numbers are passed over without a call: this runs for every request."""
-    if value.__class__ is dict:
+    kind = type(value)
+    if kind is str:
+        found += readings(value) if _is_data_url(value) else (value,)  # type: ignore[arg-type]
+    elif kind is dict:
         for name, item in value.items():  # type: ignore[attr-defined]
             if name not in API_NAMES:
                 found.append(name)
-            kind = item.__class__
-            if kind is str:
-                found.append(item if len(item) < BINARY_CHARACTERS else readable(item))
-            elif kind is dict or kind is list:
+            if item.__class__ is str:  # the common case without a call
+                if item[4:5] == ":" or name in _ENCODED:
+                    found += _of_field(name, item)
+                else:
+                    found.append(item)
+            else:
                 _collect(item, found)
-    elif value.__class__ is list:
+    elif kind is list:
         for item in value:  # type: ignore[attr-defined]
             _collect(item, found)
-    elif value.__class__ is str:
-        found.append(value if len(value) < BINARY_CHARACTERS else readable(value))  # type: ignore[arg-type]
 
 
-def _walk(value: object, path: str) -> Iterator[tuple[str, str]]:
+def _walk(value: object, path: str, field: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
-        yield path, value if len(value) < BINARY_CHARACTERS else readable(value)
+        for text in _of_field(field, value):
+            yield path if text is value else f"{path} (decoded)", text
     elif isinstance(value, dict):
         for name, item in value.items():
             here = f"{path}.{name}" if path else str(name)
             if name not in API_NAMES:
                 yield here + " (name)", name
-            yield from _walk(item, here)
+            yield from _walk(item, here, name)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, f"{path}[{index}]")
 
 
-def readable(text: str) -> str:
-    """Return what of a long string is text: all of it, or nothing of data in base64, or the text that a data URL carries."""
+def _of_field(name: str, text: str) -> Sequence[str]:
+    return readings(text) if name in _ENCODED or _is_data_url(text) else (text,)
+
+
+def _is_data_url(text: str) -> bool:
+    return text[4:5] == ":" and text[:5].lower() == "data:"
+
+
+def is_base64(text: str) -> bool:
+    """Tell whether every character could stand in base64."""
+    return _BASE64.fullmatch(text) is not None
+
+
+def readings(text: str) -> list[str]:
+    """Return what can be read in the value of a field that may hold a file: the value itself unless it is long base64, and
+    the text that it decodes to, if it is text.
+    """
     url = _DATA_URL.match(text)
-    if url is None:
-        return "" if _BASE64.fullmatch(text) else text
-    if not _BASE64.fullmatch(text, url.end()):
-        return text
-    if url[1] and not url[1].startswith("text/"):
-        return ""
+    start, options = (url.end(), url[2]) if url else (0, "")
+    if url and not options.lower().endswith(";base64"):
+        return [text, urllib.parse.unquote(text[start:], errors="replace")]
+    if not _BASE64.fullmatch(text, start):
+        return [text]
+    found = [text] if len(text) < BINARY_CHARACTERS else []
+    charset = _CHARSET.search(options)
+    decoded = _decoded(text[start:], charset[1] if charset else "", bool(url) and text[5:10].lower() == "text/")
+    return [*found, decoded] if decoded else found
+
+
+def _decoded(encoded: str, charset: str, surely_text: bool) -> str:
     try:
-        return base64.b64decode(text[url.end() :], validate=False).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+        raw = base64.b64decode(encoded.rstrip("=\r\n").translate(_URL_SAFE) + "==")
+    except binascii.Error:
         return ""
+    for name in (charset, "utf-8"):
+        try:
+            if name:
+                return raw.decode(name)
+        except (UnicodeDecodeError, LookupError):
+            continue
+    return raw.decode("gb18030", "replace") if surely_text else ""
