@@ -28,21 +28,35 @@ KEY_FILE_MISSING = define(
     status=500,
     kind="server_error",
     zh=Text("缺少密钥文件 {path}。", "没有用它做任何事，其他文件不变。", "请从备份恢复该文件；若是新的数据目录，运行 guiju serve 会生成。"),
-    en=Text("The key file {path} is missing.", "Nothing was done with it; all other files are unchanged.", "Restore it from a backup; for a new data folder, guiju serve makes it."),
+    en=Text(
+        "The key file {path} is missing.",
+        "Nothing was done with it; all other files are unchanged.",
+        "Restore it from a backup; for a new data folder, guiju serve makes it.",
+    ),
 )
 KEY_FILE_DAMAGED = define(
     "KEY-FILE-DAMAGED",
     status=500,
     kind="server_error",
     zh=Text("密钥文件 {path} 有 {size} 字节，应为 {wanted}。", "没有用它做任何事，文件未被改动。", "请从备份恢复该文件。"),
-    en=Text("The key file {path} has {size} bytes; it must have {wanted}.", "Nothing was done with it; the file is unchanged.", "Restore it from a backup."),
+    en=Text(
+        "The key file {path} has {size} bytes; it must have {wanted}.",
+        "Nothing was done with it; the file is unchanged.",
+        "Restore it from a backup.",
+    ),
 )
 KEY_FILE_OPEN = define(
     "KEY-FILE-OPEN",
     status=500,
     kind="server_error",
-    zh=Text("密钥文件 {path} 的权限是 {mode}，他人可以读取。", "没有使用这个密钥。", "请运行 chmod 600 {path}；若他人可能已经读过，请更换密钥。"),
-    en=Text("The key file {path} has mode {mode}: others can read it.", "The key was not used.", "Run chmod 600 {path}; if somebody may have read it, replace the key."),
+    zh=Text(
+        "密钥文件 {path} 的权限是 {mode}，他人可以读取。", "没有使用这个密钥。", "请运行 chmod 600 {path}；若他人可能已经读过，请更换密钥。"
+    ),
+    en=Text(
+        "The key file {path} has mode {mode}: others can read it.",
+        "The key was not used.",
+        "Run chmod 600 {path}; if somebody may have read it, replace the key.",
+    ),
 )
 
 KEY_BYTES: Final = 32

@@ -68,7 +68,9 @@ def parse_settings(raw: bytes, file: Path) -> Settings:
         text = raw.decode("utf-8-sig")
         tree = tomllib.loads(text)
     except UnicodeDecodeError as problem:
-        raise GuijuError(SETTING_SYNTAX, file=file.name, line=raw.count(b"\n", 0, problem.start) + 1, reason="not UTF-8", others=()) from None
+        raise GuijuError(
+            SETTING_SYNTAX, file=file.name, line=raw.count(b"\n", 0, problem.start) + 1, reason="not UTF-8", others=()
+        ) from None
     except tomllib.TOMLDecodeError as problem:
         raise _syntax_error(str(problem), text, file.name) from None
     return _Check(tree, find_lines(text), file).settings()
@@ -214,7 +216,9 @@ class _Check:
         elif isinstance(right, Form) and not _matches(right, value):
             self._out_of_range(path, name, value, right.zh, right.en)
         elif setting.name == "text" and not holds_elements(value):
-            self._out_of_range(path, name, value, "同时含有“人工智能”或“AI”、“生成”或“合成”的文字", "words with 人工智能 or AI, and with 生成 or 合成")
+            self._out_of_range(
+                path, name, value, "同时含有“人工智能”或“AI”、“生成”或“合成”的文字", "words with 人工智能 or AI, and with 生成 or 合成"
+            )
         elif setting.name == "content_producer":
             self._producer(path, name, value)
 
@@ -222,26 +226,48 @@ class _Check:
         if re.fullmatch(r"00[12][0-9A-Za-z]{24}", value) and not is_provider_code(value):
             self._out_of_range(path, name, value, "校验正确的 27 位编码", "a 27-character code with a right check character")
         elif not is_label_value(value) or len(value) > 100:
-            self._out_of_range(path, name, value, "27 位编码，或不超过 100 个可见 ASCII 字符、不含空格、引号和反斜杠的名称", "a 27-character code, or a name of at most 100 visible ASCII characters without space, quote and backslash")
+            self._out_of_range(
+                path,
+                name,
+                value,
+                "27 位编码，或不超过 100 个可见 ASCII 字符、不含空格、引号和反斜杠的名称",
+                "a 27-character code, or a name of at most 100 visible ASCII characters without space, quote and backslash",
+            )
 
     def _choice(self, path: tuple[str | int, ...], name: str, value: Any, allowed: tuple[str, ...]) -> None:
         if not isinstance(value, str):
             self._wrong_type(path, name, value, "文本", "text")
         elif value not in allowed:
-            self._out_of_range(path, name, value, "、".join(allowed[:-1]) + f" 或 {allowed[-1]}", ", ".join(allowed[:-1]) + f" or {allowed[-1]}")
+            self._out_of_range(
+                path, name, value, "、".join(allowed[:-1]) + f" 或 {allowed[-1]}", ", ".join(allowed[:-1]) + f" or {allowed[-1]}"
+            )
 
     # ── settings that belong together ───────────────────────────────────────────────────────────────────────────────
 
     def _check_together(self, settings: Settings) -> None:
         if settings.server.port and settings.server.port == settings.console.port and settings.server.host == settings.console.host:
-            self._out_of_range(("console", "port"), "console.port", settings.console.port, "与 server.port 不同的端口", "another port than server.port")
+            self._out_of_range(
+                ("console", "port"), "console.port", settings.console.port, "与 server.port 不同的端口", "another port than server.port"
+            )
         self._unique("upstream", "name", [each.name for each in settings.upstreams])
         self._unique("service", "id", [each.id for each in settings.services])
         for place, upstream in enumerate(settings.upstreams):
             if upstream.api_key_env and upstream.api_key_file:
-                self._out_of_range(("upstream", place, "api_key_file"), "upstream.api_key_file", upstream.api_key_file, "空，因为已设 api_key_env", "empty, because api_key_env is set")
+                self._out_of_range(
+                    ("upstream", place, "api_key_file"),
+                    "upstream.api_key_file",
+                    upstream.api_key_file,
+                    "空，因为已设 api_key_env",
+                    "empty, because api_key_env is set",
+                )
         if settings.database.password_env and settings.database.password_file:
-            self._out_of_range(("database", "password_file"), "database.password_file", settings.database.password_file, "空，因为已设 password_env", "empty, because password_env is set")
+            self._out_of_range(
+                ("database", "password_file"),
+                "database.password_file",
+                settings.database.password_file,
+                "空，因为已设 password_env",
+                "empty, because password_env is set",
+            )
         names = [each.name for each in settings.upstreams]
         for place, service in enumerate(settings.services):
             for number, name in enumerate(service.upstreams):
@@ -251,7 +277,12 @@ class _Check:
             for place, service in enumerate(settings.services):
                 if not service.label.content_producer:
                     table = ("service", place, "label") if "service" in self._tree else ("upstream", 0)
-                    self._missing(table, "service.label.content_producer", "使用真实上游的服务须写明生成服务提供者", "a service with a real upstream must name its provider")
+                    self._missing(
+                        table,
+                        "service.label.content_producer",
+                        "使用真实上游的服务须写明生成服务提供者",
+                        "a service with a real upstream must name its provider",
+                    )
 
     def _unique(self, table: str, name: str, values: list[str]) -> None:
         for place, value in enumerate(values):
@@ -276,7 +307,13 @@ class _Check:
             self._secret(path, setting, instead)
             return
         near = difflib.get_close_matches(setting, known, n=1, cutoff=0.75)
-        self._note(SETTING_UNKNOWN, path, setting, hint_zh=f"是否想写 {near[0]}？" if near else "", hint_en=f"Did you mean {near[0]}? " if near else "")
+        self._note(
+            SETTING_UNKNOWN,
+            path,
+            setting,
+            hint_zh=f"是否想写 {near[0]}？" if near else "",
+            hint_en=f"Did you mean {near[0]}? " if near else "",
+        )
 
     def _wrong_type(self, path: tuple[str | int, ...], setting: str, value: Any, wanted_zh: str, wanted_en: str) -> None:
         found = {"found_zh": _TYPES_ZH.get(type(value), "日期"), "found_en": _TYPES_EN.get(type(value), "a date")}

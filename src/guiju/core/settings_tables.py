@@ -63,7 +63,9 @@ class Table:
         self.types.update(typing.get_type_hints(self.struct))
         for declared in msgspec.structs.fields(self.struct):
             factory = declared.default_factory
-            self.defaults[declared.name] = factory() if factory is not msgspec.NODEFAULT else None if declared.default is msgspec.NODEFAULT else declared.default
+            self.defaults[declared.name] = (
+                factory() if factory is not msgspec.NODEFAULT else None if declared.default is msgspec.NODEFAULT else declared.default
+            )
 
 
 _NAME: Final = Form(r"[a-z0-9][a-z0-9-]{0,62}", "小写字母、数字、连字符", "lower-case letters, digits, hyphens")
@@ -73,7 +75,9 @@ _HOSTS: Final = Form(r"\.?[A-Za-z0-9.:_-]{1,252}", "主机名", "host names")
 _SITE: Final = Form(r"(https?://[^/\s@?#]+)?", "不带路径的 http(s) 地址", "an http(s) address without a path")
 _DATABASE: Final = Form(r"(postgresql://[^/\s]+/[^/\s?#]+)?", "postgresql://用户@主机/库名", "postgresql://user@host/name")
 _ORIGIN: Final = Form(r"[^\s+]{1,120}", "不含空格和加号的名称", "a name without spaces and plus signs")
-_API: Final = Form(r"https?://[^/\s@?#]+(/[^\s@?#]*)?", "http(s) 地址，不含密码、问号和井号", "an http(s) address without password, question mark and hash")
+_API: Final = Form(
+    r"https?://[^/\s@?#]+(/[^\s@?#]*)?", "http(s) 地址，不含密码、问号和井号", "an http(s) address without password, question mark and hash"
+)
 _MODEL: Final = Form(r"\S.{0,199}", "模型名", "names of models")
 _TITLE: Final = Form(r"(?=.*\S)[^\n]{1,60}", "1–60 个字，不换行", "1–60 characters on one line")
 _WORDS: Final = Form(r"[^\n]{4,100}", "4–100 个字，不换行", "4–100 characters on one line")

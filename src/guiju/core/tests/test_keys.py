@@ -51,7 +51,11 @@ def test_halves_belong_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "code"),
-    [(lambda path: path.unlink(), "KEY-FILE-MISSING"), (lambda path: path.write_bytes(b"short"), "KEY-FILE-DAMAGED"), (lambda path: path.chmod(0o640), "KEY-FILE-OPEN")],
+    [
+        (lambda path: path.unlink(), "KEY-FILE-MISSING"),
+        (lambda path: path.write_bytes(b"short"), "KEY-FILE-DAMAGED"),
+        (lambda path: path.chmod(0o640), "KEY-FILE-OPEN"),
+    ],
 )
 def test_refuses_a_spoilt_key(tmp_path: Path, spoil, code: str) -> None:  # type: ignore[no-untyped-def]  # a lambda of the table
     keys.create_keys(tmp_path)

@@ -10,7 +10,9 @@ from pathlib import Path
 from guiju.core.process import SUPERVISOR_PID
 
 CHILD = "from guiju.core.process import die_with_parent; import pathlib, sys, time; die_with_parent(); pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
-PARENT = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', *sys.argv[1:]]); print(p.pid, flush=True); time.sleep(60)"
+PARENT = (
+    "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', *sys.argv[1:]]); print(p.pid, flush=True); time.sleep(60)"
+)
 
 
 def _gone(pid: int) -> bool:
@@ -37,6 +39,10 @@ def test_ends_when_the_parent_is_killed(tmp_path: Path) -> None:
 
 def test_ends_when_the_parent_was_gone_before() -> None:
     code = "from guiju.core.process import die_with_parent; die_with_parent(); print('alive')"
-    alive = subprocess.run([sys.executable, "-c", code], env={**os.environ, SUPERVISOR_PID: str(os.getpid())}, capture_output=True, text=True, check=True)
-    orphan = subprocess.run([sys.executable, "-c", code], env={**os.environ, SUPERVISOR_PID: "1"}, capture_output=True, text=True, check=True)
+    alive = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, SUPERVISOR_PID: str(os.getpid())}, capture_output=True, text=True, check=True
+    )
+    orphan = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, SUPERVISOR_PID: "1"}, capture_output=True, text=True, check=True
+    )
     assert (alive.stdout, orphan.stdout) == ("alive\n", "")

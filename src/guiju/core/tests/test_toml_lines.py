@@ -88,8 +88,8 @@ def test_carriage_returns_are_no_second_line() -> None:
     assert find_lines("a = 1\r\n\r\n[b]\r\nc = '''\r\n'''\r\nd = 2\r\n")[("b", "d")] == 6
 
 
-KEYS = st.text(st.sampled_from('ab"\'\\.#=[]\n é中'), min_size=1, max_size=4)
-TEXTS = st.text(st.sampled_from('ab"\'\\#=[]{},\n é中'), max_size=8)
+KEYS = st.text(st.sampled_from("ab\"'\\.#=[]\n é中"), min_size=1, max_size=4)
+TEXTS = st.text(st.sampled_from("ab\"'\\#=[]{},\n é中"), max_size=8)
 
 
 def _quoted(text: str) -> str:
@@ -124,5 +124,7 @@ def test_lines_of_any_text_and_every_path_it_has(entries: list[tuple[list[str], 
 
 
 def _paths(value: Any, path: Path) -> list[Path]:
-    items: list[tuple[str | int, Any]] = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    items: list[tuple[str | int, Any]] = (
+        list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    )
     return [step for key, inner in items for step in [(*path, key), *_paths(inner, (*path, key))]]
