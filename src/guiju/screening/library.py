@@ -159,7 +159,7 @@ def _yaml_rows(root: yaml.SequenceNode, name: str) -> Iterator[Row]:
             if isinstance(value, yaml.SequenceNode) and all(isinstance(item, yaml.ScalarNode) for item in value.value):
                 fields[str(key.value)] = "|".join(str(item.value) for item in value.value)
             elif isinstance(value, yaml.ScalarNode):
-                fields[str(key.value)] = str(value.value).strip()
+                fields[str(key.value)] = "" if value.tag == "tag:yaml.org,2002:null" else str(value.value).strip()
             else:
                 fields[""] = str(key.value)
         yield Row(node.start_mark.line + 1, fields)
@@ -178,6 +178,8 @@ def _library(rows: list[Row], name: str) -> Library:
     entries: list[LibraryEntry] = []
     seen: dict[tuple[str, str, str], int] = {}
     for row in rows:
+        for column, value in row.fields.items():  # the csv module writes a lone carriage return bare, and would read two rows
+            row.fields[column] = value.replace("\r\n", "\n").replace("\r", "\n")
         found = list(_problems(row))
         term, direction = row.fields.get("term", ""), row.fields.get("direction") or "both"
         if not found:

@@ -5,9 +5,12 @@ Guarded lines: `_problems` (each `yield`), the `seen` table and the `before` lin
 
 import csv
 import io
+import json
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from guiju.core.errors import GuijuError
 from guiju.screening.library import COLUMNS, LIBRARY_INVALID, TERM_CHARACTERS, Library, Problem, parse_csv, parse_yaml, starter_library
@@ -157,6 +160,34 @@ def test_what_goes_in_comes_out() -> None:
     assert {entry.id: entry for entry in again.entries} == {entry.id: entry for entry in starter.entries}
     written = list(csv.DictReader(io.StringIO(starter.csv.decode(), newline="")))
     assert tuple(written[0]) == COLUMNS
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(st.sampled_from("赌毒a,\"\r\n\x00\u2028 '|;=~"), max_size=12),
+    st.text(st.sampled_from('注,"\r\n\x85 '), max_size=8),
+    st.booleans(),
+)
+def test_whatever_is_kept_can_be_read_again(term: str, note: str, as_yaml: bool) -> None:
+    """The kept body is read at every activation: a library that was taken in must never be refused then."""
+    if as_yaml:
+        raw = json.dumps([{"term": term, "risk": "A.1.h", "note": note}, {"term": "词条", "risk": "A.1.h"}]).encode()
+    else:
+        table = io.StringIO(newline="")
+        csv.writer(table, quoting=csv.QUOTE_ALL).writerows([("term", "risk", "note"), (term, "A.1.h", note), ("词条", "A.1.h", "")])
+        raw = table.getvalue().encode()
+    try:
+        library = (parse_yaml if as_yaml else parse_csv)(raw)
+    except GuijuError:
+        return
+    again = parse_csv(library.csv)
+    assert again.version == library.version
+    assert set(again.entries) == set(library.entries)
+
+
+def test_nothing_in_yaml_is_nothing() -> None:
+    with_null = parse_yaml("- {term: 赌博, risk: A.1.h, source: ~, exceptions: null}\n".encode())
+    assert with_null.version == parse_csv((HEADER + "赌博,A.1.h,,,,,,,\n").encode()).version
 
 
 def test_csv_and_yaml_of_the_same_rows_are_the_same_library() -> None:
