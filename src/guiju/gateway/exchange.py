@@ -25,6 +25,7 @@ from guiju.core.ids import new_id
 from guiju.gateway import errors
 from guiju.gateway.bundle import Key, Service
 from guiju.gateway.live import Live, LiveService
+from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, read_whole, refusal
 from guiju.gateway.whole import whole_answer
@@ -75,7 +76,9 @@ class Exchange:
     _response: aiohttp.ClientResponse | None = None
     _stream: AnswerStream | None = None
     _watcher: asyncio.Task[None] | None = None
+    _opened = False
     _started = False
+    _recording = False
     _closed = False
 
     def __init__(self, gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,7 +132,7 @@ class Exchange:
         self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
         response = self._response = await upstream.chat(_ENCODE(request))
         if response.status != 200:
-            raise await refusal(upstream.upstream, response)
+            raise self._harmless(await refusal(upstream.upstream, response))
         prose = asks_for_words(request)
         if streams:
             assert opened is not None
@@ -279,7 +282,7 @@ class Exchange:
         self._watcher = asyncio.create_task(self.watch())
         await opened
         self._stream = stream
-        idle_ms = service_idle_ms = self._upstream.upstream.idle_timeout_ms if self._upstream else 0
+        idle_ms = self._upstream.upstream.idle_timeout_ms if self._upstream else 0
         size = 0
         try:
             while not stream.ended:
@@ -299,7 +302,6 @@ class Exchange:
         except (aiohttp.ClientError, OSError) as problem:
             raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
         self.deadline = 0.0
-        del service_idle_ms
         if any(reason == "content_filter" for reason in stream.finishes) and stream.hits:
             response.close()
         await self._close_stream(
@@ -314,9 +316,8 @@ class Exchange:
             stream.hits, stream.finishes, stream.applied, stream.released_characters, stream.upstream_id, stream.usage
         )
         metadata["streamed"] = True
-        metadata["answer"] = self.id
         metadata.update(more)
-        await self._record(kind, metadata, {"answer": stream.texts()}, entry_id=new_id())
+        await self._record(kind, metadata, {"answer": stream.texts()})
         if not self.gone:
             await self._send_piece(stream.tail())
             await self._send({"type": "http.response.body", "body": b""})
@@ -332,7 +333,7 @@ class Exchange:
         """Notice that the client has gone and end the exchange."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if not self._closed and self.task is not None:
+        if not self._recording and self.task is not None:
             self.gone = True
             self.task.cancel()
 
@@ -351,11 +352,8 @@ class Exchange:
         code = error.code
         if self._closed:
             return  # its record is written; only the client's connection failed
-        if self._stream is not None and not self._stream.ended:
-            piece = self._stream.fail(errors.error_object(code, error.facts))
-            if piece and not self.gone:
-                await self._send_piece(piece)
-            await self._quietly(self._close_stream("gateway.answer.interrupted", reason=code.code, detail=str(error.facts["reason"])[:300]))
+        if self._stream is not None:
+            await self._fail_stream(self._stream, error)
             return
         kind = "gateway.request.rejected"
         if code is errors.INPUT_REFUSED or code is errors.NOT_EXAMINED:
@@ -369,13 +367,37 @@ class Exchange:
         )
         status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
         body = errors.error_body(code, error.facts)
-        if not await self._quietly(self._record(kind, metadata, content)):
-            status, body = 503, errors.error_body(errors.BUSY, {"limit": 0, "record": self.id})
+        try:
+            await self._record(kind, metadata, content)
+        except GuijuError as problem:  # without a record not even this leaves; the client hears of the spool instead
+            log.error("exchange %s left no record: %s", self.id, problem)
+            status, body = problem.code.status, errors.error_body(problem.code, {**problem.facts, "record": self.id})
         headers = [(b"retry-after", str(error.facts.get("retry_after", "1")).encode())] if status in (429, 503) else []
         if code is errors.BODY_TOO_LARGE or code is errors.BODY_CUT:
             headers.append((b"connection", b"close"))
         if not self.gone:
             await self._reply(status, body, headers)
+
+    async def _fail_stream(self, stream: AnswerStream, error: GuijuError) -> None:
+        """End a stream that began, and end it whole: what is decided, the error, `[DONE]`."""
+        facts = error.facts
+        piece = stream.fail(errors.error_object(error.code, facts))
+        try:
+            if piece and not self.gone:
+                await self._send_piece(piece)
+            await self._close_stream("gateway.answer.interrupted", reason=error.code.code, detail=str(facts["reason"])[:300])
+        except GuijuError as problem:
+            log.error("exchange %s left no closing record: %s", self.id, problem)
+            await self._send_piece(b"data: " + errors.error_body(problem.code, {**problem.facts, "record": self.id}) + b"\n\n" + DONE)
+            await self._send({"type": "http.response.body", "body": b""})
+
+    def _harmless(self, error: GuijuError) -> GuijuError:
+        """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
+        assert self._service is not None
+        words = str(error.facts.get("reason", ""))
+        if words and self._live.snapshot.examine(words, "output", self._service.policy).action != "deliver":
+            error.facts["reason"] = "(withheld)"
+        return error
 
     async def _quietly(self, recording: Awaitable[None]) -> bool:
         """Await a recording; tell whether it succeeded. A spool that cannot be written must not end in a traceback."""
@@ -414,14 +436,26 @@ class Exchange:
     def _open(self) -> "asyncio.Future[None]":
         """Record that an answer begins; the first byte waits for it, which the upstream's own delay hides."""
         metadata = self._metadata((), [], None, 0, "", None) | {"streamed": True}
+        self._opened = True
         return self._append("gateway.answer.opened", metadata, {"request": self._body}, self.id)
 
-    async def _record(self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str = "") -> None:
+    async def _record(self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None) -> None:
+        """Write the closing record and return when it is durable. Raises SPOOL-UNWRITABLE or SPOOL-FULL."""
+        self._recording = True  # from here on a client that leaves changes nothing
+        identity = self.id
+        if self._opened:
+            identity, metadata["answer"] = new_id(), self.id
+        try:
+            await self._append(kind, metadata, content, identity)
+        except GuijuError:
+            self._recording = False
+            raise
         self._closed = True
         self.gateway.count(kind)
-        await self._append(kind, metadata, content, entry_id or self.id)
 
-    def _append(self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str) -> "asyncio.Future[None]":
+    def _append(
+        self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str
+    ) -> "asyncio.Future[None]":
         service, key = self._service, self._key
         subject = self._subject or (f"key-{key.id}" if key else "")
         actor = f"key-{key.id}" if key else "anonymous"
@@ -457,7 +491,11 @@ class Exchange:
         if self._upstream is not None:
             metadata["upstream"] = self._upstream.upstream.name
         if applied is not None:
-            metadata["output"] = {"outcome": "hit" if hits else "pass", "released_characters": released, "hits": _recorded(hits) if hits else []}
+            metadata["output"] = {
+                "outcome": "hit" if hits else "pass",
+                "released_characters": released,
+                "hits": _recorded(hits) if hits else [],
+            }
             metadata["label"] = {"produce_id": self.id, "explicit": applied}
             metadata["finish"] = finishes
             metadata["upstream_id"] = upstream_id[:100]
