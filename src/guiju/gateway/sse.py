@@ -29,9 +29,11 @@ class Cutter:
         return [event[6:] if event[:6] == b"data: " and b"\n" not in event else _data(event) for event in events if event]
 
     def _only_line_feeds(self, raw: bytes) -> bytes:
+        if not raw:
+            return raw
         if self._carriage_return and raw[:1] == b"\n":
             raw = raw[1:]  # the second half of a CRLF whose first half ended the line already
-        self._carriage_return = raw[-1:] == b"\r" if raw else self._carriage_return
+        self._carriage_return = raw[-1:] == b"\r"
         return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 

@@ -20,16 +20,26 @@ from guiju.labelling.values import Label
 from guiju.screening.gate import Gate
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import Hit, Policy
-from guiju.screening.view import API_NAMES, strings
+from guiju.screening.view import API_NAMES, is_base64, strings
 
 Path = tuple[str | int, ...]
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _WHOLE: Final = frozenset(("role", "id", "type", "name", "object", "call_id"))
-"""Fields that clients take from one event and do not join: examined whole, never held in part."""
+"""Fields that most clients take from one event: never held in part. Some clients join them, so the join is watched too."""
+_ENVELOPE: Final = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+"""What an event made here repeats of the upstream's last one."""
+_OURS: Final = frozenset(("aigc", "retraction"))
+"""Names that only this gateway may use: nobody else's label or retraction is passed on under them."""
+_FINISHES: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 _CONTENT: Final[Path] = ("content",)
+_AUDIO: Final[Path] = ("audio", "data")
+_MARKUP: Final = "{[`~"
+"""A text that begins with one of these may be for a program: no words are put before it."""
 _SEEN_LIMIT: Final = 1_000
+_JOIN_CHARACTERS: Final = 1_000
+_CHOICES_LIMIT: Final = 128
 
 
 class UpstreamBroken(Exception):
@@ -39,7 +49,9 @@ class UpstreamBroken(Exception):
 class _Choice:
     """One choice of the answer while it streams."""
 
-    __slots__ = ("ended", "gates", "index", "labelled", "logprobs", "partial", "released", "texts")
+    __slots__ = (
+        "begun", "ended", "gates", "index", "labelled_after", "labelled_before", "logprobs", "partial", "released", "texts",
+    )  # fmt: skip
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -47,7 +59,9 @@ class _Choice:
         self.texts: dict[Path, list[str]] = {}
         self.logprobs: dict[str, list[Any]] = {}
         self.released = 0
-        self.labelled = False
+        self.begun = False  # whether the first words of the content have left
+        self.labelled_before = False
+        self.labelled_after = False
         self.partial: dict[str, Any] = {}  # what of the event at hand may leave, field by field
         self.ended = ""
 
@@ -73,6 +87,7 @@ class AnswerStream:
         self._produce_id = produce_id
         self._expected = choices
         self._prose = prose
+        self._leads = prose and begins_with_label(label.mode)
         self._notice = notice
         self._cutter = Cutter()
         self._choices: dict[int, _Choice] = {}
@@ -91,17 +106,18 @@ class AnswerStream:
         Raises UpstreamBroken for anything but a stream of chat completion chunks; what was returned before stands.
         """
         try:
-            events = self._cutter.feed(raw)
+            for event in self._cutter.feed(raw):
+                if event[:6] == b"[DONE]":
+                    self._complete()
+                    break
+                if event:
+                    self._event(event)
+                if self.ended:
+                    break
         except EventTooLong:
             raise UpstreamBroken("an event without end") from None
-        for event in events:
-            if event == b"[DONE]":
-                self._complete()
-                break
-            if event:
-                self._event(event)
-            if self.ended:
-                break
+        except RecursionError:
+            raise UpstreamBroken("an event is nested too deeply") from None
         return self._taken()
 
     def finish(self) -> bytes:
@@ -115,7 +131,12 @@ class AnswerStream:
         return self._taken()
 
     def fail(self, error: Mapping[str, object]) -> bytes:
-        """End the answer with an error: let out what is decided, label it, and put the error before the end."""
+        """End the answer with an error: let out what is decided, label it, and put the error before the end.
+
+        An answer that had ended is taken back to the error alone: its finish was not sent yet and will not be.
+        """
+        if self.ended:
+            self._tail.clear()
         for choice in list(self._choices.values()):
             if not choice.ended:
                 self._flush(choice)
@@ -133,14 +154,21 @@ class AnswerStream:
                 chunk["aigc"] = self._aigc()
                 break
         else:
-            self._tail.insert(0, {**self._head, "choices": [], "aigc": self._aigc()})
+            self._tail.insert(0, {**self._envelope(), "choices": [], "aigc": self._aigc()})
         return b"".join([b"data: " + _ENCODE(chunk) + b"\n\n" for chunk in self._tail]) + DONE
 
     @property
     def applied(self) -> Applied:
         """How the answer was labelled for people: by words in every text it holds, or else by the interface."""
         texts = [choice for choice in self._choices.values() if choice.released]
-        return self._label.mode if texts and all(choice.labelled for choice in texts) else "interface"
+        before = bool(texts) and all(choice.labelled_before for choice in texts)
+        after = bool(texts) and all(choice.labelled_after for choice in texts)
+        return "both" if before and after else "suffix" if after else "prefix" if before else "interface"
+
+    @property
+    def complete(self) -> bool:
+        """Whether every choice has its finish: what the upstream does after that cannot spoil the answer."""
+        return self._closing
 
     @property
     def finishes(self) -> list[str]:
@@ -168,6 +196,7 @@ class AnswerStream:
         choices = chunk.pop("choices", None)
         if not self._head_is_clean(chunk):
             return
+        self._head = chunk
         if not isinstance(choices, list):
             raise UpstreamBroken("an event has no choices")
         if not choices:
@@ -175,7 +204,6 @@ class AnswerStream:
                 chunk["choices"] = []
                 self._emit(chunk)
             return
-        self._head = chunk
         out = []
         for choice in choices:
             if not isinstance(choice, dict):
@@ -185,26 +213,33 @@ class AnswerStream:
                 out.append(kept)
         if out:
             self._emit({**chunk, "choices": out})
+        elif not self.ended and any(value for name, value in chunk.items() if name not in _ENVELOPE):
+            self._emit({**chunk, "choices": []})  # all its text waits, but what stands beside it need not
 
     def _head_is_clean(self, chunk: dict[str, Any]) -> bool:
         """Examine everything beside the choices; a hit there stops the whole answer."""
+        ours = []
         for name, value in chunk.items():
             if value.__class__ is str:
-                if value in self._seen:
+                if value in self._seen and (name in API_NAMES or name in self._seen):
                     continue
             elif name == "usage":
                 if isinstance(value, dict):
                     self.usage = value
                 if not value:
                     continue
-            elif value is None or value.__class__ is int:
-                if name in API_NAMES:
-                    continue
+            elif (value is None or value.__class__ is int) and name in API_NAMES:
+                continue
+            if name in _OURS:
+                ours.append(name)
+                continue
             if not self._is_clean([value, name] if name not in API_NAMES else value, name):
                 self._head = {}
                 for index in range(max(self._expected, len(self._choices))):
                     self._stop(self._choices.get(index) or self._new_choice(index))
                 return False
+        for name in ours:
+            del chunk[name]
         if not self.upstream_id:
             self.upstream_id = str(chunk.get("id", ""))
             self.upstream_model = str(chunk.get("model", ""))
@@ -230,8 +265,8 @@ class AnswerStream:
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
         """Return what of this choice's event may leave now, or None."""
         index = choice.get("index", 0)
-        if not isinstance(index, int):
-            raise UpstreamBroken("a choice has no index")
+        if not isinstance(index, int) or not 0 <= index < _CHOICES_LIMIT:
+            raise UpstreamBroken("a choice has no index that it could have")
         state = self._choices.get(index) or self._new_choice(index)
         if state.ended:
             return None
@@ -239,30 +274,28 @@ class AnswerStream:
         if delta is not None and not isinstance(delta, dict):
             raise UpstreamBroken("a delta is not an object")
         released = self._delta(state, delta) if delta else {}
-        state.partial = {}
         if released is None:
             return None
         finish = choice.get("finish_reason")
+        if finish and not (isinstance(finish, str) and finish in _FINISHES) and not self._whole(state, ("finish_reason",), finish):
+            return None
         kept: dict[str, Any] = {"index": index, "delta": released, "finish_reason": None}
         for name, value in choice.items():
             if name == "logprobs":
-                if value:
-                    self._take_logprobs(state, value)
+                if value and not self._take_logprobs(state, value):
+                    return None
             elif name not in kept:
                 if not self._is_clean([value, name], _shown(index, (name,))):
                     self._stop(state)
                     return None
-                kept[name] = value
-        if state.ended:
-            return None
-        if state.logprobs and (finish or not any(gate.held for gate in state.gates.values())):
-            if finish:
-                self._flush(state)
-                if state.ended:
+                if isinstance(value, str) and not self._whole(state, (name,), value):
                     return None
-            kept["logprobs"], state.logprobs = state.logprobs, {}
+                kept[name] = value
+        state.partial = {}
         if finish:
             return self._finish(state, kept, str(finish))
+        if state.logprobs and not any(gate.held for gate in state.gates.values()):
+            kept["logprobs"], state.logprobs = state.logprobs, {}
         return kept if released or not delta or len(kept) > 3 else None
 
     def _delta(self, state: _Choice, delta: dict[str, Any]) -> dict[str, Any] | None:
@@ -275,13 +308,13 @@ class AnswerStream:
                     return None
                 if text or not value:
                     released[name] = text
-            elif value is None or value is True or value is False:
+            elif name in API_NAMES and (value is None or value is True or value is False):
                 released[name] = value
             else:
                 kept = self._nested(state, value, (name,), name)
                 if state.ended:
                     return None
-                if kept is not None:
+                if kept is not None or value is None:
                     released[name] = kept
         return released
 
@@ -292,15 +325,16 @@ class AnswerStream:
             return None
         if isinstance(value, str):
             if name in _WHOLE or not name:
-                state.texts.setdefault(path, []).append(value)
-                if not self._is_clean(value, _shown(state.index, path)):
-                    self._stop(state)
-                    return None
+                return value if self._whole(state, path, value) else None
+            if path == _AUDIO and is_base64(value):
                 return value
             text = self._text(state, path, value)
             return text if text or not value else None
         if isinstance(value, dict):
-            parts = {key: self._nested(state, item, (*path, key), key) if not _is_plain(item) else item for key, item in value.items()}
+            parts = {
+                key: item if _is_plain(item) and key in API_NAMES else self._nested(state, item, (*path, key), key)
+                for key, item in value.items()
+            }
             kept = {key: item for key, item in parts.items() if item is not None or value[key] is None}
             return kept if set(kept) - {"index"} or set(value) <= {"index"} else None
         if isinstance(value, list):
@@ -310,6 +344,24 @@ class AnswerStream:
             ]
             return [item for item in items if item is not None] or (None if value else [])
         return value
+
+    def _whole(self, state: _Choice, path: Path, value: object) -> bool:
+        """Tell whether a value that is never held in part may leave; stops the choice when it may not.
+
+        It is examined alone, and as the next piece of what the field has spelled so far: a client that joins the pieces
+        of a tool's name must not get a term either.
+        """
+        if not isinstance(value, str):
+            raise UpstreamBroken(f"{path[-1]} is not text")
+        pieces = state.texts.setdefault(path, [])
+        if pieces and pieces[-1] == value:
+            return True  # many upstreams repeat a role or a name in every event
+        pieces.append(value)
+        shown = _shown(state.index, path)
+        if self._is_clean(value, shown) and (len(pieces) == 1 or self._is_clean("".join(pieces)[-_JOIN_CHARACTERS:], shown)):
+            return True
+        self._stop(state)
+        return False
 
     def _text(self, state: _Choice, path: Path, piece: str) -> str:
         """Feed one piece through its gate; stops the choice on a hit (then the text before it has been emitted)."""
@@ -324,40 +376,44 @@ class AnswerStream:
             return ""
         if text:
             state.released += len(text)
-            if (
-                path == _CONTENT
-                and not state.labelled
-                and self._prose
-                and begins_with_label(self._label.mode)
-                and text.strip()
-                and text.lstrip()[0] not in "{[`"
-            ):
-                state.labelled = True
-                return prefix(self._label) + text
+            if self._leads and not state.begun:
+                return self._led(state, path, text)
         return text
 
-    def _take_logprobs(self, state: _Choice, logprobs: object) -> None:
-        """Keep log probabilities until the text they tell of has left: they spell it."""
+    def _led(self, state: _Choice, path: Path, text: str) -> str:
+        """Return the text with the label before it, where these are the first words of an answer in prose."""
+        if state.begun or path != _CONTENT or not text.strip() or not self._leads:
+            return text
+        state.begun = True
+        if text.lstrip()[0] in _MARKUP:
+            return text
+        state.labelled_before = True
+        return prefix(self._label) + text
+
+    def _take_logprobs(self, state: _Choice, logprobs: object) -> bool:
+        """Keep log probabilities until the text they tell of has left: they spell it. False when the choice was stopped."""
         if not isinstance(logprobs, dict):
             raise UpstreamBroken("logprobs is not an object")
         if not self._is_clean(logprobs, _shown(state.index, ("logprobs",))):
             self._stop(state)
-            return
+            return False
         for name, entries in logprobs.items():
             if isinstance(entries, list):
                 state.logprobs.setdefault(name, []).extend(entries)
+        return True
 
     # ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _finish(self, state: _Choice, kept: dict[str, Any], reason: str) -> dict[str, Any] | None:
         """End a choice: its remaining text, its label, and then its finish reason as the last it sends."""
         if kept["delta"]:
-            self._emit({**self._head, "choices": [{**kept, "finish_reason": None}]})
+            self._emit_delta(state.index, kept["delta"])
             kept["delta"] = {}
-            kept.pop("logprobs", None)
         self._flush(state)
         if state.ended:
             return None
+        if state.logprobs:
+            kept["logprobs"], state.logprobs = state.logprobs, {}
         self._close_text(state)
         state.ended = reason
         kept["finish_reason"] = reason
@@ -373,7 +429,7 @@ class AnswerStream:
                 return
             if text:
                 state.released += len(text)
-                self._emit_delta(state.index, _nest(path, text))
+                self._emit_delta(state.index, _nest(path, self._led(state, path, text)))
 
     def _close_text(self, state: _Choice) -> None:
         """Put the label behind the text, where the text is prose."""
@@ -383,7 +439,7 @@ class AnswerStream:
             return
         content = state.texts.get(_CONTENT)
         if content and stays_readable("".join(content)):
-            state.labelled = True
+            state.labelled_after = True
             self._emit_delta(state.index, {"content": suffix(self._label)})
 
     def _stop(self, state: _Choice, path: Path = (), gate: Gate | None = None, text: str = "") -> None:
@@ -398,16 +454,16 @@ class AnswerStream:
             self._emit_delta(state.index, state.partial)
         if text:
             state.released += len(text)
-            self._emit_delta(state.index, _nest(path, text))
+            self._emit_delta(state.index, _nest(path, self._led(state, path, text)))
         notice = self._notice
         if state.released and self._prose and ends_with_label(self._label.mode):
-            state.labelled = True
+            state.labelled_after = True
             notice += suffix(self._label)
         self._emit_delta(state.index, {"content": f"\n\n{notice}" if state.released else notice})
         self._close_if_all_ended()
         self._emit(
             {
-                **self._head,
+                **self._envelope(),
                 "choices": [{"index": state.index, "delta": {}, "finish_reason": "content_filter"}],
                 "retraction": {"choice": state.index, "reason": "content_filter", "replace_with": self._notice, "record": self._produce_id},
             }
@@ -421,11 +477,13 @@ class AnswerStream:
 
     def _complete(self) -> None:
         """The upstream says the answer is complete: end what it did not end itself."""
+        if not self._choices:
+            raise UpstreamBroken("the stream ended before the answer began")
         for choice in list(self._choices.values()):
             if not choice.ended:
                 kept = self._finish(choice, {"index": choice.index, "delta": {}, "finish_reason": None}, "stop")
                 if kept is not None:
-                    self._emit({**self._head, "choices": [kept]})
+                    self._emit({**self._envelope(), "choices": [kept]})
         self._close()
 
     def _close(self) -> None:
@@ -435,7 +493,12 @@ class AnswerStream:
     # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _emit_delta(self, index: int, delta: dict[str, Any]) -> None:
-        self._emit({**self._head, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+        self._emit({**self._envelope(), "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
+
+    def _envelope(self) -> dict[str, Any]:
+        """Return what an event made here says beside its choices."""
+        envelope = {"id": f"chatcmpl-{self._produce_id}", "object": "chat.completion.chunk", "created": 0, "model": ""}
+        return envelope | {name: self._head[name] for name in _ENVELOPE if name in self._head}
 
     def _emit(self, chunk: dict[str, Any]) -> None:
         if self._first:
@@ -468,7 +531,7 @@ def _nest(path: Path, text: str) -> dict[str, Any]:
     """Return a delta that carries `text` at `path`: `("tool_calls", 0, "function", "arguments")` and the like."""
     value: Any = text
     for step in reversed(path):
-        value = [{"index": step, **value}] if isinstance(step, int) else {step: value}
+        value = {step: value} if isinstance(step, str) else [{"index": step, **value}] if isinstance(value, dict) else [value]
     return value  # type: ignore[no-any-return]  # paths begin with a name
 
 

@@ -79,7 +79,7 @@ def _without_hits(
     beside = {name: value for name, value in answer.items() if name != "choices"}
     all_stop = not is_clean(beside)
     if all_stop:
-        known = {name: answer[name] for name in ("created", "usage") if name in answer and is_clean(answer[name])}
+        known: dict[str, Any] = {name: answer[name] for name in ("created", "usage") if name in answer and is_clean(answer[name])}
         answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": ""}
     kept = []
     retractions = []

@@ -36,6 +36,8 @@ def stays_readable(text: str) -> bool:
     if bare[0] in "{[" and bare[-1] in "}]":
         try:
             msgspec.json.decode(bare)
+        except RecursionError:
+            return False  # brackets without end: nothing that a person reads
         except (msgspec.DecodeError, ValueError):
             return True
         return False
