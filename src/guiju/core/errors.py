@@ -52,15 +52,25 @@ class GuijuError(Exception):
     def __init__(self, code: ErrorCode, **facts: Any) -> None:
         self.code = code
         self.facts = facts
-        super().__init__(self.text("en"))
+        super().__init__(code.code)
+
+    def __str__(self) -> str:
+        return self.text("en")
 
     def text(self, language: Language) -> str:
         """Return the three parts as one line, the code first."""
         text = self.code.zh if language == "zh" else self.code.en
-        parts = [part.format_map(self.facts) for part in (text.happened, text.kept, text.todo)]
+        parts = [part.format_map(_Facts(self.facts)) for part in (text.happened, text.kept, text.todo)]
         return f"{self.code.code} " + ("".join(parts) if language == "zh" else " ".join(parts))
 
     def both(self) -> str:
         """Return the Chinese line and the English line; for readers whose language is not known."""
         english = self.text("en").removeprefix(self.code.code + " ")
         return f"{self.text('zh')} / {english}"
+
+
+class _Facts(dict[str, Any]):
+    """Facts of an error; one that is not known yet shows as a dash: telling of an error must not fail."""
+
+    def __missing__(self, name: str) -> str:
+        return "–"
