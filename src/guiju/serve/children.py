@@ -1,0 +1,117 @@
+"""One child process: how it is started, what its end means, when it is started anew."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+RUNS_WELL_S: Final = 10.0
+"""A child that ran this long before it ended is started anew at once."""
+WAITS_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Waits before the first, second, … start after ends in quick succession."""
+
+log = logging.getLogger("guiju.serve")
+
+
+class After(Enum):
+    """What the end of a child means."""
+
+    RESTART = "restart"
+    """It should run always: start it anew."""
+    DONE = "done"
+    """It has one task: status 0 is the end of it, everything else is tried again."""
+    DONE_OR_LEAVE = "done or leave"
+    """It has one task without which nothing can run: any other status ends the supervisor with that status."""
+    FORGET = "forget"
+    """It has one task; its status is logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one child is run. `{fd}` in the command becomes the number of the inherited socket."""
+
+    name: str
+    command: tuple[str, ...]
+    after: After = After.RESTART
+    stop_order: int = 2
+    """Children of a lower order end before those of a higher one are told to."""
+    stop_within_s: float = 15.0
+    listener: socket.socket | None = None
+    niceness: int = 0
+    environment: Mapping[str, str] | None = None
+
+
+class Child:
+    """A plan and the process that carries it out."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.starts = 0
+        self.start_at: float | None = None
+        """When to start it anew (monotonic seconds); None while it runs or is over."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        self._quick_ends = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start the process. It gets its own process group, so that Ctrl-C reaches the supervisor alone."""
+        plan = self.plan
+        descriptors = () if plan.listener is None else (plan.listener.fileno(),)
+        command = [part.replace("{fd}", str(descriptors[0])) if descriptors else part for part in plan.command]
+        self.start_at = None
+        self.starts += 1
+        self._started_at = time.monotonic()
+        self._process = subprocess.Popen(
+            command, env={**environment, **(plan.environment or {})}, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0
+        )
+        if plan.niceness:
+            try:
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, plan.niceness)
+            except OSError as problem:  # it may be gone already: then its end is seen next
+                log.debug("%s keeps its priority: %s", plan.name, problem)
+
+    def find_end(self) -> int | None:
+        """Return the status with which the process has ended since it was last asked; None when it has not."""
+        if self._process is None:
+            return None
+        status = self._process.poll()
+        if status is not None:
+            self._process = None
+        return status
+
+    def plan_restart(self) -> float:
+        """Set when it is started anew and return the wait in seconds: none for the first end, longer for each quick one."""
+        ran_s = time.monotonic() - self._started_at
+        self._quick_ends = 0 if ran_s >= RUNS_WELL_S else self._quick_ends + 1
+        wait_s = WAITS_S[min(max(self._quick_ends - 1, 0), len(WAITS_S) - 1)]
+        self.start_at = time.monotonic() + wait_s
+        return wait_s
+
+    def send(self, sent: signal.Signals) -> None:
+        """Send a signal to the process, if it runs; a kill goes to all that it started."""
+        if self._process is not None and self._process.poll() is None:
+            if sent is signal.SIGKILL:
+                os.killpg(self._process.pid, sent)
+            else:
+                self._process.send_signal(sent)
+
+
+def told_status(status: int) -> str:
+    """Return how a process ended, in words: `status 2`, or `SIGKILL`."""
+    if status >= 0:
+        return f"status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"

@@ -1,0 +1,231 @@
+"""What `guiju serve` does: hold the folder, open the sockets, run the children.
+
+On a prepared folder whose bundle fits the settings the gateways start first and need neither Django nor the database;
+all else follows once they answer. Otherwise `prepare` runs first.
+"""
+
+import http.client
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import guiju
+from guiju.core.errors import GuijuError
+from guiju.core.layout import DataFolder
+from guiju.core.log import configure
+from guiju.core.settings import Settings, find_unset_secrets, read_settings
+from guiju.serve.children import After, Plan
+from guiju.serve.folder import is_prepared, make_folder
+from guiju.serve.sockets import address, listen, listen_for_demo, port_of, reached_at
+from guiju.serve.state import State, forget_state, read_state, take_folder, write_state
+from guiju.serve.supervisor import Supervisor
+from guiju.services.in_force import is_fresh
+
+BACKGROUND_NICENESS: Final = 10
+"""Console, recorder and jobs give way to the gateways."""
+_GATEWAYS, _RECORDER, _REST = 0, 1, 2
+_RECORDER_DRAIN_S: Final = 60.0
+_LEAVING_S: Final = 3.0
+_READY_WITHIN_S: Final = 60.0
+
+log = logging.getLogger("guiju.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says; None and empty text leave it to the settings file."""
+
+    data: Path
+    settings: Path | None = None
+    host: str = ""
+    port: int | None = None
+    console_port: int | None = None
+    workers: int | None = None
+    owner_name: str = "owner"
+    owner_password: str = ""
+
+
+def serve(options: Options) -> int:
+    """Run the service until it is told to stop; return the exit status.
+
+    Raises DATA-IN-USE, DATA-FOREIGN, PORT-TAKEN, PORT-REFUSED, the SETTING- and the KEY-FILE- errors before anything is started.
+    """
+    os.umask(0o077)
+    configure("serve")
+    data = DataFolder(options.data.absolute())
+    with ExitStack() as held:
+        held.enter_context(take_folder(data))
+        make_folder(data)
+        file = options.settings.absolute() if options.settings else data.settings
+        settings = _with_options(read_settings(file), options)
+        for missing in find_unset_secrets(settings):
+            log.warning("the settings name %s, which is not there: requests to that upstream carry no key", missing)
+        return _Service(data, file, settings, options).run()
+
+
+def _with_options(settings: Settings, options: Options) -> Settings:
+    server, console = settings.server, settings.console
+    if options.host:
+        server = msgspec.structs.replace(server, host=options.host)
+        console = msgspec.structs.replace(console, host=options.host)
+    if options.port is not None:
+        server = msgspec.structs.replace(server, port=options.port)
+    if options.console_port is not None:
+        console = msgspec.structs.replace(console, port=options.console_port)
+    if options.workers is not None:
+        server = msgspec.structs.replace(server, workers=options.workers)
+    return msgspec.structs.replace(settings, server=server, console=console)
+
+
+class _Service:
+    """The sockets and children of one run."""
+
+    def __init__(self, data: DataFolder, file: Path, settings: Settings, options: Options) -> None:
+        self._data = data
+        self._file = file
+        self._settings = settings
+        self._options = options
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._ready = threading.Event()
+        leaving_s = _LEAVING_S if read_state(data) else 0.0  # a supervisor that was killed: its children are leaving
+        self._gateway = listen(settings.server.host, settings.server.port, "--port", leaving_s)
+        self._console = listen(settings.console.host, settings.console.port, "--console-port", leaving_s)
+        self._demo = None if settings.upstreams else listen_for_demo(data)
+        self._ports = {"gateway": port_of(self._gateway), "console": port_of(self._console)}
+        if self._demo is not None:
+            self._ports["demo"] = port_of(self._demo)
+
+    def run(self) -> int:
+        live = [self._gateway_plan(number) for number in range(self._settings.server.worker_count())]
+        if self._demo is not None:
+            live.append(self._demo_plan())
+        if is_prepared(self._data) and is_fresh(self._data, self._file):
+            phases = [live, [self._prepare_plan(After.DONE)], self._paper()]
+            wait_before = {1: self._ready.is_set}
+        else:
+            phases = [[self._prepare_plan(After.DONE_OR_LEAVE)], live, self._paper()]
+            wait_before = {2: self._ready.is_set}
+        environment = {name: value for name, value in os.environ.items() if name != "GUIJU_OWNER_PASSWORD"}
+        environment |= {
+            "GUIJU_DATA": str(self._data.root),
+            "GUIJU_SETTINGS": str(self._file),
+            "DJANGO_SETTINGS_MODULE": "guiju.web.settings",
+        }
+        supervisor = Supervisor(phases, environment, reload=self._reload, changed=self._keep_state, wait_before=wait_before)
+        threading.Thread(target=self._tell_ready, args=(supervisor,), daemon=True, name="ready").start()
+        try:
+            return supervisor.run()
+        finally:
+            forget_state(self._data)
+
+    # ── children ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _gateway_plan(self, number: int) -> Plan:
+        command = _module("guiju.gateway.worker", "--data", str(self._data.root), "--fd", "{fd}", "--number", str(number))
+        stop_within_s = self._settings.limits.drain_ms / 1000 + 5
+        return Plan(f"gateway-{number}", command, stop_order=_GATEWAYS, stop_within_s=stop_within_s, listener=self._gateway)
+
+    def _demo_plan(self) -> Plan:
+        return Plan("demo-model", _module("guiju.demo.model", "--fd", "{fd}"), stop_order=_REST, listener=self._demo)
+
+    def _paper(self) -> list[Plan]:
+        data = str(self._data.root)
+        return [
+            Plan("recorder", _module("guiju.records.recorder", "--data", data), stop_order=_RECORDER, stop_within_s=_RECORDER_DRAIN_S, niceness=BACKGROUND_NICENESS),
+            Plan("console", _module("guiju.web.server", "--data", data, "--fd", "{fd}"), listener=self._console, niceness=BACKGROUND_NICENESS),
+            Plan("jobs", _module("guiju.web.jobs", "--data", data), niceness=BACKGROUND_NICENESS),
+        ]  # fmt: skip
+
+    def _prepare_plan(self, after: After) -> Plan:
+        command = _module("guiju.serve.prepare", "--data", str(self._data.root), "--owner-name", self._options.owner_name)
+        # A first start is waited for; a later look at tables and library is not, and gives way to the gateways.
+        niceness = 0 if after is After.DONE_OR_LEAVE else BACKGROUND_NICENESS
+        return Plan("prepare", command, after, niceness=niceness, environment={"GUIJU_OWNER_PASSWORD": self._options.owner_password})
+
+    def _reload(self) -> Sequence[Plan]:
+        """Return the children that put the settings file in force; none, and why, when it has a mistake."""
+        try:
+            settings = _with_options(read_settings(self._file), self._options)
+            if not settings.upstreams and self._demo is None:
+                self._demo = listen_for_demo(self._data)
+                self._ports["demo"] = port_of(self._demo)
+                more = [self._demo_plan()]
+            else:
+                more = []
+        except GuijuError as error:
+            for each in (error, *error.facts.get("others", ())):
+                log.error("not reloaded: %s", each.both())
+            return ()
+        for name in ("server", "console", "database", "ledger"):
+            if getattr(settings, name) != getattr(self._settings, name):
+                log.warning("[%s] has changed: that counts from the next start", name)
+        log.info("reloading %s", self._file)
+        return [
+            *more,
+            Plan(
+                "reload",
+                _module("guiju.serve.prepare", "--data", str(self._data.root), "--reload"),
+                After.FORGET,
+                niceness=BACKGROUND_NICENESS,
+            ),
+        ]
+
+    # ── telling ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _keep_state(self, supervisor: Supervisor) -> None:
+        state = State(
+            pid=os.getpid(),
+            started_at=self._started_at,
+            version=guiju.__version__,
+            host=reached_at(self._settings.server.host),
+            ports=self._ports,
+            pids={child.plan.name: child.pid for child in supervisor.children if child.pid is not None},
+            restarts={child.plan.name: child.starts - 1 for child in supervisor.children if child.starts > 1},
+            ready=self._ready.is_set(),
+        )
+        write_state(self._data, state)
+
+    def _tell_ready(self, supervisor: Supervisor) -> None:
+        """Wait for the gateway's first answer, tell it, and let the rest start. Runs in a thread of its own."""
+        host = reached_at(self._settings.server.host)
+        console = address(reached_at(self._settings.console.host), self._ports["console"])
+        connection = http.client.HTTPConnection(host, self._ports["gateway"], timeout=_READY_WITHIN_S)
+        while not self._ready.is_set():
+            try:
+                connection.request("GET", "/healthz")
+                answered = connection.getresponse().status == http.HTTPStatus.OK
+            except (OSError, http.client.HTTPException):
+                answered = False
+            connection.close()
+            if answered:
+                log.info("ready %.2f s after the start", _since_start_s())
+                print(f"  网关 gateway   http://{address(host, self._ports['gateway'])}/v1", file=sys.stdout)
+                print(f"  控制台 console  http://{console}/console/\n  停止 stop       Ctrl-C", flush=True)
+                self._ready.set()
+            else:
+                time.sleep(0.1)
+        supervisor.wake()
+
+
+def _module(name: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs a module; -P keeps files of the current folder from standing in for modules."""
+    return (sys.executable, "-P", "-m", name, *arguments)
+
+
+def _since_start_s() -> float:
+    """Return the seconds since this process was started by the kernel; 0 where that cannot be known."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return 0.0
