@@ -13,6 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from guiju.core.errors import GuijuError
+from guiju.core.ids import new_id
 from guiju.core.layout import DataFolder
 from guiju.gateway import errors
 from guiju.gateway.bundle import current_hash, load_bundle
@@ -23,6 +24,7 @@ from guiju.records.spool import SpoolWriter
 SWEEP_S: Final = 0.25
 _SLOW_S: Final = 0.5
 _MODELS_KEPT_S: Final = 30.0
+_LOOK_AGAIN_S: Final = 5.0
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 log = logging.getLogger("guiju.gateway")
@@ -108,8 +110,8 @@ class Gateway:
         token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         known = self.live.keys.get(hashlib.sha256(token[7:].strip()).digest())
         if known is None or known[0].revoked:
-            code = errors.KEY_UNKNOWN if token else errors.KEY_MISSING
-            await _reply(send, code.status, errors.error_body(code, {}))
+            code = errors.KEY_REVOKED if known else errors.KEY_UNKNOWN if token else errors.KEY_MISSING
+            await _reply(send, code.status, errors.error_body(code, {"key": known[0].id if known else ""}))
             return
         try:
             models = await self._offered(known[1])
@@ -123,6 +125,7 @@ class Gateway:
         models: dict[str, dict[str, Any]] = {}
         for client in service.upstreams:
             upstream = client.upstream
+            listed: list[dict[str, Any]]
             if upstream.models:
                 listed = [{"id": name, "object": "model", "created": 0, "owned_by": upstream.name} for name in upstream.models]
             else:
@@ -148,25 +151,28 @@ class Gateway:
 
     async def _follow_bundle(self) -> None:
         """Put a new bundle in force within a second; keep the old one when the new one is not good."""
-        refused = ""
+        refused, again_at = "", 0.0
         while True:
             await asyncio.sleep(SWEEP_S)
+            digest = ""
             try:
                 digest = current_hash(self._data.bundles)
-                if digest in (self.live.digest, refused):
+                if digest == self.live.digest or (digest == refused and time.monotonic() < again_at):
                     continue
                 self.live = await asyncio.to_thread(self._compiled, digest)
                 log.info("bundle %s in force (library %s)", digest[:16], self.live.snapshot.version[:16])
-            except Exception as problem:  # a bad bundle must not end the watch
-                refused = digest
-                log.error("bundle %s not taken, %s stays in force: %s", refused[:16], self.live.digest[:16], problem)
+            except Exception as problem:  # a bad bundle must not end the watch; a bad moment of the disk passes
+                again_at = time.monotonic() + _LOOK_AGAIN_S
+                if (digest or "none") != refused:
+                    refused = digest or "none"
+                    log.error("bundle %s not taken, %s stays in force: %s", refused[:16], self.live.digest[:16], problem)
 
     def _compiled(self, digest: str) -> Live:
         return compile_bundle(load_bundle(self._data.bundles, digest, self._site), digest, self.live)
 
 
 async def _reply(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"x-request-id", new_id().encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     with contextlib.suppress(OSError):
         await send({"type": "http.response.body", "body": body})

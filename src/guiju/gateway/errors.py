@@ -188,6 +188,18 @@ UPSTREAM_BUSY = define(
         "Try again later.",
     ),
 )
+STOPPING = define(
+    "STOPPING",
+    status=503,
+    kind="server_error",
+    retry=True,
+    zh=Text("服务正在停止，未等到回答完成。", "已传出的内容有效；编号 {record} 留有记录。", "请稍后重试。"),
+    en=Text(
+        "The service is stopping and the answer was not complete in time.",
+        "What was delivered stands; record {record} keeps the case.",
+        "Try again shortly.",
+    ),
+)
 INTERNAL = define(
     "INTERNAL",
     status=500,

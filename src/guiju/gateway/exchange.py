@@ -14,6 +14,7 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -69,7 +70,10 @@ class Exchange:
     _key: Key | None = None
     _upstream: UpstreamClient | None = None
     _model = ""
+    _user = ""
+    """Who asks, as the service named them; never recorded."""
     _subject = ""
+    """Who asks, as records name them: a pseudonym."""
     _body = b""
     _language = b""
     _verdict: Verdict = PASS
@@ -94,21 +98,27 @@ class Exchange:
     async def run(self) -> None:
         """Take the request to its end. Raises nothing but cancellation by the server."""
         try:
-            await self._chat()
-        except GuijuError as error:
-            await self._fail(error)
+            try:
+                await self._chat()
+            except GuijuError as error:
+                await self._fail(error)
+            except Exception:
+                log.exception("exchange %s failed", self.id)
+                await self._fail(GuijuError(errors.INTERNAL))
         except asyncio.CancelledError:
             if not (self.gone or self.expired):
+                if not self._recording:
+                    await self._fail(GuijuError(errors.STOPPING))
                 raise
             if self.task is not None:
                 self.task.uncancel()
             if self.gone:
-                await self._abandoned()
+                await self._abandoned("CLIENT-LEFT")
+            elif self.waits_for == "client":
+                self.gone = True
+                await self._abandoned("CLIENT-STALLED")
             else:
                 await self._fail(self._late())
-        except Exception:
-            log.exception("exchange %s failed", self.id)
-            await self._fail(GuijuError(errors.INTERNAL))
         finally:
             if self._watcher is not None:
                 self._watcher.cancel()
@@ -148,7 +158,7 @@ class Exchange:
             elif name == b"accept-language":
                 self._language = value
             elif name == b"x-guiju-user":
-                self._subject = value.decode("utf-8", "replace")
+                self._user = value.decode("utf-8", "replace")
             elif name == b"content-length" and value.isdigit():
                 declared_bytes = int(value)
         if token[:7].lower() != b"bearer " or len(token) == 7:
@@ -205,7 +215,7 @@ class Exchange:
             raise _field("stream", "布尔值", "true or false")
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 128):
             raise _field("n", "1 到 128 的整数", "an integer from 1 to 128")
-        user = self._subject or request.get("safety_identifier") or request.get("user") or ""
+        user = self._user or request.get("safety_identifier") or request.get("user") or ""
         if not isinstance(user, str):
             raise _field("user", "字符串", "a string")
         self._model = model
@@ -230,9 +240,10 @@ class Exchange:
             if sum(map(len, found)) < _LARGE_CHARACTERS:
                 if snapshot.finds_nothing(found):
                     return PASS
-            elif await asyncio.to_thread(snapshot.finds_nothing, found):
+                return snapshot.examine_all(paths(request), "input", policy)
+            if await asyncio.to_thread(snapshot.finds_nothing, found):
                 return PASS
-            return snapshot.examine_all(paths(request), "input", policy)
+            return await asyncio.to_thread(snapshot.examine_all, paths(request), "input", policy)
         except RecursionError:
             raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
         except Exception as problem:
@@ -260,7 +271,10 @@ class Exchange:
         try:
             body = _DECODE(raw)
             upstream_id = str(body.get("id", ""))
-            whole = whole_answer(body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice())
+            make = partial(
+                whole_answer, body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice()
+            )
+            whole = make() if len(raw) < _LARGE_CHARACTERS else await asyncio.to_thread(make)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
             raise self._broken(f"not a chat completion: {problem}") from None
         stopped = whole.hits and any(hit.action != "deliver" for hit in whole.hits)
@@ -279,7 +293,8 @@ class Exchange:
         stream = AnswerStream(
             live.snapshot, service.policy, service.label, self.id, choices=request.get("n") or 1, prose=prose, notice=self._notice()
         )
-        self._watcher = asyncio.create_task(self.watch())
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self.watch())
         await opened
         self._stream = stream
         idle_ms = self._upstream.upstream.idle_timeout_ms if self._upstream else 0
@@ -304,12 +319,15 @@ class Exchange:
         self.deadline = 0.0
         if any(reason == "content_filter" for reason in stream.finishes) and stream.hits:
             response.close()
-        await self._close_stream(
-            "gateway.answer.stopped" if any(hit.action != "deliver" for hit in stream.hits) else "gateway.answer.delivered"
-        )
+        await self._end_stream(stream)
 
-    async def _close_stream(self, kind: str, **more: object) -> None:
-        """Record a streamed answer, then send its last bytes."""
+    async def _end_stream(self, stream: AnswerStream) -> None:
+        piece = stream.finish()
+        stopped = any(hit.action != "deliver" for hit in stream.hits)
+        await self._close_stream("gateway.answer.stopped" if stopped else "gateway.answer.delivered", piece)
+
+    async def _close_stream(self, kind: str, piece: bytes = b"", **more: object) -> None:
+        """Record a streamed answer, then send its last bytes: `piece` and the tail."""
         stream = self._stream
         assert stream is not None
         metadata = self._metadata(
@@ -319,7 +337,8 @@ class Exchange:
         metadata.update(more)
         await self._record(kind, metadata, {"answer": stream.texts()})
         if not self.gone:
-            await self._send_piece(stream.tail())
+            await self._send_piece(piece + stream.tail())
+            self.deadline = 0.0
             await self._send({"type": "http.response.body", "body": b""})
 
     async def _send_piece(self, piece: bytes) -> None:
@@ -327,6 +346,7 @@ class Exchange:
             self._started = True
             headers = [*_EVENTS, *self._label_headers()]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        self._wait(self._live.bundle.limits.client_idle_ms, "client")
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def watch(self) -> None:
@@ -339,7 +359,7 @@ class Exchange:
 
     def watch_if_slow(self) -> None:
         """Begin to watch the client of an exchange that takes long; called by the sweeper."""
-        if self._watcher is None and self._response is None and self.waits_for == "first_byte":
+        if self._watcher is None and self.waits_for == "first_byte":
             self._watcher = asyncio.create_task(self.watch())
 
     # ── ends that are no answer ─────────────────────────────────────────────────────────────────────────────────────
@@ -352,26 +372,34 @@ class Exchange:
         code = error.code
         if self._closed:
             return  # its record is written; only the client's connection failed
-        if self._stream is not None:
-            await self._fail_stream(self._stream, error)
+        stream = self._stream
+        if stream is not None and stream.complete and not stream.ended and code.code.startswith("UPSTREAM"):
+            await self._end_stream(stream)  # every choice has its finish: how the upstream leaves does not matter
+            return
+        if stream is not None and self._started:
+            await self._fail_stream(stream, error)
             return
         kind = "gateway.request.rejected"
         if code is errors.INPUT_REFUSED or code is errors.NOT_EXAMINED:
             kind = "gateway.input.refused"
         elif code.code.startswith("UPSTREAM"):
             kind = "gateway.upstream.failed"
+        elif code is errors.STOPPING:
+            kind = "gateway.answer.interrupted"
         metadata = self._metadata((), [], None, 0, "", None)
         metadata |= {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
-        content = (
+        content: dict[str, object] | None = (
             {"request": self._body[:_CONTENT_LIMIT] if code is errors.BODY_NOT_JSON else self._body} if self._body and self._key else None
         )
+        if stream is not None and content is not None:
+            content["answer"] = stream.texts()
         status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
         body = errors.error_body(code, error.facts)
         try:
             await self._record(kind, metadata, content)
         except GuijuError as problem:  # without a record not even this leaves; the client hears of the spool instead
             log.error("exchange %s left no record: %s", self.id, problem)
-            status, body = problem.code.status, errors.error_body(problem.code, {**problem.facts, "record": self.id})
+            status, body = problem.code.status, errors.error_body(problem.code, self._spool_facts(problem))
         headers = [(b"retry-after", str(error.facts.get("retry_after", "1")).encode())] if status in (429, 503) else []
         if code is errors.BODY_TOO_LARGE or code is errors.BODY_CUT:
             headers.append((b"connection", b"close"))
@@ -383,13 +411,15 @@ class Exchange:
         facts = error.facts
         piece = stream.fail(errors.error_object(error.code, facts))
         try:
-            if piece and not self.gone:
-                await self._send_piece(piece)
-            await self._close_stream("gateway.answer.interrupted", reason=error.code.code, detail=str(facts["reason"])[:300])
+            await self._close_stream("gateway.answer.interrupted", piece, reason=error.code.code, detail=str(facts["reason"])[:300])
         except GuijuError as problem:
             log.error("exchange %s left no closing record: %s", self.id, problem)
-            await self._send_piece(b"data: " + errors.error_body(problem.code, {**problem.facts, "record": self.id}) + b"\n\n" + DONE)
+            await self._send_piece(b"data: " + errors.error_body(problem.code, self._spool_facts(problem)) + b"\n\n" + DONE)
             await self._send({"type": "http.response.body", "body": b""})
+
+    def _spool_facts(self, problem: GuijuError) -> dict[str, Any]:
+        """Return the facts of a spool's error as a user may see them: the log names the folder, the answer does not."""
+        return {**problem.facts, "folder": "spool", "record": self.id}
 
     def _harmless(self, error: GuijuError) -> GuijuError:
         """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
@@ -408,15 +438,16 @@ class Exchange:
             return False
         return True
 
-    async def _abandoned(self) -> None:
-        """The client has left: nothing more to send, but the record is owed."""
+    async def _abandoned(self, reason: str) -> None:
+        """The client has left or takes nothing any more: there is nothing to send, but the record is owed."""
+        self.deadline = 0.0
         if self._closed:
             return
         if self._stream is not None:
-            self._stream.fail({"code": "client_left"})
-            await self._quietly(self._close_stream("gateway.answer.interrupted", reason="CLIENT-LEFT"))
+            self._stream.fail({"code": reason})
+            await self._quietly(self._close_stream("gateway.answer.interrupted", reason=reason))
             return
-        metadata = self._metadata((), [], None, 0, "", None) | {"reason": "CLIENT-LEFT"}
+        metadata = self._metadata((), [], None, 0, "", None) | {"reason": reason}
         await self._quietly(self._record("gateway.answer.interrupted", metadata, {"request": self._body} if self._body else None))
 
     def _late(self) -> GuijuError:

@@ -30,15 +30,15 @@ class UpstreamClient:
     async def chat(self, body: bytes) -> aiohttp.ClientResponse:
         """Send a chat request and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE."""
         try:
-            return await self._opened().post(self._chat, data=body)
+            return await self._opened().post(self._chat, data=body, allow_redirects=False)
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise GuijuError(UPSTREAM_UNREACHABLE, upstream=self.upstream.name, reason=type(problem).__name__) from problem
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the upstream's own list of models. Raises UPSTREAM-UNREACHABLE or UPSTREAM-BROKEN."""
         try:
-            async with self._opened().get(self._models, timeout=aiohttp.ClientTimeout(total=10)) as response:
-                found = _DECODE(await response.content.read(2**20))["data"]
+            async with self._opened().get(self._models, timeout=aiohttp.ClientTimeout(total=10), allow_redirects=False) as response:
+                found = _DECODE(await read_whole(response, 2**20) or b"")["data"]
                 return [model for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise GuijuError(UPSTREAM_UNREACHABLE, upstream=self.upstream.name, reason=type(problem).__name__) from problem
@@ -78,7 +78,7 @@ class UpstreamClient:
 async def read_whole(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes | None:
     """Return the whole body, or None when it is larger than the limit."""
     length = response.content_length
-    if length is not None and length <= limit_bytes:
+    if length is not None and length <= limit_bytes and "content-encoding" not in response.headers:
         return await response.read()
     body = bytearray()
     async for piece in response.content.iter_any():
@@ -98,9 +98,9 @@ async def refusal(upstream: Upstream, response: aiohttp.ClientResponse) -> Guiju
         return GuijuError(UPSTREAM_FAILED, **facts)
     try:
         async with asyncio.timeout(5):
-            raw = await response.content.read(2**16)
+            raw = await read_whole(response, 2**16) or b""
         error = _DECODE(raw).get("error")
         reason = error.get("message") if isinstance(error, dict) else error
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, aiohttp.ClientError, TimeoutError):
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, RecursionError, OSError, aiohttp.ClientError, TimeoutError):
         reason = None
     return GuijuError(UPSTREAM_REFUSED, **facts, reason=str(reason or "no reason given")[:_REASON_CHARACTERS])
