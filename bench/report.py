@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 OUT: Final = Path(__file__).parent / "out"
+_WIDTH: Final = 130
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -40,6 +41,12 @@ def report(name: str, rows: Sequence[Row]) -> list[Row]:
         table.add_column(heading, justify="right" if heading in ("value", "bar") else "left")
     for each in rows:
         mark = "" if each.ok is None else "[green]met[/]" if each.ok else "[red]missed[/]"
-        table.add_row(each.name, f"{each.value:,.4g}", each.unit, each.bar or "", mark)
-    Console().print(table)
+        table.add_row(each.name, _shown(each.value), each.unit, each.bar or "", mark)
+    console = Console()
+    console.width = max(console.width, _WIDTH)  # a file or a pipe has no width, and the log of a build server is wide
+    console.print(table)
     return [each for each in rows if each.ok is False]
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
