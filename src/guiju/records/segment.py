@@ -1,13 +1,15 @@
 """One spool segment: how its bytes lie, and how the recorder reads them back.
 
-    header   128 bytes: "GJSPOOL1" ‖ segment id (26 ASCII) ‖ ephemeral X25519 public key (32) ‖ zeros
+    header   128 bytes: "GJSPOOL1" ‖ segment id (33 ASCII) ‖ ephemeral X25519 public key (32) ‖ zeros
     frame    u32 length ‖ u32 counter ‖ AES-256-GCM(segment key, nonce = counter, AAD = segment id ‖ counter)
     tail     zeros, written ahead so that a commit changes no file metadata
 
 Counters run 0, 1, 2, …; integers are little-endian. The segment key is HKDF-SHA-256 of the ECDH secret between the
 ephemeral key, which the writer forgets with the segment, and the recorder's key. Only the recorder reads a segment.
 
-A segment whose file is locked (flock) still grows; a reader learns from the lock that its writer is gone.
+A segment id is `<writer id>-<number>`, its file `<segment id>-<worker>.seg`: names sort in the order of writing. A file that
+is locked (flock) still grows. A writer goes from segment to segment; while it lives it holds the lock of `<writer id>.writer`.
+So a reader learns from locks which segment is at its end, and which worker is gone.
 """
 
 import fcntl
@@ -31,8 +33,16 @@ SPOOL_DAMAGED = define(
     "SPOOL-DAMAGED",
     status=500,
     kind="server_error",
-    zh=Text("暂存段 {path} 自第 {offset} 字节起损坏：{lost} 条记录无法读取。", "其余记录均已读出，该段原样保留。", "请检查磁盘，并用 guiju verify 核对台账。"),
-    en=Text("The spool segment {path} is damaged from byte {offset}: {lost} entries cannot be read.", "Every other entry was read, and the segment is kept as it is.", "Check the disk, then check the ledger with: guiju verify."),
+    zh=Text(
+        "暂存段 {path} 自第 {offset} 字节起损坏：{lost} 条记录无法读取。",
+        "其余记录均已读出，该段原样保留。",
+        "请检查磁盘，并用 guiju verify 核对台账。",
+    ),
+    en=Text(
+        "The spool segment {path} is damaged from byte {offset}: {lost} entries cannot be read.",
+        "Every other entry was read, and the segment is kept as it is.",
+        "Check the disk, then check the ledger with: guiju verify.",
+    ),
 )
 
 MAGIC: Final = b"GJSPOOL1"
@@ -41,7 +51,9 @@ FRAME: Final = struct.Struct("<II")
 TAG_BYTES: Final = 16
 SUFFIX: Final = ".seg"
 ENTRY_LIMIT_BYTES: Final = 64 * 2**20
-_ID_BYTES: Final = 26
+WRITER_SUFFIX: Final = ".writer"
+SEGMENT_ID_CHARACTERS: Final = 33
+_WRITER_CHARACTERS: Final = 26
 _READ_BYTES: Final = 2**20
 _COUNTER: Final = struct.Struct("<I")
 
@@ -85,15 +97,24 @@ def list_segments(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def lock_if_abandoned(path: Path) -> int | None:
-    """Return a descriptor that holds the segment's lock when its writer is gone, else None. The caller closes it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def writer_of(path: Path) -> str:
+    """Return the id of the writer of a segment, from its name."""
+    return path.name[:_WRITER_CHARACTERS]
+
+
+def is_abandoned(path: Path) -> bool:
+    """Return whether nobody holds the lock of this file; a file that is not there is abandoned too."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    finally:
         os.close(descriptor)
-        return None
-    return descriptor
+    return True
 
 
 class SegmentReader:
@@ -103,14 +124,15 @@ class SegmentReader:
         self.path = path
         self.counter = 0
         self.offset = HEADER_BYTES
+        self.damaged = False
         self._after = after
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             head = os.pread(self._descriptor, HEADER_BYTES, 0)
-            name = head[8 : 8 + _ID_BYTES]
+            name = head[8 : 8 + SEGMENT_ID_CHARACTERS]
             if len(head) < HEADER_BYTES or head[:8] != MAGIC or not path.name.encode().startswith(name):
                 raise GuijuError(SPOOL_DAMAGED, path=path, offset=0, lost="?")
-            ephemeral = head[8 + _ID_BYTES : 8 + _ID_BYTES + 32]
+            ephemeral = head[8 + SEGMENT_ID_CHARACTERS : 8 + SEGMENT_ID_CHARACTERS + 32]
             shared = recorder_key.exchange(X25519PublicKey.from_public_bytes(ephemeral))
             self._name = name
             self._cipher = AESGCM(segment_key(shared, name.decode(), ephemeral, recorder_key.public_key().public_bytes_raw()))
@@ -126,8 +148,8 @@ class SegmentReader:
         """Return whether bytes lie after the last frame read; one system call."""
         return os.pread(self._descriptor, 4, self.offset) not in (b"", b"\0\0\0\0")
 
-    def read(self, limit: int, *, final: bool) -> list[Frame | Damage]:
-        """Return up to `limit` frames that follow the last one read; an empty list when there is nothing new.
+    def read(self, limit: int, limit_bytes: int, *, final: bool) -> list[Frame | Damage]:
+        """Return the frames that follow the last one read, up to `limit` of them and little more than `limit_bytes`.
 
         `final` says that the writer is gone. Until then an unreadable frame may be one that is just being written, so
         reading stops in front of it. Afterwards an unreadable frame with readable ones behind it is damage, and one
@@ -135,7 +157,8 @@ class SegmentReader:
         """
         found: list[Frame | Damage] = []
         buffer, start = b"", self.offset
-        while len(found) < limit:
+        taken_bytes = 0
+        while len(found) < limit and taken_bytes < limit_bytes:
             at = self.offset - start
             if len(buffer) - at < FRAME.size or len(buffer) - at < FRAME.size + FRAME.unpack_from(buffer, at)[0]:
                 wanted = FRAME.unpack_from(buffer, at)[0] if len(buffer) - at >= FRAME.size else 0
@@ -160,6 +183,7 @@ class SegmentReader:
                 continue
             if counter > self._after:
                 found.append(Frame(counter, raw))
+                taken_bytes += length
             self.offset += FRAME.size + length
             self.counter += 1
         return found
@@ -192,6 +216,7 @@ class SegmentReader:
                     damage = Damage(self.counter, self.offset, ahead)
                     self.offset += at
                     self.counter = counter
+                    self.damaged = True
                     return damage
         return None
 
@@ -207,7 +232,7 @@ def read_segment(
     reader = SegmentReader(path, X25519PrivateKey.from_private_bytes(recorder_private_key), after)
     first: Damage | None = None
     try:
-        while batch := reader.read(256, final=True):
+        while batch := reader.read(256, _READ_BYTES, final=True):
             for item in batch:
                 if isinstance(item, Frame):
                     yield item.counter, item.raw

@@ -25,7 +25,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.records.segment import ENTRY_LIMIT_BYTES, FRAME, HEADER_BYTES, SUFFIX, TAG_BYTES, header, read_segment, segment_key
+from guiju.records.segment import (
+    ENTRY_LIMIT_BYTES,
+    FRAME,
+    HEADER_BYTES,
+    SEGMENT_ID_CHARACTERS,
+    SUFFIX,
+    TAG_BYTES,
+    WRITER_SUFFIX,
+    header,
+    read_segment,
+    segment_key,
+)
 
 __all__ = ["SPOOL_FULL", "SPOOL_UNWRITABLE", "SpoolWriter", "read_segment"]
 
@@ -34,16 +45,30 @@ SPOOL_UNWRITABLE = define(
     status=503,
     kind="server_error",
     retry=True,
-    zh=Text("暂存区写入失败：{reason}。", "本次回答未送达，也未留下半条记录；此前的记录不受影响。", "请稍后重试；运维请检查 {folder} 所在磁盘。"),
-    en=Text("The spool could not be written: {reason}.", "This answer was not delivered and left no half record; earlier records are safe.", "Try again later; operators, check the disk of {folder}."),
+    zh=Text(
+        "暂存区写入失败：{reason}。", "本次回答未送达，也未留下半条记录；此前的记录不受影响。", "请稍后重试；运维请检查 {folder} 所在磁盘。"
+    ),
+    en=Text(
+        "The spool could not be written: {reason}.",
+        "This answer was not delivered and left no half record; earlier records are safe.",
+        "Try again later; operators, check the disk of {folder}.",
+    ),
 )
 SPOOL_FULL = define(
     "SPOOL-FULL",
     status=503,
     kind="server_error",
     retry=True,
-    zh=Text("暂存区已满：{used_bytes} 字节，上限 {limit_bytes} 字节。", "本次请求未处理，已暂存的记录全部保留。", "请稍后重试；运维请检查记录进程是否在运行。"),
-    en=Text("The spool is full: {used_bytes} bytes of {limit_bytes}.", "This request was not handled; everything already in the spool is kept.", "Try again later; operators, check that the recorder runs."),
+    zh=Text(
+        "暂存区已满：{used_bytes} 字节，上限 {limit_bytes} 字节。",
+        "本次请求未处理，已暂存的记录全部保留。",
+        "请稍后重试；运维请检查记录进程是否在运行。",
+    ),
+    en=Text(
+        "The spool is full: {used_bytes} bytes of {limit_bytes}.",
+        "This request was not handled; everything already in the spool is kept.",
+        "Try again later; operators, check that the recorder runs.",
+    ),
 )
 
 GATHER_MS: Final = 2.0
@@ -68,6 +93,9 @@ class SpoolWriter:
         self._folder = folder
         self._recorder = recorder_public_key
         self._worker = worker
+        self._id = new_id()
+        self._life: int | None = None
+        self._segments = 0
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
         self._used_bytes = _folder_bytes(folder)
@@ -153,15 +181,19 @@ class SpoolWriter:
                 self._prepare()
             elif self._closing:
                 break
-        if self._segment is not None:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if self._segment is not None:
                 self._segment.end()
+            if self._life is not None:
+                os.close(self._life)
 
     def _commit(self, batch: list[tuple[bytes, asyncio.Future[None]]]) -> GuijuError | None:
         """Seal and write the batch; return what the waiters are told."""
         try:
+            if self._life is None:
+                self._life = _locked_file(self._folder, self._id + WRITER_SUFFIX, b"")
             if self._segment is None:
-                self._segment = _Segment(self._folder, self._recorder, self._worker)
+                self._segment = _Segment(self._folder, self._recorder, self._next_name())
             self._segment.write([raw for raw, _ in batch])
         except Exception as problem:  # whatever it was, waiters are told and the thread lives on
             if self._segment is not None:
@@ -171,6 +203,10 @@ class SpoolWriter:
             reason = os.strerror(problem.errno) if isinstance(problem, OSError) and problem.errno else repr(problem)
             return GuijuError(SPOOL_UNWRITABLE, reason=reason, folder=self._folder)
         return None
+
+    def _next_name(self) -> str:
+        self._segments += 1
+        return f"{self._id}-{self._segments:06d}-{self._worker}{SUFFIX}"
 
     def _prepare(self) -> None:
         """After a commit: end a full segment, write zeros ahead, count the folder now and then."""
@@ -202,33 +238,16 @@ def _answer(batch: list[tuple[bytes, asyncio.Future[None]]], error: GuijuError |
 class _Segment:
     """A segment being written. Ends at `end_bytes`; behind it lie zeros."""
 
-    def __init__(self, folder: Path, recorder: bytes, worker: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = new_id()
+    def __init__(self, folder: Path, recorder: bytes, file_name: str) -> None:
+        name = file_name[:SEGMENT_ID_CHARACTERS]
         secret = X25519PrivateKey.generate()
         ephemeral = secret.public_key().public_bytes_raw()
         shared = secret.exchange(X25519PublicKey.from_public_bytes(recorder))
         self._cipher = AESGCM(segment_key(shared, name, ephemeral, recorder))
         self._name = name.encode()
         self._counter = 0
-        self.end_bytes = HEADER_BYTES
-        self._size_bytes = 0
-        path = folder / f"{name}-{worker}{SUFFIX}"
-        # Locked and headed before it gets its name: a reader that sees it unlocked knows that its writer is gone.
-        draft = path.with_suffix(".new")
-        self._descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            _write_all(self._descriptor, header(name, ephemeral), 0)
-            self.grow()
-            os.fsync(self._descriptor)
-            os.rename(draft, path)
-            _sync_folder(folder)
-        except BaseException:
-            os.close(self._descriptor)
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
-            raise
+        self.end_bytes = self._size_bytes = HEADER_BYTES
+        self._descriptor = _locked_file(folder, file_name, header(name, ephemeral))
 
     def write(self, entries: list[bytes]) -> None:
         """Seal and write entries; they are on the disk when this returns. Raises OSError."""
@@ -264,9 +283,31 @@ class _Segment:
             os.close(self._descriptor)
 
 
+def _locked_file(folder: Path, name: str, content: bytes) -> int:
+    """Make a file and return the descriptor that holds its lock.
+
+    It is locked and filled before it gets its name: whoever sees it unlocked knows that its owner is gone.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = folder / f"{name}.new"
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _write_all(descriptor, content, 0)
+        os.fsync(descriptor)
+        os.rename(draft, folder / name)
+        _sync_folder(folder)
+    except BaseException:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(draft)
+        raise
+    return descriptor
+
+
 def _write_all(descriptor: int, content: bytes, offset: int) -> None:
     """Write every byte; a disk that fills takes some and refuses the rest."""
-    written = os.pwrite(descriptor, content, offset)
+    written = os.pwrite(descriptor, content, offset) if content else 0
     while written < len(content):
         written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)
 

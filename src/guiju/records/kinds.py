@@ -1,0 +1,65 @@
+"""Every kind of record: `duty.object.verb`, its name in two languages, and the obligations it is evidence for.
+
+`python -m guiju.records.kinds` prints the table of docs/records.md.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_NAME: Final = re.compile(r"[a-z_]+\.[a-z_]+\.[a-z_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A declared kind of record."""
+
+    name: str
+    zh: str
+    en: str
+    obligations: tuple[str, ...]
+
+
+KINDS: Final[dict[str, Kind]] = {}
+
+
+def declare(kind: str, zh: str, en: str, obligations: tuple[str, ...]) -> Kind:
+    """Declare a kind and return it. Raises ValueError when the name is taken or is not `duty.object.verb`."""
+    if kind in KINDS or not _NAME.fullmatch(kind):
+        raise ValueError(f"record kind {kind} is declared twice, or is not duty.object.verb")
+    declared = KINDS[kind] = Kind(kind, zh, en, obligations)
+    return declared
+
+
+_ANSWER: Final = ("GAI-9.3", "GAI-9.1")
+_STOPPED: Final = (*_ANSWER, "GAI-4.1", "GAI-14.1", "GAI-14.7")
+
+declare("gateway.answer.opened", "开始送出流式回答", "A streamed answer began to leave", _ANSWER)
+declare("gateway.answer.delivered", "回答已送达", "An answer was delivered", (*_ANSWER, "GAI-12.1"))
+declare("gateway.answer.stopped", "回答被停止", "An answer was stopped", _STOPPED)
+declare("gateway.answer.interrupted", "回答中断", "An answer was interrupted", _ANSWER)
+declare("gateway.input.refused", "输入被拒绝", "An input was refused", (*_ANSWER, "GAI-4.1", "GAI-14.7"))
+declare("gateway.request.rejected", "请求不合格", "A request was rejected", ("GAI-9.3",))
+declare("gateway.upstream.failed", "上游模型失败", "The upstream model failed", ("GAI-9.3", "GAI-13.1"))
+declare("services.key.created", "创建接口密钥", "An API key was created", ("GAI-9.2",))
+declare("services.key.revoked", "吊销接口密钥", "An API key was revoked", ("GAI-9.2",))
+declare("services.bundle.published", "发布运行包", "A bundle was published", ("GAI-9.2",))
+declare("screening.library.imported", "导入关键词库", "A keyword library was imported", ("GAI-4.1",))
+declare("screening.library.activated", "启用关键词库", "A keyword library was put in force", ("GAI-4.1", "GAI-14.4"))
+declare("web.session.signed_in", "登录", "Somebody signed in", ("GAI-11.1",))
+declare("web.session.refused", "登录被拒绝", "A sign-in was refused", ("GAI-11.1",))
+declare("web.owner.created", "创建所有者账号", "The account of the owner was created", ("GAI-11.1",))
+declare("records.content.opened", "打开封存内容", "Sealed content was opened", ("GAI-11.1",))
+declare("records.entry.damaged", "条目无法读取，原样另存", "An entry could not be read and was kept aside", ("GAI-9.3",))
+declare("records.ledger.checked", "账本自检", "The ledger was checked", ("GAI-9.3",))
+
+
+def table() -> str:
+    """Return the Markdown table of all kinds."""
+    rows = ["| kind | 中文 | English | obligations |", "|---|---|---|---|"]
+    rows += [f"| `{kind.name}` | {kind.zh} | {kind.en} | {', '.join(kind.obligations)} |" for kind in KINDS.values()]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(table())

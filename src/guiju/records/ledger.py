@@ -1,0 +1,124 @@
+"""The ledger follows the database: leaves of new records go into tiles, then a checkpoint over them is signed.
+
+What a kill leaves behind: records without tiles, or tiles without a checkpoint. Both are caught up on the next call, from
+the database. What was signed is never signed differently: when the database no longer agrees with a signed checkpoint,
+signing stops and LEDGER-DIVERGED says so, while records go on being written.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db.models import Max
+
+from guiju.core.errors import GuijuError, Text, define
+from guiju.records.ingest import Written
+from guiju.records.models import Record
+from guiju.records.note import Checkpoint, sign_checkpoint, verify_checkpoint
+from guiju.records.tiles import TILE_MISSING, TileWriter, read_checkpoint, remove_tiles, write_checkpoint
+
+LEDGER_DIVERGED = define(
+    "LEDGER-DIVERGED",
+    status=500,
+    kind="server_error",
+    zh=Text(
+        "数据库与已签名的检查点不一致：{reason}。",
+        "检查点保持不变，也不再签发新的；新记录照常写入数据库。",
+        "请运行 guiju verify 查明哪一条记录有出入，并从备份恢复。",
+    ),
+    en=Text(
+        "The database disagrees with the signed checkpoint: {reason}.",
+        "The checkpoint is kept and no new one is signed; new records are still written to the database.",
+        "Run guiju verify to see which record differs, and restore from a backup.",
+    ),
+)
+
+_LEAVES_AT_ONCE: Final = 10_000
+
+
+class Ledger:
+    """The writer of the log; several may exist, a lock on the folder lets one write at a time."""
+
+    def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey) -> None:
+        self._folder = folder
+        self._origin = origin
+        self._key = key
+        self._tiles = TileWriter(folder)
+        self._note: bytes | None = None
+
+    def catch_up(self, written: Written | None = None, progress: Callable[[int], None] | None = None) -> Checkpoint | None:
+        """Bring tiles and checkpoint up to the database; return the newest checkpoint, None for an empty log.
+
+        `written` is the batch just committed: its leaves are taken from there when they are the next ones.
+        `progress` is told the number of leaves after each step. Raises LEDGER-DIVERGED.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            note = read_checkpoint(self._folder)
+            if note is None or note != self._note:
+                self._resume(note)
+            before = self._tiles.size
+            if written is not None and written.first == before:
+                self._tiles.extend(written.leaves)
+            else:
+                for leaves in _leaves_from(before):
+                    self._tiles.extend(leaves)
+                    if progress is not None:
+                        progress(self._tiles.size)
+            checkpoint = Checkpoint(self._origin, self._tiles.size, self._tiles.root())
+            if checkpoint.size > before:
+                self._note = sign_checkpoint(checkpoint, self._key)
+                write_checkpoint(self._folder, self._note)
+                self._tiles.prune()
+            return checkpoint if checkpoint.size else None
+        finally:
+            os.close(lock)
+
+    def _resume(self, note: bytes | None) -> None:
+        """Take up the log where its checkpoint says it ends; make its tiles anew when they do not lead to that root."""
+        self._note = None
+        self._tiles = TileWriter(self._folder)
+        if note is None:
+            return
+        try:
+            signed = verify_checkpoint(note, self._origin, self._key.public_key())
+        except GuijuError as problem:
+            raise GuijuError(LEDGER_DIVERGED, reason=problem.text("en")) from problem
+        newest: int | None = Record.objects.aggregate(newest=Max("index"))["newest"]
+        kept = 0 if newest is None else newest + 1
+        if kept < signed.size:
+            raise GuijuError(LEDGER_DIVERGED, reason=f"{signed.size} records were signed, the database holds {kept}")
+        try:
+            tiles = TileWriter.resume(self._folder, signed.size)
+            whole = tiles.root() == signed.root
+        except GuijuError as problem:
+            if problem.code is not TILE_MISSING:
+                raise
+            whole = False
+        if not whole:
+            remove_tiles(self._folder)
+            tiles = TileWriter(self._folder)
+            for leaves in _leaves_from(0, signed.size):
+                tiles.extend(leaves)
+            if tiles.root() != signed.root:
+                raise GuijuError(LEDGER_DIVERGED, reason=f"the first {signed.size} records do not give the signed root")
+        self._tiles = tiles
+        self._note = note
+
+
+def _leaves_from(start: int, end: int | None = None) -> Iterator[list[bytes]]:
+    """Yield the leaves of records from `start` to before `end` in order. Raises LEDGER-DIVERGED at a gap."""
+    while end is None or start < end:
+        rows = Record.objects.filter(index__gte=start).order_by("index").values_list("index", "leaf")
+        found = list(rows[: _LEAVES_AT_ONCE if end is None else min(_LEAVES_AT_ONCE, end - start)])
+        if not found:
+            return
+        if [index for index, _ in found] != list(range(start, start + len(found))):
+            raise GuijuError(LEDGER_DIVERGED, reason=f"record numbers behind {start} have a gap")
+        yield [bytes(leaf) for _, leaf in found]
+        start += len(found)

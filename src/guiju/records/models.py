@@ -1,0 +1,130 @@
+"""What is kept: the records, their sealed content, the keys of subjects, and where the recorder stands.
+
+A record is written once; the database itself refuses to change or remove one (migration 0002).
+`body` is the record; the columns beside it repeat parts of it so that lists can be searched.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_TEXT_LIMIT = 200
+if TYPE_CHECKING:
+    _BigInteger = models.BigIntegerField[int, int]  # generic for the type checker only
+else:
+    _BigInteger = models.BigIntegerField
+
+
+class IndexField(_BigInteger):
+    """A 64-bit index; on SQLite spelled so that it is the table's own order and costs no second tree."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        return "integer" if connection.vendor == "sqlite" else super().db_type(connection)
+
+
+class Record(models.Model):
+    """One thing that happened. `leaf` is SHA-256 of `body`; leaf number `index` of the Merkle log is made of it."""
+
+    index = IndexField(primary_key=True)
+    id = models.CharField(max_length=26, unique=True)
+    at = models.DateTimeField(db_index=True)
+    kind = models.CharField(max_length=_TEXT_LIMIT)
+    service = models.CharField(max_length=_TEXT_LIMIT)
+    actor = models.CharField(max_length=_TEXT_LIMIT)
+    subject = models.CharField(max_length=_TEXT_LIMIT)
+    content_hash = models.CharField(max_length=64)
+    body = models.BinaryField()
+    leaf = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=[name, "index"], name=f"records_by_{name}") for name in ("kind", "service", "subject")]
+        permissions = [("open_record", "Can open sealed content")]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.kind}"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the record says beside who, when and what."""
+        found: dict[str, Any] = self._part("metadata")
+        return found
+
+    @property
+    def obligations(self) -> list[str]:
+        """Ids of the obligations that the record is evidence for."""
+        found: list[str] = self._part("obligations")
+        return found
+
+    def _part(self, name: str) -> Any:
+        return msgspec.json.decode(bytes(self.body))[name]
+
+
+class SubjectKey(models.Model):
+    """The data key of one subject, wrapped by the master key. Destroyed, it is empty, and a later key is another row."""
+
+    subject = models.CharField(max_length=_TEXT_LIMIT)
+    wrapped = models.BinaryField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subject"], condition=models.Q(destroyed_at=None), name="records_one_key_in_use")]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class RecordContent(models.Model):
+    """What people wrote and models answered, sealed under the subject's key: nonce ‖ AES-256-GCM."""
+
+    record = models.OneToOneField(Record, models.PROTECT, primary_key=True, related_name="content")
+    key = models.ForeignKey(SubjectKey, models.PROTECT, db_index=False)
+    sealed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.record_id)
+
+
+class OutboxEntry(models.Model):
+    """An entry of the paper side, written in the transaction of what it tells, sealed to the recorder."""
+
+    sealed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class SpoolCursor(models.Model):
+    """How far a spool segment has become records: every frame up to `counter`.
+
+    Kept when the segment is gone, so that a recorder that still holds it open cannot write its entries again.
+    """
+
+    segment = models.CharField(max_length=_TEXT_LIMIT, primary_key=True)
+    counter = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.segment} {self.counter}"
+
+
+class OpenAnswer(models.Model):
+    """A streamed answer whose beginning is on record and whose end is not yet; `writer` is the worker's spool writer."""
+
+    answer = models.CharField(max_length=26, primary_key=True)
+    writer = models.CharField(max_length=26, db_index=True)
+
+    def __str__(self) -> str:
+        return self.answer
+
+
+class Lease(models.Model):
+    """Who may write records now. Taken and renewed by an update whose condition decides; one row."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    holder = models.CharField(max_length=_TEXT_LIMIT)
+    until = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.holder}"

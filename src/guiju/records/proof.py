@@ -1,0 +1,130 @@
+"""The proof that one record is in the log, as a document, and its check. Pure: needs neither database nor ledger.
+
+{"proof": "guiju-record-1", "index", "size", "path": [base64], "body": text, "checkpoint": text, "public_key": text}
+"""
+
+import base64
+import binascii
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from guiju.core.canonical import canonical_json
+from guiju.core.errors import GuijuError
+from guiju.records.merkle import leaf_hash, root_from_inclusion
+from guiju.records.note import Checkpoint, parse_checkpoint, parse_verifier, verifier_text, verify
+from guiju.records.report import Report, Step
+
+FORM: Final = "guiju-record-1"
+_HASH_BYTES: Final = 32
+NOT_PROVEN: Final = (
+    ("公钥属于哪一家提供者：请从提供者以外的渠道核对。", "Whose key this is: compare it with what the provider published elsewhere."),
+    (
+        "记录所述之事是否属实：只证明签发检查点之后没有改动过。",
+        "That what the record says is true: only that it has not changed since the checkpoint.",
+    ),
+)
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """The document; `body` is the record's canonical JSON, `checkpoint` a signed note, `public_key` a verifier line."""
+
+    proof: str = FORM
+    index: int
+    size: int
+    path: tuple[str, ...]
+    body: str
+    checkpoint: str
+    public_key: str
+
+
+def make_proof(index: int, body: bytes, path: list[bytes], checkpoint: bytes, size: int, origin: str, key: Ed25519PublicKey) -> Proof:
+    """Return the document for one record."""
+    texts = tuple(base64.b64encode(step).decode() for step in path)
+    return Proof(
+        index=index, size=size, path=texts, body=body.decode(), checkpoint=checkpoint.decode(), public_key=verifier_text(origin, key)
+    )
+
+
+def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Report:
+    """Return what a proof document proves, step by step; the first step that fails is the last one.
+
+    `trusted` is the provider's public key from elsewhere; without it the key in the document is used, and step 5 says so.
+    """
+    steps: list[Step] = []
+
+    def note(holds: bool, zh: str, en: str, detail: str = "") -> bool:
+        steps.append(Step(len(steps) + 1, "holds" if holds else "fails", zh, en, detail))
+        return holds
+
+    def report() -> Report:
+        return Report(tuple(steps), NOT_PROVEN)
+
+    # 1. The document has its form, and the record in it is the one way of writing it; its hash is the leaf.
+    zh, en = "记录的哈希就是日志的叶子", "The record's hash is the leaf of the log"
+    try:
+        proof = msgspec.convert(document, Proof)
+        path = [_hash(text) for text in proof.path]
+        body = proof.body.encode()
+        record = msgspec.json.decode(body, type=dict[str, Any])
+        problem = "" if proof.proof == FORM and canonical_json(record) == body else "the record is not in its one form"
+    except (msgspec.ValidationError, msgspec.DecodeError, TypeError, ValueError, RecursionError) as reason:
+        note(False, zh, en, str(reason))
+        return report()
+    leaf = sha256(body).digest()
+    if not note(not problem, zh, en, problem or f"{record.get('id')} · {leaf.hex()}"):
+        return report()
+
+    # 2. Leaf and path lead to a root.
+    zh, en = f"第 {proof.index} 号叶子经 {len(path)} 步到达树根", f"Leaf {proof.index} leads to a root in {len(path)} steps"
+    try:
+        root = root_from_inclusion(leaf_hash(leaf), proof.index, proof.size, path)
+    except GuijuError as reason:
+        note(False, zh, en, str(reason.facts["reason"]))
+        return report()
+    note(True, zh, en, root.hex())
+
+    # 3. The checkpoint states exactly this size and this root.
+    zh, en = f"检查点写明 {proof.size} 条记录和同一树根", f"The checkpoint states {proof.size} records and the same root"
+    try:
+        stated = _stated(proof.checkpoint)
+    except GuijuError as reason:
+        note(False, zh, en, str(reason.facts["reason"]))
+        return report()
+    if not note(stated.size == proof.size and stated.root == root, zh, en, f"{stated.origin} · {stated.size} · {stated.root.hex()}"):
+        return report()
+
+    # 4. The checkpoint is signed under the log's name.
+    zh, en = f"检查点有 {stated.origin} 的有效签名", f"The checkpoint carries a valid signature of {stated.origin}"
+    try:
+        name, enclosed = parse_verifier(proof.public_key)
+        verify(proof.checkpoint.encode(), stated.origin, enclosed)
+        detail = "" if name == stated.origin else f"the key is named {name}"
+    except GuijuError as reason:
+        detail = str(reason.facts["reason"])
+    if not note(not detail, zh, en, detail or proof.public_key):
+        return report()
+
+    # 5. The key is the provider's.
+    zh, en = "签名公钥就是提供者公布的公钥", "The signing key is the one that the provider published"
+    if trusted is None:
+        steps.append(Step(5, "open", zh, en, "not compared: no key was given"))
+    else:
+        note(trusted.public_bytes_raw() == enclosed.public_bytes_raw(), zh, en, verifier_text(stated.origin, trusted))
+    return report()
+
+
+def _stated(checkpoint: str) -> Checkpoint:
+    return parse_checkpoint(checkpoint.partition("\n\n")[0] + "\n")
+
+
+def _hash(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error as problem:
+        raise ValueError(str(problem)) from None
+    if len(raw) != _HASH_BYTES or base64.b64encode(raw).decode() != text:
+        raise ValueError("a step of the path is not a hash")
+    return raw

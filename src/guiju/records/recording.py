@@ -1,0 +1,207 @@
+"""Recording: spools and outbox are drained into records, then the ledger is brought up to them.
+
+What a kill leaves behind, step by step:
+1. entries read, transaction not committed: the cursors stand where they stood; they are read again;
+2. committed, tiles not written: the ledger catches up from the database;
+3. tiles written, checkpoint not: the same tiles are written again;
+4. segment drained, file not removed: the cursor says so; it is removed then.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+
+from guiju.core.clock import now_us
+from guiju.core.errors import GuijuError
+from guiju.core.ids import new_id
+from guiju.core.keys import load_master_key, load_recorder_key, load_site_key
+from guiju.core.layout import DataFolder
+from guiju.records import lease
+from guiju.records.entry import Entry
+from guiju.records.ingest import Written, read_entry, write_entries
+from guiju.records.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
+from guiju.records.ledger import Ledger
+from guiju.records.models import OpenAnswer, OutboxEntry, Record, SpoolCursor
+from guiju.records.sealing import unseal_from
+
+OPENED: Final = "gateway.answer.opened"
+INTERRUPTED: Final = "gateway.answer.interrupted"
+_POLL_S: Final = 0.1
+_OUTBOX_LOOK_S: Final = 5.0
+_RETRY_S: Final = 0.5
+_DRAIN_S: Final = 60.0
+
+log = logging.getLogger("guiju.records")
+
+
+class LeaseLost(Exception):
+    """Another recorder writes now; this one gives up its batch and begins again from the database."""
+
+
+class Recorder:
+    """One recorder; `step` does one round. Several may run: one writes, the others stand by."""
+
+    def __init__(self, data: DataFolder, origin: str) -> None:
+        self._recorder_key = load_recorder_key(data.keys)
+        self._master_key = load_master_key(data.keys)
+        self._intake = SpoolIntake(data.spool, self._recorder_key)
+        self._ledger = Ledger(data.ledger, origin, load_site_key(data.keys))
+        self._holder = lease.new_holder()
+        self._outbox_looked_at = 0.0
+        self._open_writers: set[str] | None = None
+        self._ledger_told = ""
+
+    def start(self) -> None:
+        """Catch up with what an earlier process left behind."""
+        self._intake.sweep()
+        self._follow(None)
+
+    def step(self) -> int:
+        """Turn what has come into records; return how many were written. Raises DatabaseError when it cannot."""
+        arrived, moved = self._intake.take()
+        outbox = self._take_outbox()
+        if not (arrived or moved or outbox):
+            return self._close_answers()
+        arrived += [Arrived(self._opened(bytes(row.sealed)), "") for row in outbox]
+        try:
+            with transaction.atomic():
+                self._hold()
+                written = write_entries([each.entry for each in arrived], self._master_key)
+                opened = self._note_answers(arrived)
+                _move_cursors(moved)
+                _delete_outbox(outbox)
+        except BaseException:
+            self.forget()
+            raise
+        if self._open_writers is not None:
+            self._open_writers |= opened
+        self._follow(written)
+        return len(arrived)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then drain what is there and leave."""
+        self._quietly(self.start)
+        leave_at = 0.0
+        while True:
+            if stop.is_set() and not leave_at:
+                leave_at = time.monotonic() + _DRAIN_S
+                self._outbox_looked_at = 0.0  # look once more whatever the signal says
+            wrote = self._quietly(self.step)
+            if leave_at and (not wrote or time.monotonic() > leave_at):
+                break
+            if not wrote:
+                stop.wait(_RETRY_S if wrote is None else _POLL_S)
+        self._quietly(lambda: lease.release(self._holder))
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was read; the next step begins from the database."""
+        self._intake.forget()
+        self._open_writers = None
+
+    def _quietly(self, work: Callable[[], int | None]) -> int | None:
+        """Do a piece of work; None when the database or another recorder is in the way, which passes."""
+        try:
+            return work() or 0
+        except LeaseLost:
+            log.info("another recorder is at work; standing by")
+        except IntegrityError as problem:
+            log.info("another recorder was faster (%s); reading again", problem)
+        except (DatabaseError, InterfaceError) as problem:
+            log.warning("the database cannot be used now (%s); entries wait in the spool", problem)
+            connection.close()
+        self.forget()
+        return None
+
+    def _hold(self) -> None:
+        if not lease.take(self._holder):
+            raise LeaseLost
+
+    def _take_outbox(self) -> list[OutboxEntry]:
+        now = time.monotonic()
+        if not self._intake.outbox_signalled() and now - self._outbox_looked_at < _OUTBOX_LOOK_S:
+            return []
+        found = list(OutboxEntry.objects.order_by("pk")[:BATCH_ENTRIES])
+        # A full batch means that more may wait behind it.
+        self._outbox_looked_at = 0.0 if len(found) == BATCH_ENTRIES else now
+        return found
+
+    def _opened(self, sealed: bytes) -> Entry:
+        try:
+            return read_entry(unseal_from(self._recorder_key, sealed))
+        except GuijuError:
+            return read_entry(sealed)  # not an entry: it is kept aside as it is
+
+    def _note_answers(self, arrived: list[Arrived]) -> set[str]:
+        """Keep account of streamed answers that have begun and not ended; return the writers of new ones."""
+        opened: dict[str, str] = {}
+        ended: list[str] = []
+        for each in arrived:
+            if each.entry.kind == OPENED:
+                opened[each.entry.id] = each.writer
+            else:
+                answer = each.entry.metadata.get("answer")
+                if isinstance(answer, str) and opened.pop(answer, None) is None:
+                    ended.append(answer)
+        if ended:
+            OpenAnswer.objects.filter(answer__in=ended).delete()
+        OpenAnswer.objects.bulk_create(
+            [OpenAnswer(answer=answer, writer=writer) for answer, writer in opened.items()], ignore_conflicts=True
+        )
+        return set(opened.values())
+
+    def _close_answers(self) -> int:
+        """Record as interrupted what dead workers had begun to send; return how many records that made."""
+        if self._open_writers is None:
+            self._open_writers = set(OpenAnswer.objects.values_list("writer", flat=True).distinct())
+        for writer in [writer for writer in self._open_writers if self._intake.is_finished(writer)]:
+            with transaction.atomic():
+                self._hold()
+                rows = OpenAnswer.objects.filter(writer=writer)
+                answers = sorted(rows.values_list("answer", flat=True))[:BATCH_ENTRIES]
+                entries = [_interrupted(record) for record in Record.objects.filter(id__in=answers).order_by("index")]
+                written = write_entries(entries, self._master_key) if entries else None
+                rows.filter(answer__in=answers).delete()
+            if len(answers) < BATCH_ENTRIES:
+                self._open_writers.discard(writer)
+            self._intake.sweep()
+            if written is not None:
+                log.info("recorded %d answers that worker %s had begun and did not end", len(entries), writer)
+                self._follow(written)
+                return len(entries)
+        return 0
+
+    def _follow(self, written: Written | None) -> None:
+        """Bring the ledger up to the database. What is in its way is said once; records are written all the same."""
+        try:
+            self._ledger.catch_up(written)
+            told = ""
+        except GuijuError as problem:
+            told = str(problem)
+        except OSError as problem:
+            told = f"the ledger folder cannot be written: {problem}"
+        if told and told != self._ledger_told:
+            log.error("%s", told)
+        self._ledger_told = told
+
+
+def _move_cursors(moved: list[Moved]) -> None:
+    for each in moved:
+        if each.before is None:
+            SpoolCursor.objects.create(segment=each.segment, counter=each.after)
+        elif not SpoolCursor.objects.filter(segment=each.segment, counter=each.before).update(counter=each.after):
+            raise LeaseLost
+
+
+def _delete_outbox(rows: list[OutboxEntry]) -> None:
+    if rows and OutboxEntry.objects.filter(pk__in=[row.pk for row in rows]).delete()[0] != len(rows):
+        raise LeaseLost
+
+
+def _interrupted(opened: Record) -> Entry:
+    metadata: dict[str, object] = {"answer": opened.id, "reason": "WORKER-ENDED"}
+    return Entry(new_id(), now_us(), INTERRUPTED, opened.service, "recorder", opened.subject, (), metadata)
