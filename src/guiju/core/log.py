@@ -13,6 +13,8 @@ from typing import Final
 
 _SECRET: Final = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+_CHATTY: Final = ("uvicorn.error", "django_tasks", "waitress.queue")
+"""Libraries that tell every turn of their loop: of them, warnings and worse."""
 
 
 def configure(process_name: str, level: int = logging.INFO) -> None:
@@ -25,6 +27,8 @@ def configure(process_name: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(True)
 
 

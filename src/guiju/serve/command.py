@@ -136,7 +136,9 @@ class _Service:
         return Plan(f"gateway-{number}", command, stop_order=_GATEWAYS, stop_within_s=stop_within_s, listener=self._gateway)
 
     def _demo_plan(self) -> Plan:
-        return Plan("demo-model", _module("guiju.demo.model", "--fd", "{fd}"), stop_order=_REST, listener=self._demo)
+        return Plan(
+            "demo-model", _module("guiju.demo.model", "--fd", "{fd}"), stop_order=_REST, listener=self._demo, niceness=BACKGROUND_NICENESS
+        )
 
     def _paper(self) -> list[Plan]:
         data = str(self._data.root)

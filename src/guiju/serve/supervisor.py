@@ -20,6 +20,8 @@ from guiju.core.process import SUPERVISOR_PID
 from guiju.serve.children import After, Child, Plan, told_status
 
 KILLED: Final = 130
+SAME_REQUEST_S: Final = 0.5
+"""Two signals so close are one wish to stop: `timeout` and terminals send to a process and to its group."""
 _LONGEST_SLEEP_S: Final = 60.0
 
 log = logging.getLogger("guiju.serve")
@@ -51,6 +53,7 @@ class Supervisor:
         self._wait_before = dict(wait_before or {})
         self._told: list[int] = []
         self._stopping = False
+        self._stopped_at = 0.0
         self._status = 0
         self._order = 0
         self._kill_at: float | None = None
@@ -137,7 +140,7 @@ class Supervisor:
                         self._add(plan)
             elif not self._stopping:
                 self._stop(0)
-            else:
+            elif time.monotonic() - self._stopped_at > SAME_REQUEST_S:
                 log.warning("told to stop a second time: ending everything at once")
                 self._status = KILLED
                 for child in self._running():
@@ -170,6 +173,7 @@ class Supervisor:
     def _stop(self, status: int) -> None:
         log.info("stopping: answers under way are finished first")
         self._stopping = True
+        self._stopped_at = time.monotonic()
         self._status = status
         for listener in self._listeners:
             listener.close()

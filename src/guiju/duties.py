@@ -1,0 +1,29 @@
+"""The duties, in order, and what each contributes: the only list of them. Nothing is found by itself.
+
+Order matters: tables are made and commands shown in it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """One package. `commands` is the module of its command line, `urls` its pages, `app` whether it has tables."""
+
+    package: str
+    articles: tuple[int, ...]
+    app: bool = False
+    commands: str = ""
+    command_name: str = ""
+    urls: str = ""
+    urls_at: str = ""
+
+
+DUTIES: Final[tuple[Duty, ...]] = (
+    Duty("guiju.services", (2, 10, 20, 22, 23), app=True, commands="guiju.services.cli", command_name="keys", urls="guiju.services.urls", urls_at="console/services/"),
+    Duty("guiju.gateway", (9, 13)),
+    Duty("guiju.screening", (4, 9, 14), app=True, commands="guiju.screening.cli", command_name="library", urls="guiju.screening.urls", urls_at="console/keywords/"),
+    Duty("guiju.labelling", (12,)),
+    Duty("guiju.records", (9, 11, 14, 19), app=True, commands="guiju.records.cli", command_name="records", urls="guiju.records.urls", urls_at="console/records/"),
+)  # fmt: skip
