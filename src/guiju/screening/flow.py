@@ -17,14 +17,26 @@ LIBRARY_UNKNOWN = define(
     status=404,
     kind="not_found_error",
     zh=Text("没有版本以 {version} 开头的关键词库，或有多个。", "正在使用的词库不变。", "请用 guiju library list 查看版本，并写全版本号。"),
-    en=Text("No keyword library, or more than one, has a version that begins with {version}.", "The library in force is unchanged.", "List the versions with guiju library list and give the version in full."),
+    en=Text(
+        "No keyword library, or more than one, has a version that begins with {version}.",
+        "The library in force is unchanged.",
+        "List the versions with guiju library list and give the version in full.",
+    ),
 )
 LIBRARY_MISSING = define(
     "LIBRARY-MISSING",
     status=503,
     kind="server_error",
-    zh=Text("没有启用任何关键词库。", "没有发布运行包，仍按上一个运行包提供服务。", "请在控制台启用一个关键词库，或运行 guiju library activate。"),
-    en=Text("No keyword library is in force.", "No bundle was published; the last bundle stays in force.", "Put a library in force in the console, or with guiju library activate."),
+    zh=Text(
+        "没有启用任何关键词库。",
+        "没有发布运行包，仍按上一个运行包提供服务。",
+        "请在控制台启用一个关键词库，或运行 guiju library activate。",
+    ),
+    en=Text(
+        "No keyword library is in force.",
+        "No bundle was published; the last bundle stays in force.",
+        "Put a library in force in the console, or with guiju library activate.",
+    ),
 )
 
 
@@ -52,7 +64,12 @@ def import_library(name: str, raw: bytes, actor: str) -> LibraryVersion:
             records.append(
                 kind="screening.library.imported",
                 actor=actor,
-                metadata={"library": library.version, "name": name[:200], "entries": len(library.entries), "by_risk": library.count_by_risk()},
+                metadata={
+                    "library": library.version,
+                    "name": name[:200],
+                    "entries": len(library.entries),
+                    "by_risk": library.count_by_risk(),
+                },
             )
     return kept
 
@@ -73,11 +90,16 @@ def activate_library(version: str, actor: str) -> LibraryVersion:
             records.append(
                 kind="screening.library.activated",
                 actor=actor,
-                metadata={"library": chosen.version, "name": chosen.name, "entries": chosen.entries, "before": before.version if before else ""},
+                metadata={
+                    "library": chosen.version,
+                    "name": chosen.name,
+                    "entries": chosen.entries,
+                    "before": before.version if before else "",
+                },
             )
     from guiju.services import flow as services  # here, because publishing reads the active library from this module
 
-    services.publish()
+    services.publish(actor=actor)
     chosen.refresh_from_db()
     return chosen
 
@@ -92,10 +114,15 @@ def get_version(version: str) -> LibraryVersion:
 
 def active_library() -> Library:
     """Return the library in force. Raises LIBRARY-MISSING when there is none."""
-    active = LibraryVersion.objects.filter(state=LibraryVersion.State.ACTIVE).only("version").first()
+    active = find_active()
     if active is None:
         raise GuijuError(LIBRARY_MISSING)
     return library_of(active.version)
+
+
+def find_active() -> LibraryVersion | None:
+    """Return the version in force, its rows left in the database; None when there is none."""
+    return LibraryVersion.objects.defer("body").filter(state=LibraryVersion.State.ACTIVE).first()
 
 
 @lru_cache(maxsize=4)

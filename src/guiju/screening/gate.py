@@ -5,34 +5,45 @@ piece everything is decided. What has left, and where the text is cut, is the sa
 Source: Measures Arts. 4, 14; design promise 1.
 """
 
-from guiju.screening.fold import ADJACENT, CELLS, INVISIBLE, Fold, Folder
-from guiju.screening.rules import Pattern, Rule, begins_a_word, bridged
+from bisect import bisect_left
 
-_TERM = 8  # set on prefixes of terms; a prefix of an exception alone holds nothing back
+from guiju.screening.fold import ADJACENT, CELLS, INVISIBLE, Fold, Folder
+from guiju.screening.rules import Pattern, Rule, begins_a_word, bridged, reaches
 
 
 class Trie:
     """Every proper prefix of every pattern, with the widest gap that may follow it."""
 
-    __slots__ = ("_inert", "_inert_above", "patterns", "prefixes", "starts")
+    __slots__ = ("_inert", "_inert_above", "_texts", "patterns", "prefixes", "starts", "term_prefixes")
 
     def __init__(self, patterns: dict[str, Pattern]) -> None:
         self.patterns = patterns
-        self.prefixes: dict[str, int] = {}
+        self.prefixes: dict[str, int] = {}  # of terms and exceptions
+        self.term_prefixes: dict[str, int] = {}  # of terms alone: only these hold text back
         for text, pattern in patterns.items():
             for rule in pattern.rules:
-                self._add(text, rule.bridges, _TERM)
+                _widen(self.term_prefixes, text, rule.bridges)
+                _widen(self.prefixes, text, rule.bridges)
             for _, bridges in pattern.excuses:
-                self._add(text, bridges, 0)
+                _widen(self.prefixes, text, bridges)
         self.starts = frozenset(text[0] for text in patterns)
+        self._texts = sorted(patterns)
         self._inert: set[str] = set()  # characters of originals that begin no pattern; filled as they turn up
         self._inert_above = self._inert.issuperset
 
-    def _add(self, text: str, bridges: tuple[int, ...], kind: int) -> None:
-        prefixes = self.prefixes
-        for length in range(1, len(text)):
-            known = prefixes.get(text[:length], 0)
-            prefixes[text[:length]] = max(known & 7, bridges[length]) | kind | known & _TERM
+    def may_become_a_term(self, prefix: str, gaps: list[int], start: int, gap: int) -> bool:
+        """Tell whether what was read from `start` on, with this gap after it, is the beginning of a term."""
+        if gap > self.term_prefixes.get(prefix, -1):
+            return False
+        if not any(gaps[start + 1 : start + len(prefix)]):
+            return True  # nothing was bridged yet, so the widest gap is the gap of a term that fits
+        for place in range(bisect_left(self._texts, prefix), len(self._texts)):
+            text = self._texts[place]
+            if not text.startswith(prefix):
+                return False
+            if any(reaches(gaps, start, len(prefix), gap, rule.bridges) for rule in self.patterns[text].rules):
+                return True
+        return False
 
     def is_inert(self, piece: str) -> bool:
         """Tell whether no character of this piece begins a pattern. The common case, in one set operation."""
@@ -47,6 +58,12 @@ class Trie:
                     return False
                 self._inert.add(character)
         return True
+
+
+def _widen(prefixes: dict[str, int], text: str, bridges: tuple[int, ...]) -> None:
+    for length in range(1, len(text)):
+        prefix = text[:length]
+        prefixes[prefix] = max(prefixes.get(prefix, 0), bridges[length])
 
 
 class _Pending:
@@ -68,13 +85,14 @@ class Gate:
     everything before it was.
     """
 
-    __slots__ = ("_excused", "_fold", "_folder", "_found", "_held", "_live", "_pending", "_released", "_trie", "hit")
+    __slots__ = ("_excused", "_fold", "_folder", "_found", "_gap_after", "_held", "_live", "_pending", "_released", "_trie", "hit")
 
     def __init__(self, trie: Trie) -> None:
         self.hit: tuple[int, int, Rule] | None = None
         self._trie = trie
         self._folder = Folder()
         self._fold = Fold([], [], [], [])
+        self._gap_after = ADJACENT  # after the character that was read last
         self._held = ""
         self._released = 0
         self._live: list[tuple[str, int]] = []  # (what was read of a pattern, where it begins in the fold), oldest first
@@ -146,7 +164,7 @@ class Gate:
             matched: list[tuple[str, int]] = []
             longer: list[tuple[str, int]] = []
             for prefix, start in live:
-                if gap <= prefixes[prefix] & 7:
+                if gap <= prefixes[prefix]:
                     text = prefix + character
                     if text in prefixes:
                         longer.append((text, start))
@@ -158,11 +176,11 @@ class Gate:
             if matched:
                 self._match(matched, at + 1)
             if self._pending:
-                self._live = live
+                self._live, self._gap_after = live, gaps[at + 1] if at + 1 < len(gaps) else ADJACENT
                 self._settle()
-        gap = self._folder.gap
+        gap = self._gap_after = self._folder.gap
         if gap and live:
-            live = [(prefix, start) for prefix, start in live if gap <= prefixes[prefix] & 7]
+            live = [(prefix, start) for prefix, start in live if gap <= prefixes[prefix]]
         self._live = live
         if self._pending:
             if gap:
@@ -199,9 +217,7 @@ class Gate:
             rule, start, end = pending.rule, pending.start, pending.end
             if any(rule_id == rule.entry.id and first <= start and end <= last for rule_id, first, last in self._excused):
                 continue
-            hopeful = rule.exceptions and any(
-                first <= start and any(text.startswith(prefix) for text in rule.exceptions) for prefix, first in self._live
-            )
+            hopeful = rule.exceptions and self._may_be_excused(rule, start)
             if hopeful or not pending.word_end_known:
                 kept.append(pending)
                 continue
@@ -210,12 +226,21 @@ class Gate:
                 self._found = place
         self._pending = kept
 
+    def _may_be_excused(self, rule: Rule, start: int) -> bool:
+        """Tell whether a longer word that excuses this rule is being read around the match that begins at `start`."""
+        gaps, gap = self._fold.gaps, self._gap_after
+        return any(
+            first <= start and text.startswith(prefix) and reaches(gaps, first, len(prefix), gap, bridges)
+            for prefix, first in self._live
+            for text, bridges in rule.exceptions
+        )
+
     def _release(self, decided: int) -> str:
         """Return the text before everything that is open; forget the fold where nothing is open."""
         fold = self._fold
         safe = decided
         for prefix, start in self._live:
-            if self._trie.prefixes[prefix] & _TERM:
+            if self._trie.may_become_a_term(prefix, fold.gaps, start, self._folder.gap):
                 safe = min(safe, fold.starts[start])
                 break  # oldest first
         for pending in self._pending:

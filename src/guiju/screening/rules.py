@@ -26,7 +26,8 @@ class Rule:
     entry: LibraryEntry
     folded: str
     bridges: tuple[int, ...]
-    exceptions: tuple[str, ...]
+    exceptions: tuple[tuple[str, tuple[int, ...]], ...]
+    """Longer words that excuse a hit, each with the gaps that it bridges."""
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ def compile_rules(entries: Iterable[LibraryEntry]) -> dict[str, Pattern]:
         for exception in entry.exceptions:
             longer, longer_bridges = _shape(exception, between_han=ADJACENT)
             patterns.setdefault(longer, Pattern()).excuses.append((entry.id, longer_bridges))
-            exceptions.append(longer)
+            exceptions.append((longer, longer_bridges))
         rule = Rule(entry, folded, bridges, tuple(exceptions))
         patterns.setdefault(folded, Pattern()).rules.append(rule)
     return patterns
@@ -69,6 +70,11 @@ def _shape(term: str, between_han: int | None) -> tuple[str, tuple[int, ...]]:
 def bridged(gaps: list[int], start: int, bridges: tuple[int, ...]) -> bool:
     """Tell whether the gaps inside a match that begins at folded character `start` are all allowed."""
     return all(gaps[start + k] <= bridges[k] for k in range(1, len(bridges)))
+
+
+def reaches(gaps: list[int], start: int, read: int, gap: int, bridges: tuple[int, ...]) -> bool:
+    """Tell whether a match of which `read` characters are read, and after which a gap follows, may still go on."""
+    return read < len(bridges) and gap <= bridges[read] and all(gaps[start + k] <= bridges[k] for k in range(1, read))
 
 
 def begins_a_word(fold: Fold, start: int) -> bool:

@@ -23,10 +23,11 @@ class Snapshot:
     def __init__(self, entries: Sequence[LibraryEntry], version: str) -> None:
         self.version = version
         self.entries = tuple(entries)
+        self._risks = sorted({entry.risk for entry in entries})
         self._patterns = compile_rules(entries)
         self._by_index = list(self._patterns.values())
         self._automaton = ahocorasick_rs.AhoCorasick(list(self._patterns), store_patterns=False)
-        self._tries: dict[tuple[int, Direction], tuple[Policy, Trie]] = {}
+        self._tries: dict[frozenset[str], Trie] = {}
 
     def finds_nothing(self, strings: Sequence[str]) -> bool:
         """Tell that no term can be in these strings: the quick test that nearly all traffic passes."""
@@ -70,9 +71,11 @@ class Snapshot:
             for rule_id, bridges in pattern.excuses:
                 if bridged(exact.gaps, start, bridges):
                     excused.setdefault(rule_id, []).append((start, end))
-            for rule in pattern.rules:
-                if rule.entry.direction in ("both", direction) and bridged(exact.gaps, start, rule.bridges) and ends_a_word(exact, end):
-                    candidates.append((place, start, end, rule))
+            candidates += [
+                (place, start, end, rule)
+                for rule in pattern.rules
+                if rule.entry.direction in ("both", direction) and bridged(exact.gaps, start, rule.bridges) and ends_a_word(exact, end)
+            ]
         return [
             (strings[place][0], exact.starts[start] - begins[place], exact.ends[end - 1] - begins[place], rule)
             for place, start, end, rule in candidates
@@ -84,16 +87,13 @@ class Snapshot:
         return Gate(self.trie(policy, "output"))
 
     def trie(self, policy: Policy, direction: Direction) -> Trie:
-        """Return the prefixes of the terms that this policy stops in this direction; built once for each policy."""
-        key = (id(policy), direction)
-        known = self._tries.get(key)
+        """Return the prefixes of the terms that this policy stops in this direction.
+
+        Built once for each set of risks that policies stop: about 0.1 s for 10,000 terms. Look it up once for a text.
+        """
+        stopped = frozenset(risk for risk in self._risks if policy.action(direction, risk) != "deliver") | {direction}
+        known = self._tries.get(stopped)
         if known is None:
-            entries = [
-                entry
-                for entry in self.entries
-                if entry.severity == "block"
-                and entry.direction in ("both", direction)
-                and policy.action(direction, entry.risk) != "deliver"
-            ]
-            known = self._tries[key] = (policy, Trie(compile_rules(entries)))  # the policy is kept: its id stays its own
-        return known[1]
+            entries = [e for e in self.entries if e.severity == "block" and e.direction in ("both", direction) and e.risk in stopped]
+            known = self._tries[stopped] = Trie(compile_rules(entries))
+        return known

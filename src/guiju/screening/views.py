@@ -21,6 +21,7 @@ from guiju.web.access import actor_of, needs
 LIBRARY_LIMIT_BYTES: Final = 32 * 2**20
 TRY_CHARACTERS: Final = 20_000
 SHOWN_PROBLEMS: Final = 200
+VERSIONS_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,8 @@ def try_text(request: HttpRequest) -> HttpResponse:
 
 
 def _page() -> dict[str, Any]:
-    versions = list(LibraryVersion.objects.defer("body")[:50])
-    active = (
-        next((each for each in versions if each.state == LibraryVersion.State.ACTIVE), None)
-        or LibraryVersion.objects.defer("body").filter(state="active").first()
-    )
+    versions = list(LibraryVersion.objects.defer("body")[:VERSIONS_SHOWN])
+    active = flow.find_active()
     counts = flow.library_of(active.version).count_by_risk() if active else {}
     groups = [
         Group(id, names, tuple(Coverage(risk, counts.get(risk.id, 0)) for risk in RISKS if risk.group == id))

@@ -75,16 +75,18 @@ def test_streamed_equals_whole_where_terms_are_dense(library: list[LibraryEntry]
 @settings(max_examples=500, deadline=None)
 @given(libraries, texts)
 def test_held_text_could_still_become_a_hit(library: list[LibraryEntry], text: str) -> None:
-    """Nothing is held for longer than needed: some continuation turns the held tail into a hit."""
-    snapshot = Snapshot(library, "test")
+    """Nothing is held for longer than needed: some continuation turns the held tail into a hit.
+
+    Without exceptions, because what is being excused is held although no continuation makes it a hit.
+    """
+    snapshot = Snapshot([LibraryEntry(entry.id, entry.term, entry.risk) for entry in library], "test")
     gate = snapshot.gate(POLICY)
     sent = "".join(gate.feed(character) for character in text)
     if gate.hit or not gate.held or "\\" in gate.held:
         return
-    endings = [fold(entry.term)[k:] for entry in library for k in range(len(fold(entry.term)))] + [
-        text[k:] for entry in library for text in map(fold, entry.exceptions) for k in range(len(text))
-    ]
-    assert any(min((hit.start for hit in snapshot.examine(text + ending + ".", "output", POLICY).hits), default=10**6) <= len(sent) for ending in [*endings, ""])
+    endings = ["", *(fold(entry.term)[k:] for entry in library for k in range(len(fold(entry.term))))]
+    hits = [snapshot.examine(text + ending + ".", "output", POLICY).hits for ending in endings]
+    assert any(hit.start <= len(sent) for found in hits for hit in found)
 
 
 def test_a_term_split_over_pieces_never_leaves_and_harmless_text_is_not_held() -> None:
