@@ -9,5 +9,4 @@ urlpatterns = [
     path("", views.records, name="list"),
     path("<str:id>/", views.detail, name="detail"),
     path("<str:id>/open/", views.open_content, name="open"),
-    path("<str:id>/proof.json", views.proof, name="proof"),
 ]

@@ -1,6 +1,9 @@
 """The page of the services: what the bundle in force says of each, and the API keys."""
 
+from typing import Final
+
 from django.contrib import messages
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -11,7 +14,8 @@ from guiju.services.models import ApiKey
 from guiju.web.access import actor_of, needs
 from guiju.web.live import bundle_in_force, gateway_state
 
-LABEL_CHARACTERS = 100
+LABEL_CHARACTERS: Final = 100
+KEYS_SHOWN: Final = 200
 
 
 @needs("services.view_apikey")
@@ -25,14 +29,9 @@ def services(request: HttpRequest) -> HttpResponse:
 @require_POST
 def create(request: HttpRequest) -> HttpResponse:
     """Make a key and show it, this once; only its hash is kept."""
-    service = request.POST.get("service", "")
-    force = bundle_in_force()
-    if force is None or service not in {each.id for each in force.bundle.services}:
-        messages.error(request, _("没有这个服务，没有创建密钥。请从列表中选择。"))
-        return redirect("services:services")
     label = request.POST.get("label", "").strip()[:LABEL_CHARACTERS] or _("未命名")
-    key, secret = flow.create_key(service, label, actor_of(request))
-    flow.publish()
+    key, secret = flow.create_key(request.POST.get("service", ""), label, actor_of(request))
+    flow.publish(actor=actor_of(request))
     return _page(request, made=key, secret=secret)
 
 
@@ -41,7 +40,7 @@ def create(request: HttpRequest) -> HttpResponse:
 def revoke(request: HttpRequest, key: str) -> HttpResponse:
     """Revoke a key for good."""
     flow.revoke_key(key, actor_of(request))
-    flow.publish()
+    flow.publish(actor=actor_of(request))
     messages.success(request, _("密钥已撤销，一秒内失效。"))
     return redirect("services:services")
 
@@ -49,6 +48,14 @@ def revoke(request: HttpRequest, key: str) -> HttpResponse:
 def _page(request: HttpRequest, made: ApiKey | None = None, secret: str = "") -> HttpResponse:
     force = bundle_in_force()
     upstreams = {each.name: each for each in force.bundle.upstreams} if force else {}
-    shown = [{"service": each, "upstreams": [upstreams[name] for name in each.upstreams if name in upstreams]} for each in (force.bundle.services if force else ())]
-    facts = {"force": force, "services": shown, "gateway": gateway_state(), "keys": ApiKey.objects.order_by("revoked_at", "-created_at")[:200]}
+    shown = [
+        {"service": each, "upstreams": [upstreams[name] for name in each.upstreams if name in upstreams]}
+        for each in (force.bundle.services if force else ())
+    ]
+    facts = {
+        "force": force,
+        "services": shown,
+        "gateway": gateway_state(),
+        "keys": ApiKey.objects.order_by(F("revoked_at").asc(nulls_first=True), "-created_at")[:KEYS_SHOWN],
+    }
     return render(request, "services/services.html", {**facts, "made": made, "secret": secret})

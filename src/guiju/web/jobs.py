@@ -40,6 +40,7 @@ def work(stopping: threading.Event) -> None:
     """Run queued tasks, oldest first, one at a time, until `stopping` is set."""
     from django.db import OperationalError, close_old_connections
     from django_tasks_db.management.commands.db_worker import Worker
+    from django_tasks_db.models import DBTaskResult
 
     from guiju.web.tasks import queue_due
 
@@ -51,10 +52,17 @@ def work(stopping: threading.Event) -> None:
                 queue_due()
                 turns_to_due = int(DUE_EVERY_S / LOOK_EVERY_S)
             turns_to_due -= 1
-            worker = Worker(
-                queue_names=["*"], interval=0, batch=True, backend_name="default", startup_delay=False, max_tasks=None, worker_id="guiju", excluded_queue_names=[]
-            )
-            worker.run()
+            if DBTaskResult.objects.ready().exists():  # to look is cheap; a worker's turn takes the database's write lock
+                Worker(
+                    queue_names=["*"],
+                    interval=0,
+                    batch=True,
+                    backend_name="default",
+                    startup_delay=False,
+                    max_tasks=None,
+                    worker_id="guiju",
+                    excluded_queue_names=[],
+                ).run()
         except OperationalError:
             logger.exception("the database is not there; trying again")
         stopping.wait(LOOK_EVERY_S)

@@ -14,6 +14,7 @@ from django.core.cache import cache
 from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.gateway.bundle import Bundle, current_hash, load_bundle
+from guiju.serve.state import read_state
 
 HEALTH_TIMEOUT_S = 1.0
 _HEALTH_KEPT_S = 3
@@ -57,13 +58,10 @@ def _bundle(folder: Path, digest: str, public_key: Path) -> Bundle:
 def gateway_address() -> tuple[str, int]:
     """Return host and port of the running gateway: what the supervisor wrote down, else what the settings say."""
     folder: DataFolder = settings.DATA_FOLDER
-    try:
-        state = json.loads((folder.run / "state.json").read_bytes())
-        port = int(state.get("port") or state["ports"]["gateway"])
-        host = str(state.get("host") or settings.SITE.gateway_host)
-    except (OSError, ValueError, KeyError, TypeError):
-        host, port = settings.SITE.gateway_host, settings.SITE.gateway_port
-    return ("127.0.0.1" if host in ("0.0.0.0", "::", "") else host), port  # noqa: S104  # listening everywhere is reached here
+    state = read_state(folder)
+    server = settings.SITE.server
+    host, port = (state.host, state.ports.get("gateway", server.port)) if state else (server.host, server.port)
+    return ("127.0.0.1" if host in ("0.0.0.0", "::", "") else host), port  # listening everywhere is reached here
 
 
 def gateway_state() -> GatewayState:

@@ -57,7 +57,9 @@ def refreshed() -> Catalog:
     for text, places in find_texts().items():
         before = known.get(text)
         flags = {"python-format"} if "%(" in text else set()
-        catalogue.add(text, before.string if before else "", locations=[(name, 0) for name in dict.fromkeys(name for name, _ in places)], flags=flags)
+        catalogue.add(
+            text, before.string if before else "", locations=[(name, 0) for name in dict.fromkeys(name for name, _ in places)], flags=flags
+        )
     return catalogue
 
 
@@ -89,7 +91,24 @@ def main() -> int:
     catalogue = refreshed()
     out = io.BytesIO()
     write_po(out, catalogue, width=0, sort_output=True, omit_header=False, include_lineno=False)
-    lines = [line for line in out.getvalue().decode().splitlines(keepends=True) if not line.startswith(('"POT-Creation', '"PO-Revision', '"Generated-By', '"Last-Translator', '"Language-Team', '"Report-Msgid', '# FIRST', '# Copyright', '# English translations', '# This file is distributed'))]
+    lines = [
+        line
+        for line in out.getvalue().decode().splitlines(keepends=True)
+        if not line.startswith(
+            (
+                '"POT-Creation',
+                '"PO-Revision',
+                '"Generated-By',
+                '"Last-Translator',
+                '"Language-Team',
+                '"Report-Msgid',
+                "# FIRST",
+                "# Copyright",
+                "# English translations",
+                "# This file is distributed",
+            )
+        )
+    ]
     CATALOGUE.write_text("".join(lines))
     CATALOGUE.with_suffix(".mo").write_bytes(compiled(catalogue))
     gaps = missing(catalogue)

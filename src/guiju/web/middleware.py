@@ -49,4 +49,9 @@ class ErrorPages:
             return None
         text = problem.code.zh if (get_language() or "").startswith("zh") else problem.code.en
         parts = [part.format_map(problem.facts) for part in (text.happened, text.kept, text.todo)]
-        return render(request, "web/error.html", {"code": problem.code.code, "happened": parts[0], "kept": parts[1], "todo": parts[2]}, status=problem.code.status)
+        return render(
+            request,
+            "web/error.html",
+            {"code": problem.code.code, "happened": parts[0], "kept": parts[1], "todo": parts[2]},
+            status=problem.code.status,
+        )

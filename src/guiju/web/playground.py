@@ -5,7 +5,6 @@ Browser → this view (session and CSRF token) → gateway → stream back, byte
 
 import http.client
 import json
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
@@ -19,18 +18,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from guiju.core.errors import GuijuError, Text, define
-
 from guiju.core.layout import DataFolder
-from guiju.records.models import Record
+from guiju.records.browse import find_closing_record
 from guiju.web.access import actor_of, needs
 from guiju.web.live import gateway_address
 from guiju.web.templatetags.guiju import chinese
 
 BODY_LIMIT_BYTES: Final = 256 * 1024
 TIMEOUT_S: Final = 120.0
-CLOSING: Final = ("gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted")
-_ID: Final = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
-_SEARCHED: Final = 500
 _PIECE_BYTES: Final = 64 * 1024
 
 PLAYGROUND_KEY = define(
@@ -46,7 +41,11 @@ PLAYGROUND_GATEWAY = define(
     kind="server_error",
     retry=True,
     zh=Text("连不上网关 {address}：{reason}。", "您的文字还在输入框里。", "请确认 guiju serve 正在运行，然后重发。"),
-    en=Text("The gateway at {address} could not be reached: {reason}.", "Your text is still in the box.", "Check that guiju serve is running and send it again."),
+    en=Text(
+        "The gateway at {address} could not be reached: {reason}.",
+        "Your text is still in the box.",
+        "Check that guiju serve is running and send it again.",
+    ),
 )
 
 
@@ -83,8 +82,12 @@ def send(request: HttpRequest) -> HttpResponseBase:
     try:
         connection, response = _ask("POST", "/v1/chat/completions", body, request)
     except GuijuError as error:
-        return JsonResponse({"error": {"message": error.text("zh" if chinese() else "en"), "code": error.code.code}}, status=error.code.status)
-    relayed = StreamingHttpResponse(_pieces(connection, response), status=response.status, content_type=response.headers.get("content-type", "application/json"))
+        return JsonResponse(
+            {"error": {"message": error.text("zh" if chinese() else "en"), "code": error.code.code}}, status=error.code.status
+        )
+    relayed = StreamingHttpResponse(
+        _pieces(connection, response), status=response.status, content_type=response.headers.get("content-type", "application/json")
+    )
     relayed.headers["X-Guiju-Answer"] = response.headers.get("x-request-id", "")
     relayed.headers["X-Accel-Buffering"] = "no"
     return relayed
@@ -93,29 +96,16 @@ def send(request: HttpRequest) -> HttpResponseBase:
 @needs("records.view_record")
 @require_GET
 def find_record(request: HttpRequest, answer: str) -> HttpResponse:
-    """Return the address of the record that closes an answer, 404 while it is not yet in the log."""
-    record = closing_record(answer)
+    """Return the id of the record that closes an answer, null while it is not yet in the log."""
+    record = find_closing_record(answer)
     if record is None:
-        return JsonResponse({"record": None}, status=404)
+        return JsonResponse({"record": None})
     return JsonResponse({"record": record.id})
 
 
-def closing_record(answer: str) -> Record | None:
-    """Return the record that closes the answer with this id; None while there is none.
-
-    A whole answer's record has the answer's id. A streamed one has a record that opens it under that id, and one that
-    closes it soon after, whose metadata name it.
-    """
-    if not _ID.fullmatch(answer):
-        return None
-    first = Record.objects.filter(id=answer).first()
-    if first is None or first.kind != "gateway.answer.opened":
-        return first
-    later = Record.objects.filter(index__gt=first.index, kind__in=CLOSING).order_by("index")[:_SEARCHED]
-    return next((record for record in later if record.metadata.get("answer") == answer), None)
-
-
-def _ask(method: str, path: str, body: dict[str, Any] | None, request: HttpRequest) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+def _ask(
+    method: str, path: str, body: dict[str, Any] | None, request: HttpRequest
+) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     """Send one request to the gateway. Raises PLAYGROUND-KEY and PLAYGROUND-GATEWAY."""
     folder: DataFolder = settings.DATA_FOLDER
     try:

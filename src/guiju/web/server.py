@@ -39,7 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     scheme = "https" if settings.HTTPS else "http"
     with socket.socket(fileno=options.fd) as listening:
-        server = create_server(application, sockets=[listening], threads=THREADS, ident="guiju", url_scheme=scheme, clear_untrusted_proxy_headers=True)
+        server = create_server(
+            application, sockets=[listening], threads=THREADS, ident="guiju", url_scheme=scheme, clear_untrusted_proxy_headers=True
+        )
         return _serve(server)
 
 
@@ -52,7 +54,9 @@ def _serve(server: Any) -> int:
     while not stop_at:
         wasyncore.loop(timeout=_TURN_S, map=channels, count=1)
     server.accepting = False
-    while time.monotonic() < stop_at[0] and any(channel.requests or channel.total_outbufs_len for channel in server.active_channels.values()):
+    while time.monotonic() < stop_at[0] and any(
+        channel.requests or channel.total_outbufs_len for channel in server.active_channels.values()
+    ):
         wasyncore.loop(timeout=_TURN_S, map=channels, count=1)
     server.task_dispatcher.shutdown(timeout=1)
     logger.info("console stopped")

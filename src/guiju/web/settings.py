@@ -8,18 +8,22 @@ from urllib.parse import urlsplit
 from django.core.management.utils import get_random_secret_key
 
 from guiju.core.layout import DataFolder
-from guiju.web.site import read_site
+from guiju.core.settings import default_settings, read_settings
+from guiju.duties import DUTIES
 
 DATA_FOLDER = DataFolder(Path(os.environ.get("GUIJU_DATA", "guiju-data")).absolute())
 SETTINGS_FILE = Path(os.environ.get("GUIJU_SETTINGS") or DATA_FOLDER.settings)
-SITE = read_site(SETTINGS_FILE)
+SITE = read_settings(SETTINGS_FILE) if SETTINGS_FILE.exists() else default_settings()
 
 DEBUG = False
 ROOT_URLCONF = "guiju.web.urls"
 WSGI_APPLICATION = "guiju.web.wsgi.application"
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *SITE.allowed_hosts]
+_OWN_NAME = urlsplit(SITE.console.public_url).hostname
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *SITE.console.allowed_hosts, *([_OWN_NAME] if _OWN_NAME else [])]
 _KEY_FILE = DATA_FOLDER.keys / "django.key"
-SECRET_KEY = _KEY_FILE.read_text().strip() if _KEY_FILE.exists() else get_random_secret_key()  # without a data folder (tests, migrations) a key for this run only
+SECRET_KEY = (
+    _KEY_FILE.read_text().strip() if _KEY_FILE.exists() else get_random_secret_key()
+)  # without a data folder (tests, migrations) a key for this run only
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -30,9 +34,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_tasks",
     "django_tasks_db",
-    "guiju.services",
-    "guiju.screening",
-    "guiju.records",
+    *(duty.package for duty in DUTIES if duty.app),
     "guiju.web",
 ]
 MIDDLEWARE = [
@@ -90,7 +92,7 @@ def _database(url: str, password: str) -> dict[str, Any]:
     }
 
 
-DATABASES = {"default": _database(SITE.database_url, SITE.database_password)}
+DATABASES = {"default": _database(SITE.database.url, SITE.database.password())}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
@@ -114,7 +116,7 @@ LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "web:sign-in"
 
 # Behind TLS the browser reaches the console by public_url; then cookies never travel in the clear.
-HTTPS = SITE.public_url.startswith("https://")
+HTTPS = SITE.console.public_url.startswith("https://")
 SESSION_COOKIE_NAME = "__Host-guiju" if HTTPS else "guiju"
 CSRF_COOKIE_NAME = "__Host-guiju-form" if HTTPS else "guiju-form"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
@@ -126,7 +128,10 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 CSRF_FAILURE_VIEW = "guiju.web.views.form_expired"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler", "django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 
 STATIC_URL = "/static/"
 STORAGES = {

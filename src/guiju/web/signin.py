@@ -47,7 +47,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return redirect(onward)
         refusal = "not_accepted"
     _keep_refusal(name, address, refusal)
-    return render(request, "web/sign_in.html", {"next": onward, "refusal": refusal, "name": name, "minutes": WINDOW_MINUTES}, status=429 if refusal == "waiting" else 403)
+    return render(
+        request,
+        "web/sign_in.html",
+        {"next": onward, "refusal": refusal, "name": name, "minutes": WINDOW_MINUTES},
+        status=429 if refusal == "waiting" else 403,
+    )
 
 
 @require_POST
@@ -82,4 +87,6 @@ def _keep_refusal(name: str, address: str, reason: str) -> None:
         if reason != "waiting":  # waiting does not make the wait longer
             RefusedSignIn.objects.bulk_create([RefusedSignIn(target=_target(each, address), refused_at=now) for each in ({name, ""})])
             # A name nobody has is not recorded: people type passwords into the wrong box.
-            records.append(kind="web.session.refused", actor=f"person:{name}" if known else "", metadata={"address": address, "reason": reason})
+            records.append(
+                kind="web.session.refused", actor=f"person:{name}" if known else "", metadata={"address": address, "reason": reason}
+            )

@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from guiju.duties import DUTIES
 from guiju.web import playground, signin, views
 
 web = (
@@ -20,9 +21,7 @@ web = (
 )
 urlpatterns = [
     path("", include(web)),
-    path("console/records/", include("guiju.records.urls")),
-    path("console/keywords/", include("guiju.screening.urls")),
-    path("console/services/", include("guiju.services.urls")),
+    *(path(duty.urls_at, include(duty.urls)) for duty in DUTIES if duty.urls),
 ]
 handler404 = "guiju.web.views.not_found"
 handler500 = "guiju.web.views.failed"

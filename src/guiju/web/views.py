@@ -9,6 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from guiju.screening import flow as screening
 from guiju.web import chart, figures, tasks
 from guiju.web.access import needs
 from guiju.web.live import bundle_in_force, gateway_state
@@ -32,12 +33,12 @@ def home(request: HttpRequest) -> HttpResponse:
     """Show today's figures, the state of every part, and the last 24 hours."""
     facts = {
         "today": figures.today(),
-        "chart": chart.draw(figures.last_day(), _("过去 24 小时的回答")),
+        "charts": [chart.draw(figures.last_day(), _("过去 24 小时的回答"), width) for width in (chart.WIDTH, chart.NARROW)],
         "ledger": figures.ledger(),
         "spool": figures.spool(),
         "gateway": gateway_state(),
         "force": bundle_in_force(),
-        "library": figures.library(),
+        "library": screening.find_active(),
         "check": tasks.latest_check(),
     }
     return render(request, "web/home.html", facts)
@@ -76,7 +77,12 @@ def set_language(request: HttpRequest) -> HttpResponse:
 def form_expired(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form whose token is missing or old."""
     del reason
-    facts = {"happened": _("这个表单已过期，或不是从本站提交的。"), "kept": _("没有做任何改动。"), "todo": _("请回到原来的页面，刷新后重新提交。"), "code": "FORM-EXPIRED"}
+    facts = {
+        "happened": _("这个表单已过期，或不是从本站提交的。"),
+        "kept": _("没有做任何改动。"),
+        "todo": _("请回到原来的页面，刷新后重新提交。"),
+        "code": "FORM-EXPIRED",
+    }
     return render(request, "web/error.html", facts, status=403)
 
 
@@ -90,5 +96,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def failed(request: HttpRequest) -> HttpResponse:
     """Answer for a defect of ours; the traceback is in the log."""
     with translation.override(translation.get_language() or "zh-hans"):
-        facts = {"happened": _("页面出错了。"), "kept": _("已保存的内容不受影响；出错的操作没有完成。"), "todo": _("请稍后重试；运维请查看日志。")}
+        facts = {
+            "happened": _("页面出错了。"),
+            "kept": _("已保存的内容不受影响；出错的操作没有完成。"),
+            "todo": _("请稍后重试；运维请查看日志。"),
+        }
         return render(request, "web/error.html", facts, status=500)

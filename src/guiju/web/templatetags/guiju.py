@@ -45,10 +45,12 @@ def short(value: object) -> str:
 
 
 @register.filter
-def beijing(value: datetime | int | None) -> str:
-    """Return Beijing time, to the second; `value` is an aware datetime or microseconds since 1970."""
+def beijing(value: datetime | int | str | None) -> str:
+    """Return Beijing time, to the second; `value` is an aware datetime, RFC 3339 text or microseconds since 1970."""
     if value is None or value == "":
         return "—"
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
     at = datetime.fromtimestamp(value / 1_000_000, BEIJING) if isinstance(value, int) else value.astimezone(BEIJING)
     return at.strftime("%Y-%m-%d %H:%M:%S")
 
@@ -65,7 +67,15 @@ def kind_badge(kind: str) -> SafeString:
     from guiju.records.kinds import KINDS
 
     known = KINDS.get(kind)
-    return format_html('<span class="state {}" title="{}">{}</span>', TONES.get(kind.rpartition(".")[2], "note"), kind, said(known) if known else kind)
+    return format_html(
+        '<span class="state {}" title="{}">{}</span>', TONES.get(kind.rpartition(".")[2], "note"), kind, said(known) if known else kind
+    )
+
+
+@register.filter
+def policy_scope(risk: str) -> str:
+    """Return what a row of a policy is about: `*` is all that no other row names."""
+    return _("全部") if risk == "*" else risk
 
 
 @register.filter

@@ -122,10 +122,10 @@
       conversation.push({ role: "assistant", content: answered });
     }
     if (label) {
-      const line = make("span", "", `${words.labelled}: AIGC · ${label.explicit || ""} · ${label.ProduceID}`);
+      const line = make("span", "", `${words.labelled}: ${words[label.explicit] || label.explicit || ""} · ${label.ProduceID}`);
       line.dataset.produce = label.ProduceID;
       under.append(line);
-      if (label.explicit_required) under.append(make("strong", "", words.interface));
+      if (label.explicit_required) under.append(make("strong", "", words.shown));
     }
     await findRecord(answer, under);
   }

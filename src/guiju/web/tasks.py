@@ -1,0 +1,71 @@
+"""Jobs that run apart from pages: the self-check of the ledger, daily and on demand."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.utils import timezone
+from django_tasks import task
+from django_tasks_db.models import DBTaskResult
+
+from guiju.web.checking import check_whole_ledger
+
+EVERY: Final = timedelta(hours=24)
+GIVEN_UP: Final = timedelta(hours=6)
+"""A check that runs longer has lost its process; it no longer keeps another from being queued."""
+KEPT_RESULTS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The latest check as the home page shows it; `state` is good, bad, running or empty for none yet."""
+
+    state: str
+    finished_at: datetime | None = None
+    text: str = ""
+
+
+@task()
+def check_ledger() -> dict[str, Any]:
+    """Check the whole ledger; return {"ok": bool, "text_zh": str, "text_en": str}."""
+    return check_whole_ledger()
+
+
+def queue_check() -> bool:
+    """Queue a check; False when one is queued or running already."""
+    if _under_way():
+        return False
+    check_ledger.enqueue()
+    return True
+
+
+def queue_due() -> None:
+    """Queue the daily check when the last one is a day old, and forget results nobody looks at any more."""
+    latest = _checks().order_by("-enqueued_at").first()
+    if latest is None or latest.enqueued_at < timezone.now() - EVERY:
+        queue_check()
+    old = list(_checks().order_by("-enqueued_at").values_list("pk", flat=True)[KEPT_RESULTS:])
+    if old:
+        _checks().filter(pk__in=old).delete()
+
+
+def latest_check() -> Check:
+    """Return the state of the latest check."""
+    from guiju.web.templatetags.guiju import chinese
+
+    if _under_way():
+        return Check("running")
+    latest = _checks().filter(finished_at__isnull=False).order_by("-finished_at").first()
+    if latest is None:
+        return Check("")
+    result = latest.return_value if isinstance(latest.return_value, dict) else {}
+    text = str(result.get("text_zh" if chinese() else "text_en", "")) or latest.exception_class_path
+    return Check("good" if result.get("ok") is True else "bad", latest.finished_at, text)
+
+
+def _checks() -> Any:
+    return DBTaskResult.objects.filter(task_path=check_ledger.module_path)
+
+
+def _under_way() -> bool:
+    return bool(_checks().filter(finished_at__isnull=True, enqueued_at__gt=timezone.now() - GIVEN_UP).exists())
