@@ -1,92 +1,100 @@
-"""The proof of one record as a page shows it: four steps, each passed, failed, or waiting for the next checkpoint.
+"""Proofs of records of this site: made from the database and the ledger, checked before anybody sees them."""
 
-1. The record's body has the hash that is its leaf.
-2. The newest checkpoint is signed by this site's key.
-3. The record's number lies below the checkpoint's size.
-4. The leaf and its path through the tree lead to the checkpoint's root.
-"""
-
-from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Literal
+from typing import Any
 
+import msgspec
 from django.conf import settings
-from django.utils.translation import gettext as _
+from django.utils.translation import get_language
 
-from guiju.core.errors import GuijuError
+from guiju.core.errors import GuijuError, Text, define
 from guiju.core.keys import load_site_public_key
 from guiju.core.layout import DataFolder
-from guiju.records.merkle import inclusion_path, leaf_hash, root_from_inclusion
+from guiju.records.flow import RECORD_UNKNOWN
+from guiju.records.merkle import PROOF_INVALID, inclusion_path
 from guiju.records.models import Record
 from guiju.records.note import Checkpoint, verify_checkpoint
+from guiju.records.proof import check_proof, make_proof
+from guiju.records.report import Report
 from guiju.records.tiles import TileReader, read_checkpoint
 
-Tone = Literal["good", "bad", "skipped"]
+RECORD_WAITING = define(
+    "RECORD-WAITING",
+    status=503,
+    kind="server_error",
+    retry=True,
+    zh=Text("记录 {id} 已写入，尚无检查点涵盖它。", "记录已持久保存。", "请稍候一秒再试；若一直如此，请检查记录进程的日志。"),
+    en=Text(
+        "Record {id} is written, but no checkpoint covers it yet.",
+        "The record is durable.",
+        "Try again in a second; if this lasts, look at the recorder's log.",
+    ),
+)
+
+_TONES = {"holds": "good", "fails": "bad", "open": "note"}
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One step and how it went; `detail` is the hash or the reason."""
+class ShownStep:
+    """A step in the reader's language; `tone` is good, bad or note."""
 
-    tone: Tone
+    tone: str
     text: str
-    detail: str = ""
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """The steps; `waiting` when the only thing missing is a checkpoint that reaches the record."""
+class Shown:
+    """A proof as a page shows it: it holds, it waits for a checkpoint, or it does not hold."""
 
-    steps: tuple[Step, ...]
+    ok: bool
     waiting: bool
-
-    @property
-    def ok(self) -> bool:
-        return not self.waiting and all(step.tone == "good" for step in self.steps)
+    steps: tuple[ShownStep, ...]
 
 
-def prove(record: Record) -> Proof:
-    """Prove one record now, from the tiles and the checkpoint on disk; never raises for a proof that fails."""
-    steps = list(_steps(record))
-    return Proof(tuple(steps), waiting=any(step.tone == "skipped" for step in steps) and all(step.tone != "bad" for step in steps))
+def proof_of(record_id: str) -> dict[str, Any]:
+    """Return the proof document of one record, checked.
+
+    Raises RECORD-UNKNOWN, RECORD-WAITING before the next checkpoint, TILE-MISSING, NOTE-INVALID, and PROOF-INVALID when
+    record, tiles and checkpoint do not fit together.
+    """
+    record = Record.objects.filter(id=record_id).first()
+    if record is None:
+        raise GuijuError(RECORD_UNKNOWN, id=record_id)
+    document, report = _prove(record)
+    if not report.ok:
+        failed = next(step for step in report.steps if step.outcome == "fails")
+        raise GuijuError(PROOF_INVALID, reason=f"{failed.en}: {failed.detail}")
+    return document
 
 
-def _steps(record: Record) -> Iterator[Step]:
+def prove(record: Record) -> Shown:
+    """Return the proof of a record for a page, made and checked now; raises nothing."""
+    chinese = (get_language() or "zh").startswith("zh")
+    try:
+        _, report = _prove(record)
+    except GuijuError as problem:
+        waiting = problem.code is RECORD_WAITING
+        step = ShownStep("note" if waiting else "bad", problem.text("zh" if chinese else "en"), "")
+        return Shown(False, waiting, (step,))
+    steps = tuple(ShownStep(_TONES[step.outcome], step.zh if chinese else step.en, step.detail) for step in report.steps)
+    return Shown(report.ok, False, steps)
+
+
+def newest_checkpoint() -> Checkpoint | None:
+    """Return the newest checkpoint of this site, its signature checked; None before the first. Raises NOTE-INVALID."""
     folder: DataFolder = settings.DATA_FOLDER
-    leaf = bytes(record.leaf)
-    # 1
-    body = sha256(bytes(record.body)).digest()
-    yield Step("good" if body == leaf else "bad", _("记录正文的摘要就是它的叶子"), body.hex())
-    # 2
-    try:
-        checkpoint = _checkpoint(folder)
-    except (GuijuError, OSError) as problem:
-        yield Step("bad", _("最近的检查点由本站密钥签名"), str(problem))
-        return
-    # 3
-    if checkpoint is None or record.index >= checkpoint.size:
-        yield Step("skipped", _("记录已写入，等待下一个检查点把它纳入日志"), _("第 %d 条") % record.index)
-        return
-    yield Step("good", _("最近的检查点由本站密钥签名"), f"{checkpoint.origin} · {checkpoint.size}")
-    yield Step("good", _("记录的序号在检查点之内"), f"{record.index} < {checkpoint.size}")
-    # 4
-    try:
-        path = inclusion_path(record.index, checkpoint.size, TileReader(folder.ledger, checkpoint.size).subtree)
-        root = root_from_inclusion(leaf_hash(leaf), record.index, checkpoint.size, path)
-    except (GuijuError, OSError) as problem:
-        yield Step("bad", _("叶子沿路径算出检查点的根"), str(problem))
-        return
-    same = root == checkpoint.root
-    yield Step(
-        "good" if same else "bad",
-        _("叶子沿 %d 步路径算出检查点的根") % len(path),
-        root.hex() if same else f"{root.hex()} ≠ {checkpoint.root.hex()}",
-    )
+    note = read_checkpoint(folder.ledger)
+    return verify_checkpoint(note, settings.SITE.ledger.origin, load_site_public_key(folder.keys)) if note is not None else None
 
 
-def _checkpoint(folder: DataFolder) -> Checkpoint | None:
-    signed = read_checkpoint(folder.ledger)
-    if signed is None:
-        return None
-    return verify_checkpoint(signed, settings.SITE.ledger.origin, load_site_public_key(folder.keys))
+def _prove(record: Record) -> tuple[dict[str, Any], Report]:
+    folder: DataFolder = settings.DATA_FOLDER
+    origin, key = settings.SITE.ledger.origin, load_site_public_key(folder.keys)
+    note = read_checkpoint(folder.ledger)
+    size = verify_checkpoint(note, origin, key).size if note is not None else 0
+    if note is None or record.index >= size:
+        raise GuijuError(RECORD_WAITING, id=record.id)
+    path = inclusion_path(record.index, size, TileReader(folder.ledger, size).subtree)
+    document = msgspec.to_builtins(make_proof(record.index, bytes(record.body), path, note, size, origin, key))
+    return document, check_proof(document, key)

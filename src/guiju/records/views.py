@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -13,7 +13,7 @@ from guiju.records import flow
 from guiju.records.browse import Asked, find_record, find_related, page_of
 from guiju.records.kinds import KINDS
 from guiju.records.models import Record
-from guiju.records.proving import prove
+from guiju.records.proving import proof_of, prove
 from guiju.screening.risks import BY_ID
 from guiju.web.access import actor_of, needs
 from guiju.web.templatetags.guiju import said
@@ -52,6 +52,16 @@ def _index(request: HttpRequest, name: str) -> int | None:
 def detail(request: HttpRequest, id: str) -> HttpResponse:
     """Show one record with its proof, verified now."""
     return _detail(request, _get(id))
+
+
+@needs("records.view_record")
+@require_GET
+def proof(request: HttpRequest, id: str) -> HttpResponse:
+    """Return the proof of one record as a file that `guiju verify` and other programs can check."""
+    record = _get(id)
+    response = JsonResponse(proof_of(record.id), json_dumps_params={"ensure_ascii": False, "indent": 1})
+    response.headers["Content-Disposition"] = f'attachment; filename="proof-{record.id}.json"'
+    return response
 
 
 @needs("records.open_record")

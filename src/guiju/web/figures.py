@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_site_public_key
 from guiju.core.layout import DataFolder
-from guiju.records import browse, note, tiles
+from guiju.records import browse
+from guiju.records.proving import newest_checkpoint
 from guiju.web.chart import Hour
 
 DELIVERED: Final = "gateway.answer.delivered"
@@ -103,10 +103,9 @@ def ledger() -> Ledger:
     """Return the newest checkpoint of the log, its signature verified now."""
     folder: DataFolder = settings.DATA_FOLDER
     try:
-        signed = tiles.read_checkpoint(folder.ledger)
-        if signed is None:
+        checkpoint = newest_checkpoint()
+        if checkpoint is None:
             return Ledger()
-        checkpoint = note.verify_checkpoint(signed, settings.SITE.ledger.origin, load_site_public_key(folder.keys))
         signed_at = datetime.fromtimestamp((folder.ledger / "checkpoint").stat().st_mtime, UTC)
     except (GuijuError, OSError) as problem:
         return Ledger(problem=problem)

@@ -4,11 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.utils import timezone
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from guiju.web.checking import check_whole_ledger
+from guiju.core.keys import load_site_public_key
+from guiju.core.layout import DataFolder
+from guiju.records import flow as records
+from guiju.records.verify import verify_ledger
+from guiju.web.templatetags.guiju import chinese
 
 EVERY: Final = timedelta(hours=24)
 GIVEN_UP: Final = timedelta(hours=6)
@@ -23,12 +28,24 @@ class Check:
     state: str
     finished_at: datetime | None = None
     text: str = ""
+    detail: str = ""
 
 
 @task()
 def check_ledger() -> dict[str, Any]:
-    """Check the whole ledger; return {"ok": bool, "text_zh": str, "text_en": str}."""
-    return check_whole_ledger()
+    """Check the whole ledger and leave `records.ledger.checked`; return what the home page shows of it."""
+    folder: DataFolder = settings.DATA_FOLDER
+    report = verify_ledger(folder, settings.SITE.ledger.origin, load_site_public_key(folder.keys))
+    failing = [step for step in report.steps if step.outcome == "fails"]
+    shown = failing or report.steps[2:3]
+    outcomes: dict[str, object] = {str(step.number): step.outcome for step in report.steps}
+    records.append(kind="records.ledger.checked", actor="guiju", metadata={"ok": report.ok, "steps": outcomes})
+    return {
+        "ok": report.ok,
+        "zh": "；".join(step.zh for step in shown),
+        "en": "; ".join(step.en for step in shown),
+        "detail": "; ".join(step.detail for step in failing),
+    }
 
 
 def queue_check() -> bool:
@@ -51,16 +68,14 @@ def queue_due() -> None:
 
 def latest_check() -> Check:
     """Return the state of the latest check."""
-    from guiju.web.templatetags.guiju import chinese
-
     if _under_way():
         return Check("running")
     latest = _checks().filter(finished_at__isnull=False).order_by("-finished_at").first()
     if latest is None:
         return Check("")
     result = latest.return_value if isinstance(latest.return_value, dict) else {}
-    text = str(result.get("text_zh" if chinese() else "text_en", "")) or latest.exception_class_path
-    return Check("good" if result.get("ok") is True else "bad", latest.finished_at, text)
+    text = str(result.get("zh" if chinese() else "en", "")) or latest.exception_class_path
+    return Check("good" if result.get("ok") is True else "bad", latest.finished_at, text, str(result.get("detail", "")))
 
 
 def _checks() -> Any:
