@@ -108,9 +108,10 @@ class Gateway:
 
     async def _list_models(self, scope: Scope, send: Send) -> None:
         token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        known = self.live.keys.get(hashlib.sha256(token[7:].strip()).digest())
+        sent = token[7:].strip() if token[:7].lower() == b"bearer " else b""
+        known = self.live.keys.get(hashlib.sha256(sent).digest())
         if known is None or known[0].revoked:
-            code = errors.KEY_REVOKED if known else errors.KEY_UNKNOWN if token else errors.KEY_MISSING
+            code = errors.KEY_REVOKED if known else errors.KEY_UNKNOWN if sent else errors.KEY_MISSING
             await _reply(send, code.status, errors.error_body(code, {"key": known[0].id if known else ""}))
             return
         try:
