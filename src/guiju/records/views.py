@@ -13,7 +13,7 @@ from guiju.records import flow
 from guiju.records.browse import Asked, find_record, find_related, page_of
 from guiju.records.kinds import KINDS
 from guiju.records.models import Record
-from guiju.records.proving import proof_of, prove
+from guiju.records.proving import show_proof
 from guiju.screening.risks import BY_ID
 from guiju.web.access import actor_of, needs
 from guiju.web.templatetags.guiju import said
@@ -59,7 +59,7 @@ def detail(request: HttpRequest, id: str) -> HttpResponse:
 def proof(request: HttpRequest, id: str) -> HttpResponse:
     """Return the proof of one record as a file that `guiju verify` and other programs can check."""
     record = _get(id)
-    response = JsonResponse(proof_of(record.id), json_dumps_params={"ensure_ascii": False, "indent": 1})
+    response = JsonResponse(flow.prove(record.id), json_dumps_params={"ensure_ascii": False, "indent": 1})
     response.headers["Content-Disposition"] = f'attachment; filename="proof-{record.id}.json"'
     return response
 
@@ -91,7 +91,7 @@ def _detail(
         "metadata": list(_flat(record.metadata)),
         "hits": list(_hits(record.metadata)),
         "related": find_related(record),
-        "proof": prove(record),
+        "proof": show_proof(record.id),
         "refusal": refusal,
         "opened": opened,
     }

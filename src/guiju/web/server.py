@@ -34,9 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     log.configure("console")
     configure_django(options.data)
     from django.conf import settings
+    from django.urls import get_resolver
 
     from guiju.web.wsgi import application
 
+    _ = get_resolver().url_patterns  # a page that cannot be imported ends the start, not the first request
     scheme = "https" if settings.HTTPS else "http"
     with socket.socket(fileno=options.fd) as listening:
         server = create_server(

@@ -4,15 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.conf import settings
 from django.utils import timezone
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
-from guiju.core.keys import load_site_public_key
-from guiju.core.layout import DataFolder
 from guiju.records import flow as records
-from guiju.records.verify import verify_ledger
 from guiju.web.templatetags.guiju import chinese
 
 EVERY: Final = timedelta(hours=24)
@@ -34,12 +30,9 @@ class Check:
 @task()
 def check_ledger() -> dict[str, Any]:
     """Check the whole ledger and leave `records.ledger.checked`; return what the home page shows of it."""
-    folder: DataFolder = settings.DATA_FOLDER
-    report = verify_ledger(folder, settings.SITE.ledger.origin, load_site_public_key(folder.keys))
+    report = records.check_ledger("guiju")
     failing = [step for step in report.steps if step.outcome == "fails"]
     shown = failing or report.steps[2:3]
-    outcomes: dict[str, object] = {str(step.number): step.outcome for step in report.steps}
-    records.append(kind="records.ledger.checked", actor="guiju", metadata={"ok": report.ok, "steps": outcomes})
     return {
         "ok": report.ok,
         "zh": "；".join(step.zh for step in shown),

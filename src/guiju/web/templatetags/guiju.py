@@ -10,6 +10,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from guiju.core.clock import BEIJING
+from guiju.core.errors import GuijuError
 
 register = template.Library()
 
@@ -36,6 +37,12 @@ def said(value: Any) -> str:
     if isinstance(value, tuple):
         return str(value[0] if chinese() else value[1])
     return str(value.zh if chinese() else value.en)
+
+
+@register.filter
+def error_text(problem: GuijuError) -> str:
+    """Return the three parts of an error in the reader's language."""
+    return problem.text("zh" if chinese() else "en")
 
 
 @register.filter
