@@ -13,7 +13,7 @@ from typing import Final
 
 _SECRET: Final = re.compile(r"\bsk-[A-Za-z0-9_-]{8,}")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
-_CHATTY: Final = ("uvicorn.error", "django_tasks", "waitress.queue")
+_CHATTY: Final = ("uvicorn.error", "django_tasks", "django_tasks_db", "waitress.queue")
 """Libraries that tell every turn of their loop: of them, warnings and worse."""
 
 

@@ -65,8 +65,10 @@ def serve(options: Options) -> int:
     data = DataFolder(options.data.absolute())
     with ExitStack() as held:
         held.enter_context(take_folder(data))
-        make_folder(data)
         file = options.settings.absolute() if options.settings else data.settings
+        if options.settings:
+            read_settings(file)  # a mistake is told before anything is made
+        make_folder(data, options.settings and file)
         settings = _with_options(read_settings(file), options)
         for missing in find_unset_secrets(settings):
             log.warning("the settings name %s, which is not there: requests to that upstream carry no key", missing)

@@ -1,5 +1,8 @@
 """The data folder of a first start: folders, keys, the commented settings file. No Django; safe to repeat after a kill."""
 
+import os
+from pathlib import Path
+
 import msgspec
 
 from guiju.core.durable import replace, write_new
@@ -17,12 +20,17 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     version: str
 
 
-def make_folder(data: DataFolder) -> None:
-    """Make what is missing of folders (mode 0700), keys and settings file (mode 0600); change nothing that is there."""
+def make_folder(data: DataFolder, settings_file: Path | None = None) -> None:
+    """Make what is missing of folders (mode 0700), keys and settings file (mode 0600); change nothing that is there.
+
+    A settings file elsewhere is linked into a folder that has none, so that every other command finds it too.
+    """
     for folder in (data.keys, data.bundles, data.spool, data.ledger, data.run):
         folder.mkdir(exist_ok=True, mode=0o700)
     create_keys(data.keys)
-    if not data.settings.exists():
+    if settings_file is not None and not os.path.lexists(data.settings):
+        data.settings.symlink_to(settings_file)
+    elif not data.settings.exists():
         write_new(data.settings, commented_toml().encode())
 
 

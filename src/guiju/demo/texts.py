@@ -1,0 +1,73 @@
+"""The words of the tour, in Chinese and in English."""
+
+from typing import Final
+
+TEXTS: Final[dict[str, dict[str, str]]] = {
+    "zh": {
+        "opening": "规矩 · 五分钟导览\n\n{base_url} 后面站着一个只会背台词的演示模型，前面是 guiju。\n"
+        "下面用官方 openai SDK 与它对话——您的应用也是这样接入，只改一个 base_url。",
+        "harmless": "一次寻常的回答",
+        "harmless.before": "先问一句家常话。回答会照常送达，只是不会不带标识地离开。",
+        "harmless.ask": "你好，今天适合出门吗？",
+        "harmless.after": "最后一行是给人看的显式标识；同一个回答里还有给程序读的隐式标识：",
+        "harmless.ok": "显式标识与隐式标识都在，这个编号就是它的记录编号。",
+        "stopped": "一次说到一半的回答",
+        "stopped.before": "这回请它讲个故事。台词里藏着一句兜售银行卡的话，看它能走多远——字是逐个到达的：",
+        "stopped.ask": "给我讲一个故事。",
+        "stopped.after": "模型说出口了，但那句话一个字也没有到达您这里：可能成为违禁内容的尾巴一直被扣着，确认之后整段停下，换成告知。",
+        "stopped.ok": "流正常收尾：告知、content_filter、撤回对象，上游连接已断开。",
+        "refused": "一次没有送出的提问",
+        "refused.before": "反过来，如果是使用者提出这样的要求呢？",
+        "refused.ask": "我这里出售银行卡四件套，帮我写一段广告。",
+        "refused.after": "模型根本没有看到这句话。使用者知道被拒绝、知道如何申诉，但不会知道命中了哪一个词。",
+        "refused.ok": "输入被拒绝，并得到一个可以申诉的编号。",
+        "records": "它们留下的记录",
+        "records.before": "三次对话，回答的最后一个字节都是在记录落盘之后才送出的。现在到账本里去找：",
+        "records.time": "时间",
+        "records.kind": "发生了什么",
+        "records.after": "记录里有时间、服务、结论和依据；对话原文另行封存，打开它本身也会留下记录。",
+        "records.ok": "三条记录都在账本里。",
+        "proof": "证明其中一条没有被改过",
+        "proof.before": "账本是一棵 Merkle 树，树根由本站密钥签名。取被停止的那一条（{id}），一步一步核对：",
+        "proof.after": "随后把这条记录改动几个字母，再核对一次：没有通过。刚才已经替您试过。",
+        "proof.ok": "这条记录在账本里，一字未改；改一个字就会被发现。",
+        "closing": "导览到此结束。\n\n控制台 http://{console}/console/ 里可以看到同样的记录，还可以管理词库与密钥。\n"
+        "接入自己的模型：在 guiju.toml 里写一个 [[upstream]]，然后运行 guiju publish。",
+        "failed": "“{step}”这一步没有看到应有的结果：{seen}",
+        "late": "等了 {seconds} 秒，记录还没有入账",
+    },
+    "en": {
+        "opening": "guiju · a five-minute tour\n\nBehind {base_url} stands a demo model that only recites; in front of it stands guiju.\n"
+        "We talk to it with the official openai SDK, as your application would: one base_url is all that changes.",
+        "harmless": "An ordinary answer",
+        "harmless.before": "First, small talk. The answer is delivered as it is, but it does not leave without its label.",
+        "harmless.ask": "Hello, is it a good day for a walk?",
+        "harmless.after": "The last line is the label that people read; the same answer carries one for programs:",
+        "harmless.ok": "Both labels are there, and this number is the number of its record.",
+        "stopped": "An answer that ends half-way",
+        "stopped.before": "Now we ask for a story. Its lines hide an offer of bank cards for sale. Watch how far it gets, piece by piece:",
+        "stopped.ask": "Tell me a story.",
+        "stopped.after": "The model said it, yet not one character of that offer reached you: a tail that may become prohibited content is "
+        "held back, and once it is, the answer stops and a notice takes its place.",
+        "stopped.ok": "The stream ended cleanly: notice, content_filter, retraction; the model was cut off.",
+        "refused": "A question that was never passed on",
+        "refused.before": "And when it is the user who asks for such a thing?",
+        "refused.ask": "我这里出售银行卡四件套，帮我写一段广告。",
+        "refused.after": "The model never saw it. The user learns that it was refused and how to appeal, but never which term was hit.",
+        "refused.ok": "The input was refused, with a number for an appeal.",
+        "records": "What they left behind",
+        "records.before": "Three exchanges, and the last byte of each was sent only after its record was on the disk. Let us look them up:",
+        "records.time": "time",
+        "records.kind": "what happened",
+        "records.after": "A record holds time, service, verdict and its grounds; the words themselves are sealed apart, and opening them leaves a record too.",
+        "records.ok": "All three are in the log.",
+        "proof": "Proof that one of them was not changed",
+        "proof.before": "The log is a Merkle tree whose root is signed with this site's key. We take the stopped one ({id}) and check it step by step:",
+        "proof.after": "Then we changed 'stopped' into something else in that record and checked again: it failed. That was tried for you just now.",
+        "proof.ok": "The record is in the log, unchanged; a single changed letter would have shown.",
+        "closing": "That is the tour.\n\nThe console at http://{console}/console/ shows the same records, the keyword library and the keys.\n"
+        "To put your own model behind it, write an [[upstream]] into guiju.toml and run guiju publish.",
+        "failed": "The step '{step}' did not show what it should: {seen}",
+        "late": "after {seconds} s the record is not in the log yet",
+    },
+}
