@@ -41,6 +41,7 @@ test: .venv/.development browser node  ## Run every test
 lint: .venv/.development  ## Style of code, messages and generated pages
 	.venv/bin/ruff check $(SOURCES)
 	.venv/bin/ruff format --check $(SOURCES)
+	$(RUN) -m guiju.handbook --check
 
 check: .venv/.development  ## Strict types
 	.venv/bin/mypy
@@ -48,7 +49,8 @@ check: .venv/.development  ## Strict types
 bench: .venv/.development  ## Measure, side by side with a bare proxy; writes bench/out/*.json
 	$(RUN) -m bench $(ARGS)
 
-docs: .venv/.development  ## Build the documentation site into site/
+docs: .venv/.development  ## Write the pages made from the code, build the site into site/
+	$(RUN) -m guiju.handbook
 	.venv/bin/mkdocs build --strict
 
 # Both are optional for the tests, which say loudly what they had to skip and why.

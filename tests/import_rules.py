@@ -56,6 +56,7 @@ class Import:
     importer: str
     imported: str
     line: int
+    for_types: bool = False
 
     def __str__(self) -> str:
         return f"{self.importer} line {self.line} imports {self.imported}"
@@ -74,7 +75,7 @@ class Violation:
 
 def find_violations(source: Path) -> list[Violation]:
     """Return every import below `source` (the folder that holds `guiju/`) against the directions, in order."""
-    return sorted(Violation(found, rule) for found in list_imports(source) for rule in _broken_rules(found.importer, found.imported))
+    return sorted(Violation(found, rule) for found in list_imports(source) for rule in _broken_rules(found))
 
 
 def list_modules(source: Path) -> dict[str, Path]:
@@ -92,16 +93,23 @@ def list_imports(source: Path) -> Iterator[Import]:
     modules = list_modules(source)
     for name, path in modules.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        tree = ast.parse(path.read_text(), str(path))
+        typing_only = {id(below) for node in ast.walk(tree) for line in _type_checked(node) for below in ast.walk(line)}
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    yield Import(name, alias.name, node.lineno)
+                    yield Import(name, alias.name, node.lineno, id(node) in typing_only)
             elif isinstance(node, ast.ImportFrom):
                 above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
                 base = ".".join([*above, *([node.module] if node.module else [])])
                 for alias in node.names:
                     full = f"{base}.{alias.name}"
-                    yield Import(name, full if full in modules else base, node.lineno)
+                    yield Import(name, full if full in modules else base, node.lineno, id(node) in typing_only)
+
+
+def _type_checked(node: ast.AST) -> list[ast.stmt]:
+    """Return the lines that only a type checker reads."""
+    return node.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING" else []
 
 
 def is_live(module: str) -> bool:
@@ -147,7 +155,8 @@ def _place(module: str) -> tuple[str, str]:
     return (parts[1] if len(parts) > 1 else "", parts[2] if len(parts) > 2 else "")
 
 
-def _broken_rules(importer: str, imported: str) -> Iterator[str]:
+def _broken_rules(found: Import) -> Iterator[str]:
+    importer, imported = found.importer, found.imported
     package, room = _place(importer)
     top = imported.partition(".")[0]
     if top != ROOT:
@@ -160,7 +169,8 @@ def _broken_rules(importer: str, imported: str) -> Iterator[str]:
         yield "the live side imports the live side only"
     if other_room in FACES and room != "urls" and importer != f"{ROOT}.duties" and not (package == other and room in FACES):
         yield "only duties.py and urls.py import a face"
-    if package != other and other_room in TABLES and room != "migrations":
+    # A flow returns rows, and whoever calls it may name their type; reading and writing them is the duty's own.
+    if package != other and other_room in TABLES and room != "migrations" and not found.for_types:
         yield "a duty calls another duty's flow, never its tables"
     if room == "models" and other_room not in {"values", "kinds", "risks", "models", "entry"} and other != "core":
         yield "a table knows values, nothing that acts"

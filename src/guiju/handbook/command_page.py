@@ -50,7 +50,7 @@ def _row(parameter: Any) -> str:
         shown = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
     if parameter.required:
         default = "必填 required"
-    elif parameter.default in (None, False, ()) or callable(parameter.default):
+    elif parameter.default in (None, False, (), "") or callable(parameter.default):
         default = "–"
     else:
         default = f"`{parameter.default}`"

@@ -11,9 +11,9 @@ from guiju.handbook.modules import import_everything
 def generated_pages() -> dict[str, str]:
     """Return every page made from the code, by its path below `docs/`."""
     import_everything()
-    from guiju.cli import app
+    from guiju.cli import whole_app
 
-    return {"settings.md": settings_page(), PAGE: command_page(app), **error_pages()}
+    return {"settings.md": settings_page(), PAGE: command_page(whole_app()), **error_pages()}
 
 
 def find_stale(folder: Path) -> list[str]:
