@@ -52,7 +52,7 @@ def whole_answer(
     for choice in choices:
         message = choice.get("message")
         content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str) and content:
+        if isinstance(content, str) and content and content is not notice:  # the notice is written by people
             texts += 1
             released += len(content)
             if prose and label.mode != "interface" and not message.get("tool_calls") and stays_readable(content):
