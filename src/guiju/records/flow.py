@@ -1,11 +1,12 @@
-"""What may be done with records: append one, open the sealed content of one. Both leave a record."""
+"""What may be done with records: append one, open the sealed content of one, prove one, check the ledger."""
 
 import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import transaction
@@ -14,12 +15,17 @@ from guiju.core.canonical import canonical_json
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.core.keys import load_master_key, load_recorder_public_key
+from guiju.core.keys import load_master_key, load_recorder_public_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.kinds import KINDS
+from guiju.records.merkle import PROOF_INVALID, inclusion_path
 from guiju.records.models import OutboxEntry, Record, RecordContent
+from guiju.records.note import verify_checkpoint
+from guiju.records.proof import check_proof, make_proof
+from guiju.records.report import Report
 from guiju.records.sealing import CONTENT_UNREADABLE, seal_to, unseal, unwrap
+from guiju.records.tiles import TileReader, read_checkpoint
 
 RECORD_UNKNOWN = define(
     "RECORD-UNKNOWN",
@@ -39,6 +45,19 @@ CONTENT_NONE = define(
         "Record {id} has no sealed content, or its content was erased.",
         "The record and its proof are unchanged.",
         "Nothing needs doing; its metadata can still be read.",
+    ),
+)
+
+RECORD_WAITING = define(
+    "RECORD-WAITING",
+    status=503,
+    kind="server_error",
+    retry=True,
+    zh=Text("记录 {id} 已写入，尚无检查点涵盖它。", "记录已持久保存。", "请稍候一秒再试；若一直如此，请检查记录进程的日志。"),
+    en=Text(
+        "Record {id} is written, but no checkpoint covers it yet.",
+        "The record is durable.",
+        "Try again in a second; if this lasts, look at the recorder's log.",
     ),
 )
 
@@ -95,6 +114,40 @@ def open_content(record_id: str, *, actor: str, reason: str) -> bytes:
     metadata: dict[str, object] = {"record": record.id, "reason": reason.strip()}
     append(kind="records.content.opened", actor=actor, service=record.service, subject=record.subject, metadata=metadata)
     return opened
+
+
+def prove(record_id: str) -> dict[str, Any]:
+    """Return the proof document of one record, checked with this site's key; `proof.check_proof` checks it anywhere.
+
+    Raises RECORD-UNKNOWN, RECORD-WAITING before the next checkpoint, TILE-MISSING, NOTE-INVALID, and PROOF-INVALID when
+    record, tiles and checkpoint do not fit together.
+    """
+    record = Record.objects.filter(id=record_id).first()
+    if record is None:
+        raise GuijuError(RECORD_UNKNOWN, id=record_id)
+    folder: DataFolder = settings.DATA_FOLDER
+    origin, key = settings.SITE.ledger.origin, load_site_public_key(folder.keys)
+    note = read_checkpoint(folder.ledger)
+    size = verify_checkpoint(note, origin, key).size if note is not None else 0
+    if note is None or record.index >= size:
+        raise GuijuError(RECORD_WAITING, id=record_id)
+    path = inclusion_path(record.index, size, TileReader(folder.ledger, size).subtree)
+    document: dict[str, Any] = msgspec.to_builtins(make_proof(record.index, bytes(record.body), path, note, size, origin, key))
+    for step in check_proof(document, key).steps:
+        if step.outcome == "fails":
+            raise GuijuError(PROOF_INVALID, reason=f"{step.en}: {step.detail}")
+    return document
+
+
+def check_ledger(actor: str) -> Report:
+    """Check the whole ledger and leave `records.ledger.checked` with what was found."""
+    from guiju.records.verify import verify_ledger  # here, because only this function needs it
+
+    folder: DataFolder = settings.DATA_FOLDER
+    report = verify_ledger(folder, settings.SITE.ledger.origin, load_site_public_key(folder.keys))
+    steps = {str(step.number): step.outcome for step in report.steps}
+    append(kind="records.ledger.checked", actor=actor, metadata={"ok": report.ok, "steps": steps})
+    return report
 
 
 def signal_outbox(spool: Path) -> None:

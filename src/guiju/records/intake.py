@@ -21,7 +21,7 @@ BATCH_BYTES: Final = 16 * 2**20
 _SEGMENTS_AT_ONCE: Final = 64
 _STUCK_S: Final = 2.0
 _DRAFT_KEPT_S: Final = 60.0
-_DAMAGED_FOLDER: Final = "damaged"
+DAMAGED_FOLDER: Final = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class SpoolIntake:
         self._stuck_since.pop(path, None)
         with contextlib.suppress(FileNotFoundError):
             if reader is None or reader.damaged:
-                aside = self._folder / _DAMAGED_FOLDER
+                aside = self._folder / DAMAGED_FOLDER
                 aside.mkdir(exist_ok=True, mode=0o700)
                 os.rename(path, aside / path.name)
             else:

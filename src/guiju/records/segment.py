@@ -2,6 +2,7 @@
 
     header   128 bytes: "GJSPOOL1" ‖ segment id (33 ASCII) ‖ ephemeral X25519 public key (32) ‖ zeros
     frame    u32 length ‖ u32 counter ‖ AES-256-GCM(segment key, nonce = counter, AAD = segment id ‖ counter)
+    end      a frame of an empty entry, set when the segment was ended in order: damage in front of it is seen
     tail     zeros, written ahead so that a commit changes no file metadata
 
 Counters run 0, 1, 2, …; integers are little-endian. The segment key is HKDF-SHA-256 of the ECDH secret between the
@@ -181,7 +182,7 @@ class SegmentReader:
                     found.append(damage)
                 buffer = b""
                 continue
-            if counter > self._after:
+            if counter > self._after and raw:
                 found.append(Frame(counter, raw))
                 taken_bytes += length
             self.offset += FRAME.size + length

@@ -112,10 +112,10 @@ class SpoolWriter:
         """Queue one entry and return a future that resolves when it is on the disk.
 
         The future fails with SPOOL-UNWRITABLE when the disk refuses; then nothing of the entry is acknowledged.
-        Raises SPOOL-FULL at once when the folder holds more than its limit, ValueError for an entry over 64 MiB.
+        Raises SPOOL-FULL at once when the folder holds more than its limit, ValueError for an entry of 0 or over 64 MiB.
         """
-        if len(raw_entry) > ENTRY_LIMIT_BYTES:
-            raise ValueError(f"an entry of {len(raw_entry)} bytes; a reader takes {ENTRY_LIMIT_BYTES}")
+        if not 0 < len(raw_entry) <= ENTRY_LIMIT_BYTES:
+            raise ValueError(f"an entry of {len(raw_entry)} bytes; a reader takes 1 to {ENTRY_LIMIT_BYTES}")
         used = self._used_bytes = self._used_bytes + len(raw_entry)
         if used > self._limit_bytes:
             self._refuse_if_full(len(raw_entry))
@@ -198,7 +198,7 @@ class SpoolWriter:
         except Exception as problem:  # whatever it was, waiters are told and the thread lives on
             if self._segment is not None:
                 with contextlib.suppress(OSError):
-                    self._segment.end()
+                    self._segment.end(failed=True)
                 self._segment = None
             reason = os.strerror(problem.errno) if isinstance(problem, OSError) and problem.errno else repr(problem)
             return GuijuError(SPOOL_UNWRITABLE, reason=reason, folder=self._folder)
@@ -251,6 +251,14 @@ class _Segment:
 
     def write(self, entries: list[bytes]) -> None:
         """Seal and write entries; they are on the disk when this returns. Raises OSError."""
+        content = self._sealed(entries)
+        self.grow(len(content))
+        _write_all(self._descriptor, content, self.end_bytes)
+        os.fdatasync(self._descriptor)
+        self.end_bytes += len(content)
+        self._counter += len(entries)
+
+    def _sealed(self, entries: list[bytes]) -> bytes:
         pack, encrypt, name, counter = FRAME.pack, self._cipher.encrypt, self._name, self._counter
         parts: list[bytes] = []
         for raw in entries:
@@ -258,12 +266,7 @@ class _Segment:
             parts.append(pack(len(raw) + TAG_BYTES, counter))
             parts.append(encrypt(number + b"\0\0\0\0\0\0\0\0", raw, name + number))
             counter += 1
-        content = b"".join(parts)
-        end_bytes = self.end_bytes + len(content)
-        self.grow(len(content))
-        _write_all(self._descriptor, content, self.end_bytes)
-        os.fdatasync(self._descriptor)
-        self.end_bytes, self._counter = end_bytes, counter
+        return b"".join(parts)
 
     def grow(self, ahead_bytes: int = _GROW_BYTES // 4) -> None:
         """Keep at least `ahead_bytes` of zeros behind the end. Written, not only reserved: a commit over written bytes
@@ -274,10 +277,15 @@ class _Segment:
             _write_all(self._descriptor, _ZEROS, start)
             self._size_bytes = start + _GROW_BYTES
 
-    def end(self) -> None:
-        """Cut the zeros and what was not committed, and let go of the file and its key."""
+    def end(self, *, failed: bool = False) -> None:
+        """Cut the zeros and what was not committed, set the end mark, and let go of the file and its key.
+
+        After a failed write there is no mark: it would be sealed under a counter that the disk may have seen.
+        """
         try:
             os.ftruncate(self._descriptor, self.end_bytes)
+            if not failed:
+                _write_all(self._descriptor, self._sealed([b""]), self.end_bytes)
             os.fdatasync(self._descriptor)
         finally:
             os.close(self._descriptor)

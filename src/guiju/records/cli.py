@@ -1,0 +1,244 @@
+"""`guiju records` and `guiju verify`: list, show, prove and check from the command line. 记录。"""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from guiju.core.clock import BEIJING
+from guiju.records.report import Report
+
+if TYPE_CHECKING:
+    from guiju.records.models import Record
+
+FAILED = 1
+"""Exit status of a check in which something does not hold."""
+
+app = typer.Typer(no_args_is_help=True, help="Records: list, show, prove. 记录：列出、查看、证明。")
+
+Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
+Json = Annotated[bool, typer.Option("--json", help="For programs. 供程序读取。")]
+Id = Annotated[str, typer.Argument(help="Id of the record. 记录编号。")]
+Actor = Annotated[str, typer.Option("--actor", help="Who does this, for the record. 记录中的操作人。")]
+_DATA = Path("guiju-data")
+_MARKS = {"holds": "[green]✓[/]", "fails": "[red]✗[/]", "open": "[yellow]?[/]"}
+
+
+@app.command("list")
+def list_(
+    data: Data = _DATA,
+    kind: Annotated[str, typer.Option(help="Only this kind, or kinds that begin with it and a dot. 类型。")] = "",
+    subject: Annotated[str, typer.Option(help="Only records about this subject. 主体。")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first. 条数。")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List records, newest first. 列出记录。"""
+    _begin(data)
+    from django.db.models import Q
+
+    from guiju.records.models import Record
+
+    found = Record.objects.order_by("-index")
+    if kind:
+        found = found.filter(Q(kind=kind) | Q(kind__startswith=f"{kind}."))
+    if subject:
+        found = found.filter(subject=subject)
+    found = found[:limit]
+    rows = [_summary(record) for record in found]
+    if as_json:
+        _print_json(rows)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("id", no_wrap=True)
+    for heading in ("时间 time", "类型 kind", "服务 service", "主体 subject"):
+        table.add_column(heading, overflow="fold")
+    for row, record in zip(rows, found, strict=False):
+        at = record.at.astimezone(BEIJING).strftime("%m-%d %H:%M:%S")
+        table.add_row(str(row["index"]), row["id"], at, row["kind"], row["service"], row["subject"])
+    Console().print(table)
+
+
+@app.command()
+def show(
+    record_id: Id,
+    data: Data = _DATA,
+    open_: Annotated[bool, typer.Option("--open", help="Open the sealed content; leaves a record. 打开封存内容。")] = False,
+    reason: Annotated[str, typer.Option(help="Why it is opened. 打开的理由。")] = "",
+    actor: Actor = "person:cli",
+    as_json: Json = False,
+) -> None:
+    """Show one record; with --open and --reason its sealed content too. 查看一条记录。"""
+    if open_ and not reason.strip():
+        raise typer.BadParameter("--open needs --reason; it goes into the record. 打开须写明理由。")
+    _begin(data)
+    from guiju.core.errors import GuijuError
+    from guiju.records import flow
+    from guiju.records.models import Record
+
+    record = Record.objects.filter(id=record_id).first()
+    if record is None:
+        raise GuijuError(flow.RECORD_UNKNOWN, id=record_id)
+    shown = _summary(record) | {"obligations": record.obligations, "metadata": record.metadata, "content_hash": record.content_hash}
+    if open_:
+        shown["content"] = _readable(flow.open_content(record_id, actor=actor, reason=reason))
+    if as_json:
+        _print_json(shown)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.pretty import Pretty
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in shown.items():
+        table.add_row(f"[bold]{name}[/]", Pretty(value) if isinstance(value, (dict, list)) else escape(str(value)))
+    Console().print(table)
+
+
+@app.command()
+def prove(
+    record_id: Id,
+    data: Data = _DATA,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the proof here. 证明写入文件。")] = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that a record is in the log; the proof is checked before it is written. 证明一条记录在账。"""
+    _begin(data)
+    from django.conf import settings
+
+    from guiju.core.keys import load_site_public_key
+    from guiju.records import flow
+    from guiju.records.proof import check_proof
+
+    document = flow.prove(record_id)
+    if out is not None:
+        out.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        _print_json(document)
+        return
+    _print_report(check_proof(document, load_site_public_key(settings.DATA_FOLDER.keys)))
+    if out is not None:
+        typer.echo(f"{out}")
+
+
+def verify_command(
+    proof: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A proof file; without one, the whole ledger. 证明文件。")
+    ] = None,
+    data: Data = _DATA,
+    public_key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The provider's site.pub, for a proof file. 提供者公钥。")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the whole ledger, or one proof file without any ledger. Exit status 1 when something fails. 核对账本或证明。"""
+    report = _verify_file(proof, public_key) if proof is not None else _verify_site(data, quiet=as_json)
+    if as_json:
+        steps = [
+            {"number": step.number, "outcome": step.outcome, "zh": step.zh, "en": step.en, "detail": step.detail} for step in report.steps
+        ]
+        _print_json({"ok": report.ok, "steps": steps, "not_proven": [{"zh": zh, "en": en} for zh, en in report.not_proven]})
+    else:
+        _print_report(report)
+    if not report.ok:
+        sys.exit(FAILED)
+
+
+def _verify_file(proof: Path, public_key: Path | None) -> Report:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from guiju.records.proof import check_proof
+
+    try:
+        document: Any = json.loads(proof.read_bytes())
+        trusted = Ed25519PublicKey.from_public_bytes(public_key.read_bytes()) if public_key is not None else None
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem)) from None
+    return check_proof(document, trusted)
+
+
+def _verify_site(data: Path, *, quiet: bool) -> Report:
+    _begin(data)
+    from django.conf import settings
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from guiju.core.keys import load_site_public_key
+    from guiju.records.verify import verify_ledger
+
+    folder = settings.DATA_FOLDER
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("核对 verifying")
+        return verify_ledger(
+            folder,
+            settings.SITE.ledger.origin,
+            load_site_public_key(folder.keys),
+            lambda done, whole: bar.update(task, completed=done, total=whole),
+        )
+
+
+def _begin(data: Path) -> None:
+    from guiju.core.errors import GuijuError
+    from guiju.core.keys import KEY_FILE_MISSING
+    from guiju.web import configure_django
+
+    if not (data / "keys").is_dir():
+        raise GuijuError(KEY_FILE_MISSING, path=data / "keys")
+    configure_django(data)
+
+
+def _summary(record: "Record") -> dict[str, Any]:
+    at: datetime = record.at
+    names = ("kind", "service", "actor", "subject")
+    return {"index": record.index, "id": record.id, "at": at.isoformat()} | {name: getattr(record, name) for name in names}
+
+
+def _readable(content: bytes) -> Any:
+    """Return sealed content as JSON shows it: MessagePack unpacked, bytes as text where they are text."""
+    import msgspec
+
+    try:
+        return _plain(msgspec.msgpack.decode(content))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _plain(content)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.hex()
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, (int, str, type(None))) else str(value)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _print_report(report: Report) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False)
+    for step in report.steps:
+        console.print(f"{_MARKS[step.outcome]} {step.number}. {escape(step.zh)}  [dim]{escape(step.en)}[/]")
+        if step.detail:
+            console.print(f"     [{'red' if step.outcome == 'fails' else 'dim'}]{escape(step.detail)}[/]")
+    console.print("\n未证明 Not proven:")
+    for zh, en in report.not_proven:
+        console.print(f"  · {escape(zh)}  [dim]{escape(en)}[/]")
+    verdict = "[green]成立 holds[/]" if report.ok else "[red]不成立 does not hold[/]"
+    console.print(f"\n{verdict}")

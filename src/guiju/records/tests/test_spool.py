@@ -1,0 +1,342 @@
+"""The spool: what is acknowledged can be read back, whatever happens to the process, the disk or the bytes.
+
+Guarded lines: `os.fdatasync` in `_Segment.write` (acknowledged too early without it), `self._idle = True` with its second
+look at the queue (a lost wake-up), the tail rules of `SegmentReader.read`, `ftruncate` in `_Segment.end` (half a batch left).
+"""
+
+import asyncio
+import errno
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from guiju.core.errors import GuijuError
+from guiju.records.segment import FRAME, HEADER_BYTES, SPOOL_DAMAGED, Damage, is_abandoned, list_segments, read_segment
+from guiju.records.spool import SPOOL_FULL, SPOOL_UNWRITABLE, SpoolWriter
+
+KEY = X25519PrivateKey.generate()
+PUBLIC = KEY.public_key().public_bytes_raw()
+PRIVATE = KEY.private_bytes_raw()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 30))
+
+
+def written(folder: Path, entries: list[bytes]) -> Path:
+    """A segment that was ended in order."""
+
+    async def write() -> None:
+        writer = SpoolWriter(folder, PUBLIC, worker="w")
+        await asyncio.gather(*[writer.append(entry) for entry in entries])
+        await writer.close()
+
+    run(write())
+    (path,) = list_segments(folder)
+    return path
+
+
+def torn(folder: Path, entries: list[bytes]) -> bytes:
+    """The bytes of a segment whose writer was killed: no end mark, and zeros behind the last frame."""
+    raw = written(folder, entries).read_bytes()
+    return raw[: -FRAME.size - 16]
+
+
+def test_entries_come_back_in_order(tmp_path: Path) -> None:
+    entries = [os.urandom(size) for size in (1, 100, 3_000_000, 5)]
+    assert list(read_segment(written(tmp_path, entries), PRIVATE)) == list(enumerate(entries))
+
+
+def test_reading_begins_behind_the_cursor(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"a", b"b", b"c"])
+    assert list(read_segment(path, PRIVATE, after=0)) == [(1, b"b"), (2, b"c")]
+    assert list(read_segment(path, PRIVATE, after=2)) == []
+
+
+def test_nothing_readable_lies_on_the_disk(tmp_path: Path) -> None:
+    path = written(tmp_path, ["用户写了什么".encode() * 100])
+    assert "用户".encode() not in path.read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(read_segment(path, X25519PrivateKey.generate().private_bytes_raw())) == []
+
+
+def test_an_entry_is_acknowledged_only_when_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+    sync = os.fdatasync
+
+    def slow(descriptor: int) -> None:
+        reached.set()
+        assert go_on.wait(10)
+        sync(descriptor)
+
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await writer.append(b"first")  # makes the segment
+        monkeypatch.setattr(os, "fdatasync", slow)
+        future = writer.append(b"second")
+        assert await asyncio.to_thread(reached.wait, 10)
+        await asyncio.sleep(0)
+        assert not future.done()
+        go_on.set()
+        await future
+        await writer.close()
+
+    run(write())
+
+
+def test_waiters_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = []
+    sync = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (commits.append(1), sync(descriptor))[1])
+
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+
+        async def client() -> None:
+            for _ in range(20):
+                await writer.append(b"x" * 100)
+
+        await asyncio.gather(*[client() for _ in range(32)])
+        await writer.close()
+
+    run(write())
+    assert len(commits) <= 60  # 640 entries
+
+
+def test_an_idle_writer_does_not_wake_up(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await writer.append(b"x")
+        assert writer._thread is not None
+        status = Path(f"/proc/self/task/{writer._thread.native_id}/status")
+
+        def switches() -> str:
+            return next(line for line in status.read_text().splitlines() if line.startswith("voluntary"))
+
+        deadline = time.monotonic() + 10
+        before = ""
+        while before != (before := switches()) and time.monotonic() < deadline:  # until it has gone to sleep
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
+        assert switches() == before
+        await writer.close()
+
+    run(write())
+
+
+def test_no_wake_up_is_lost(tmp_path: Path) -> None:
+    """Appends at every moment of the writer's cycle: each must be answered."""
+
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        random = Random(1)
+        for _ in range(300):
+            await asyncio.wait_for(writer.append(b"x"), 10)
+            if random.random() < 0.5:
+                await asyncio.sleep(random.random() / 500)
+        await writer.close()
+
+    run(write())
+
+
+def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w", segment_bytes=10_000)
+        for number in range(20):
+            await writer.append(bytes([number]) * 3_000)
+        *ended, last = list_segments(tmp_path)
+        assert len(ended) >= 3
+        assert [is_abandoned(path) for path in ended] == [True] * len(ended)
+        assert not is_abandoned(last)
+        await writer.close()
+        assert is_abandoned(last)
+
+    run(write())
+    found = [raw[0] for path in list_segments(tmp_path) for _, raw in read_segment(path, PRIVATE)]
+    assert found == list(range(20))
+
+
+def test_a_tail_torn_at_any_byte_ends_the_reading_silently(tmp_path: Path) -> None:
+    entries = [b"one" * 30, b"two" * 30, b"three" * 30]
+    raw = torn(tmp_path / "whole", entries)
+    last = len(raw) - FRAME.size - 16 - len(entries[-1])
+    path = tmp_path / list_segments(tmp_path / "whole")[0].name
+    for cut in range(last, len(raw)):
+        for tail in (b"", bytes(4096)):
+            path.write_bytes(raw[:cut] + tail)
+            kept = [entry for _, entry in read_segment(path, PRIVATE)]
+            assert kept == entries[:2], cut
+    path.write_bytes(raw + bytes(4096))
+    assert [entry for _, entry in read_segment(path, PRIVATE)] == entries
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_any_flipped_bit_is_noticed_and_costs_one_entry(tmp_path: Path, number: int) -> None:
+    entries = [b"one" * 5, b"two" * 5, b"three" * 5]
+    path = written(tmp_path, entries)
+    raw = path.read_bytes()
+    start = HEADER_BYTES + sum(FRAME.size + 16 + len(entry) for entry in entries[:number])
+    for at in range(start, start + FRAME.size + 16 + len(entries[number])):
+        for bit in (0, 3, 7):
+            path.write_bytes(raw[:at] + bytes([raw[at] ^ 1 << bit]) + raw[at + 1 :])
+            damage: list[Damage] = []
+            kept = [entry for _, entry in read_segment(path, PRIVATE, on_damage=damage.append)]
+            assert kept == entries[:number] + entries[number + 1 :], at
+            assert [(each.counter, each.offset, each.lost) for each in damage] == [(number, start, 1)]
+    with pytest.raises(GuijuError) as told:
+        list(read_segment(path, PRIVATE))
+    assert told.value.code is SPOOL_DAMAGED
+    # Behind a cursor that has passed the damage it is not reported again.
+    assert list(read_segment(path, PRIVATE, after=2)) == []
+
+
+def test_a_damaged_header_is_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"entry"])
+    raw = path.read_bytes()
+    for at in range(8 + 33):
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+        with pytest.raises(GuijuError) as told:
+            list(read_segment(path, PRIVATE))
+        assert told.value.code is SPOOL_DAMAGED
+
+
+def test_a_segment_under_another_name_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"entry"])
+    copy = path.with_name("Z" + path.name[1:])
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(GuijuError):
+        list(read_segment(copy, PRIVATE))
+
+
+@pytest.mark.parametrize("defect", ["disk_full", "disk_full_half_way", "sync_fails"])
+def test_a_disk_that_refuses_acknowledges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defect: str) -> None:
+    write_to_disk, sync, broken = os.pwrite, os.fdatasync, threading.Event()
+
+    def pwrite(descriptor: int, content: bytes, offset: int) -> int:
+        if broken.is_set() and defect == "disk_full":
+            raise OSError(errno.ENOSPC, "no space")
+        if broken.is_set() and defect == "disk_full_half_way":
+            if len(content) < 100:
+                raise OSError(errno.ENOSPC, "no space")
+            return write_to_disk(descriptor, content[: len(content) // 2], offset)
+        return write_to_disk(descriptor, content, offset)
+
+    def fdatasync(descriptor: int) -> None:
+        if broken.is_set() and defect == "sync_fails":
+            raise OSError(errno.EIO, "input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await writer.append(b"before")
+        broken.set()
+        futures = [writer.append(b"lost %d" % number * 50) for number in range(3)]
+        for problem in await asyncio.gather(*futures, return_exceptions=True):
+            assert isinstance(problem, GuijuError)
+            assert problem.code is SPOOL_UNWRITABLE
+            assert (problem.code.status, problem.code.retry) == (503, True)
+        broken.clear()
+        await writer.append(b"after")
+        await writer.close()
+
+    run(write())
+    assert [raw for path in list_segments(tmp_path) for _, raw in read_segment(path, PRIVATE)] == [b"before", b"after"]
+
+
+def test_a_full_spool_refuses_at_once_and_takes_again_when_drained(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w", limit_bytes=3 * 2**20, segment_bytes=2**19)
+        accepted = 0
+        with pytest.raises(GuijuError) as refused:
+            for _ in range(100):
+                await writer.append(bytes(2**18))
+                accepted += 1
+        assert refused.value.code is SPOOL_FULL
+        assert (refused.value.code.status, refused.value.code.retry) == (503, True)
+        assert accepted >= 3
+        for path in list_segments(tmp_path):
+            if is_abandoned(path):
+                path.unlink()
+        deadline = time.monotonic() + 10
+        while True:  # it looks at the folder again a few times a second
+            try:
+                await writer.append(b"again")
+                break
+            except GuijuError:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+        await writer.close()
+
+    run(write())
+
+
+def test_an_empty_or_giant_entry_is_refused(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        for entry in (b"", bytes(64 * 2**20 + 1)):
+            with pytest.raises(ValueError, match="bytes"):
+                writer.append(entry)
+        await writer.close()
+
+    run(write())
+
+
+def test_a_cancelled_waiter_does_not_harm_the_others(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        first, second = writer.append(b"first"), writer.append(b"second")
+        first.cancel()
+        await second
+        await writer.close()
+
+    run(write())
+    assert [raw for _, raw in read_segment(list_segments(tmp_path)[0], PRIVATE)] == [b"first", b"second"]
+
+
+_WRITE_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from guiju.records.spool import SpoolWriter
+
+async def main():
+    writer = SpoolWriter(Path(sys.argv[1]), bytes.fromhex(sys.argv[2]), worker="w", segment_bytes=60_000)
+    async def client(number):
+        count = 0
+        while True:
+            entry = b"%d:%d:" % (number, count)
+            await writer.append(entry + bytes(700))
+            sys.stdout.buffer.write(entry + b"\\n")
+            sys.stdout.buffer.flush()
+            count += 1
+    await asyncio.gather(*[client(number) for number in range(8)])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kill_at_any_instant_loses_no_acknowledged_entry(tmp_path: Path, seed: int) -> None:
+    process = subprocess.Popen([sys.executable, "-c", _WRITE_FOR_EVER, str(tmp_path), PUBLIC.hex()], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    acknowledged = [process.stdout.readline()]
+    threading.Timer(Random(seed).random() / 4, process.kill).start()
+    acknowledged += process.stdout.readlines()
+    process.wait()
+    process.stdout.close()
+    assert all(is_abandoned(path) for path in list_segments(tmp_path))
+    found = [raw[:-700] + b"\n" for path in list_segments(tmp_path) for _, raw in read_segment(path, PRIVATE)]
+    assert len(found) == len(set(found))
+    lost = {line for line in acknowledged if line.endswith(b"\n")} - set(found)
+    assert not lost

@@ -1,0 +1,232 @@
+"""The check of the whole ledger: checkpoint, tiles, records, sealed content, and what waits. Reads only.
+
+Steps are numbered as in the report:
+1. the checkpoint is signed;
+2. every tile follows from the entries, and all of them from the signed root;
+3. every record's body has its leaf, the columns repeat the body, numbers have no gap;
+4. sealed content has the recorded hash, and its key can be unwrapped;
+5. what is not in the ledger yet, and what could not be read.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db.models import Max
+
+from guiju.core.canonical import canonical_json
+from guiju.core.errors import GuijuError
+from guiju.core.keys import load_master_key
+from guiju.core.layout import DataFolder
+from guiju.records.intake import DAMAGED_FOLDER
+from guiju.records.merkle import EMPTY_ROOT, leaf_hash, root_of
+from guiju.records.models import OutboxEntry, Record, RecordContent, SubjectKey
+from guiju.records.note import Checkpoint, parse_checkpoint, verify_checkpoint
+from guiju.records.report import Outcome, Report, Step
+from guiju.records.sealing import unwrap
+from guiju.records.segment import list_segments
+from guiju.records.tiles import WIDTH, TileReader, read_checkpoint
+
+Progress = Callable[[int, int], None]
+NOT_PROVEN: Final = (
+    (
+        "在本检查点之前没有换过整个账本：请与此前自行保存、或交给他人的检查点比对。",
+        "That the whole ledger was not replaced before this checkpoint: compare with checkpoints kept earlier or given to others.",
+    ),
+    ("记录所述之事是否属实：只证明写入之后没有改动过。", "That what records say is true: only that they have not changed since."),
+)
+_COLUMNS: Final = ("id", "kind", "service", "actor", "subject", "content_hash")
+_SHOWN: Final = 5
+_AT_ONCE: Final = 2_000
+
+
+@dataclass(slots=True)
+class _Findings:
+    """Problems of one step: all counted, the first few kept."""
+
+    count: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def add(self, problem: str) -> None:
+        self.count += 1
+        if len(self.shown) < _SHOWN:
+            self.shown.append(problem)
+
+    def text(self) -> str:
+        return "; ".join(self.shown) + (f"; and {self.count - len(self.shown)} more" if self.count > len(self.shown) else "")
+
+
+def verify_ledger(data: DataFolder, origin: str, public_key: Ed25519PublicKey, progress: Progress | None = None) -> Report:
+    """Return what holds, step by step; every step is done whatever the others find.
+
+    `progress` is told (done, all) while tiles and records are read, one unit for each record and step.
+    Source: Measures Art. 9; Cybersecurity Law Art. 23.
+    """
+    note = read_checkpoint(data.ledger)
+    newest: int | None = Record.objects.aggregate(newest=Max("index"))["newest"]
+    kept = 0 if newest is None else newest + 1
+    first, signed = _check_signature(note, origin, public_key)
+    size = signed.size if signed is not None else 0
+    steps = [first]
+    if note is None:
+        outcome: Outcome = "fails" if kept else "open"
+        zh, en = ("没有检查点", "There is no checkpoint") if kept else ("账本为空", "The ledger is empty")
+        steps = [Step(1, outcome, zh, en, f"{kept} records in the database")]
+    told = progress or (lambda done, whole: None)
+    whole = 3 * max(size, kept)
+    steps.append(_check_tiles(data, signed, lambda done: told(done, whole)))
+    steps.append(_check_records(data, size, kept, lambda done: told(size + done, whole)))
+    steps.append(_check_contents(data, lambda done: told(size + kept + done, whole)))
+    steps.append(_check_waiting(data, size, kept))
+    told(whole, whole)
+    return Report(tuple(steps), NOT_PROVEN)
+
+
+def _check_signature(note: bytes | None, origin: str, public_key: Ed25519PublicKey) -> tuple[Step, Checkpoint | None]:
+    # 1. The checkpoint is signed. What it states is used below even when it is not, to find out more.
+    zh, en = "检查点的签名有效", "The checkpoint's signature is valid"
+    if note is None:
+        return Step(1, "open", zh, en), None
+    try:
+        signed = verify_checkpoint(note, origin, public_key)
+    except GuijuError as problem:
+        try:
+            stated = parse_checkpoint(note.decode("utf-8", "replace").partition("\n\n")[0] + "\n")
+        except GuijuError:
+            return Step(1, "fails", zh, en, str(problem.facts["reason"])), None
+        return Step(1, "fails", zh, en, str(problem.facts["reason"])), stated
+    return Step(1, "holds", zh, en, f"{signed.origin} · {signed.size} · {signed.root.hex()}"), signed
+
+
+def _check_tiles(data: DataFolder, signed: Checkpoint | None, told: Callable[[int], None]) -> Step:
+    # 2. Leaf hashes are made of the entries, each level of the one below, and the last one is the signed root.
+    size = signed.size if signed is not None else 0
+    found = _Findings()
+    reader = TileReader(data.ledger, size)
+    level, row = 0, []
+    for number in range((size + WIDTH - 1) // WIDTH):
+        try:
+            row += [leaf_hash(entry) for entry in reader.entries(number)]
+        except (GuijuError, OSError) as problem:
+            found.add(str(problem))
+            row += [b""] * min(WIDTH, size - number * WIDTH)
+        told(min((number + 1) * WIDTH, size))
+    while row:
+        for number in range((len(row) + WIDTH - 1) // WIDTH):
+            try:
+                if reader.hashes(level, number) != row[number * WIDTH : (number + 1) * WIDTH]:
+                    found.add(f"tile/{level} number {number} does not follow from what lies below it")
+            except (GuijuError, OSError) as problem:
+                found.add(str(problem))
+        row = [root_of(row[at : at + WIDTH]) for at in range(0, len(row) - WIDTH + 1, WIDTH)]
+        level += 1
+    try:
+        root = reader.root() if size else EMPTY_ROOT
+        if signed is not None and root != signed.root:
+            found.add(f"the tiles lead to the root {root.hex()}, signed is {signed.root.hex()}")
+    except (GuijuError, OSError) as problem:
+        found.add(str(problem))
+    zh, en = f"账本的 {size} 个叶子逐层算到已签名的树根", f"The {size} leaves of the ledger lead, level by level, to the signed root"
+    return Step(2, "fails" if found.count else "holds", zh, en, found.text())
+
+
+def _check_records(data: DataFolder, size: int, kept: int, told: Callable[[int], None]) -> Step:
+    # 3. Body → leaf → entry of the ledger; columns repeat the body; numbers are 0, 1, 2, …
+    found = _Findings()
+    entries = _entries(data, size)
+    expected = 0
+    rows = Record.objects.order_by("index").values_list("index", "at", "leaf", "body", *_COLUMNS)
+    for index, at, leaf, body, *columns in rows.iterator(chunk_size=_AT_ONCE):
+        if index >= max(size, kept):
+            break  # written since this check began
+        if index != expected:
+            found.add(f"records {expected} to {index - 1} are missing")
+            for _ in range(expected, min(index, size)):
+                next(entries)
+        expected = index + 1
+        problem = _record_problem(at, bytes(leaf), bytes(body), columns)
+        if index < size and next(entries) != bytes(leaf):
+            problem = problem or "its leaf is not the ledger's"
+        if problem:
+            found.add(f"record {index} ({columns[0]}): {problem}")
+        if not index % _AT_ONCE:
+            told(index)
+    if expected < size:
+        found.add(f"records {expected} to {size - 1} are missing")
+    zh, en = f"{expected} 条记录未改动、未删除、未调换", f"{expected} records are unchanged, none removed, none exchanged"
+    return Step(3, "fails" if found.count else "holds", zh, en, found.text())
+
+
+def _entries(data: DataFolder, size: int) -> Iterator[bytes]:
+    """Yield the ledger's leaves; an empty one where the ledger cannot be read, which step 2 has reported."""
+    reader = TileReader(data.ledger, size)
+    for number in range((size + WIDTH - 1) // WIDTH):
+        try:
+            yield from reader.entries(number)
+        except (GuijuError, OSError):
+            yield from [b""] * min(WIDTH, size - number * WIDTH)
+
+
+def _record_problem(at: datetime, leaf: bytes, body: bytes, columns: list[str]) -> str:
+    if sha256(body).digest() != leaf:
+        return "its body was changed"
+    try:
+        said: dict[str, Any] = msgspec.json.decode(body)
+        if canonical_json(said) != body:
+            return "its body is not canonical"
+        if [said[name] for name in _COLUMNS] != columns:
+            return "its columns do not repeat its body"
+        if at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") != said["at"]:
+            return "its time column does not repeat its body"
+    except (msgspec.DecodeError, KeyError, TypeError) as problem:
+        return f"its body is no record ({problem})"
+    return ""
+
+
+def _check_contents(data: DataFolder, told: Callable[[int], None]) -> Step:
+    # 4. Content as it was sealed; keys as they were wrapped. Content that was erased is counted, not missed.
+    found = _Findings()
+    rows = RecordContent.objects.order_by("record_id").values_list(
+        "record_id", "sealed", "record__content_hash", "key__subject", "record__subject"
+    )
+    count = 0
+    for index, sealed, content_hash, key_subject, subject in rows.iterator(chunk_size=_AT_ONCE):
+        count += 1
+        if sha256(bytes(sealed)).hexdigest() != content_hash:
+            found.add(f"the content of record {index} was changed")
+        elif key_subject != (subject or "site"):
+            found.add(f"the content of record {index} hangs on another subject's key")
+        if not count % _AT_ONCE:
+            told(count)
+    erased = Record.objects.exclude(content_hash="").filter(content=None).count()
+    try:
+        master = load_master_key(data.keys)
+    except GuijuError as problem:
+        found.add(str(problem))
+    else:
+        for key in SubjectKey.objects.filter(destroyed_at=None).iterator(chunk_size=_AT_ONCE):
+            try:
+                unwrap(bytes(key.wrapped or b""), master, key.subject)
+            except GuijuError as problem:
+                found.add(str(problem))
+    zh, en = (
+        f"{count} 份封存内容与记录的哈希一致，{erased} 份已删除",
+        f"{count} sealed contents have the recorded hash; {erased} were erased",
+    )
+    return Step(4, "fails" if found.count else "holds", zh, en, found.text())
+
+
+def _check_waiting(data: DataFolder, size: int, kept: int) -> Step:
+    # 5. What the ledger does not hold yet is not proven; what could not be read is lost.
+    waiting_bytes = sum(path.stat().st_size for path in list_segments(data.spool) if path.exists())
+    outbox = OutboxEntry.objects.count()
+    damaged = sorted(path.name for path in (data.spool / DAMAGED_FOLDER).glob("*"))
+    beyond = max(kept - size, 0)
+    zh = f"检查点之后 {beyond} 条，暂存区 {waiting_bytes} 字节，发件箱 {outbox} 条，损坏的暂存段 {len(damaged)} 个"
+    en = f"{beyond} records after the checkpoint, {waiting_bytes} bytes in the spool, {outbox} in the outbox, {len(damaged)} damaged segments"
+    outcome: Outcome = "fails" if damaged else "open" if beyond or outbox else "holds"
+    return Step(5, outcome, zh, en, ", ".join(damaged))
