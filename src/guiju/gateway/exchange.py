@@ -330,6 +330,7 @@ class Exchange:
         """Record a streamed answer, then send its last bytes: `piece` and the tail."""
         stream = self._stream
         assert stream is not None
+        stream.note_flags()
         metadata = self._metadata(
             stream.hits, stream.finishes, stream.applied, stream.released_characters, stream.upstream_id, stream.usage
         )
@@ -344,7 +345,7 @@ class Exchange:
     async def _send_piece(self, piece: bytes) -> None:
         if not self._started:
             self._started = True
-            headers = [*_EVENTS, *self._label_headers()]
+            headers = [*_EVENTS, (b"x-request-id", self.id.encode()), *self._label_headers()]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._wait(self._live.bundle.limits.client_idle_ms, "client")
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -541,7 +542,7 @@ class Exchange:
 
     def _label_headers(self) -> list[tuple[bytes, bytes]]:
         identity = self.id.encode()
-        return [(b"x-request-id", identity), (b"x-aigc-label", b"1"), (b"x-aigc-produceid", identity)]
+        return [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", identity)]
 
     def _notice(self) -> str:
         assert self._service is not None

@@ -184,6 +184,13 @@ class AnswerStream:
         """Return all text that the upstream sent, by path, whether it left or not. For the record, sealed."""
         return {_shown(choice.index, path): "".join(pieces) for choice in self._choices.values() for path, pieces in choice.texts.items()}
 
+    def note_flags(self) -> None:
+        """Add the words that are only flagged to `hits`: they stop nothing, so no gate looks for them."""
+        texts = list(self.texts().items())
+        if not self._snapshot.finds_nothing([text for _, text in texts]):
+            verdict = self._snapshot.examine_all(texts, "output", self._policy)
+            self.hits += [hit for hit in verdict.hits if hit.action == "deliver"]
+
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _event(self, event: bytes) -> None:

@@ -30,7 +30,7 @@ LAST = event({}, "stop")
 
 
 def whole(body: object) -> Behaviour:
-    return raw(json.dumps(body).encode())
+    return raw(json.dumps(body, ensure_ascii=False).encode())
 
 
 def raw(body: bytes, status: int = 200, content_type: str = "application/json", *more: str) -> Behaviour:
@@ -57,7 +57,7 @@ def either(body: dict[str, Any], *pieces: bytes) -> Behaviour:
         if call.request.get("stream"):
             await call.stream(*pieces)
         else:
-            await call.reply(200, json.dumps(body).encode())
+            await call.reply(200, json.dumps(body, ensure_ascii=False).encode())
 
     return answer
 
@@ -146,9 +146,9 @@ async def flood(call: Call) -> None:
 
 
 async def steady(call: Call) -> None:
-    """Say one word every 20 ms until the other side leaves, or two hundred."""
+    """Say one word every 20 ms until the other side leaves, or a hundred."""
     await call.stream(FIRST)
-    for number in range(200):
+    for number in range(100):
         await call.send(event({"content": f"{number} "}))
         await asyncio.sleep(0.02)
     await call.send(LAST + DONE)
