@@ -11,8 +11,12 @@ from tests.import_rules import DUTIES
 TOP = Path(__file__).parent.parent
 GUIJU = TOP / "src" / "guiju"
 LINES_AT_MOST = 500
-LONGER: dict[str, str] = {}
-"""Source files over the limit: path below `src/guiju` → why."""
+LONGER: dict[str, str] = {
+    "gateway/exchange.py": "one exchange in its order, on the hot path: a call moved elsewhere is paid for by every request",
+    "gateway/stream.py": "one machine: pieces, stops and endings of a streamed answer share its state",
+}
+"""Source files over the limit: path below `src/guiju` → why. Nothing may grow past LINES_EVER."""
+LINES_EVER = 620
 
 SOURCE_SUFFIXES = {".py", ".html", ".js", ".css", ".md", ".toml", ".txt"}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "stuff", "lib"}
@@ -66,6 +70,7 @@ def test_no_file_needs_a_table_of_contents() -> None:
         if path.suffix in SOURCE_SUFFIXES and (lines := len(path.read_text().splitlines())) > LINES_AT_MOST
     }
     assert set(long) == set(LONGER), f"over {LINES_AT_MOST} lines and unexplained, or explained and short: {long}"
+    assert max(long.values(), default=0) <= LINES_EVER, long
 
 
 def test_tests_lie_beside_the_code() -> None:
