@@ -8,6 +8,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from babel.messages.pofile import read_po, write_po
 
 PACKAGE: Final = Path(__file__).parent.parent
 CATALOGUE: Final = Path(__file__).parent / "locale" / "en" / "LC_MESSAGES" / "django.po"
+_PINNED: Final = datetime(2023, 8, 15, tzinfo=UTC)  # a date of its own would make every compilation differ
 _KEYWORDS: Final = {"_": None, "gettext": None, "gettext_lazy": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 _TRANSLATE: Final = re.compile(r"""\{%\s*translate\s+(?:"([^"]*)"|'([^']*)')[^%]*%\}""")
 _INNER: Final = re.compile(r"""_\((?:"([^"]*)"|'([^']*)')\)""")
@@ -76,8 +78,7 @@ def missing(catalogue: Catalog) -> list[str]:
 
 def compiled(catalogue: Catalog) -> bytes:
     """Return the catalogue in the form that gettext reads; equal catalogues give equal bytes."""
-    pinned = Catalog(locale="en", fuzzy=False)
-    pinned.mime_headers = [("Content-Type", "text/plain; charset=utf-8"), ("Plural-Forms", "nplurals=2; plural=(n != 1);")]
+    pinned = Catalog(locale="en", fuzzy=False, creation_date=_PINNED, revision_date=_PINNED)
     for message in catalogue:
         if message.id and message.string:
             pinned.add(message.id, message.string)
