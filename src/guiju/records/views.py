@@ -107,7 +107,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         yield name, ", ".join(str(item) for item in value)[:_VALUE_CHARACTERS] or "—"
     else:
-        yield name, "—" if value is None or value == "" else str(value)[:_VALUE_CHARACTERS]
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        yield name, "—" if value is None or value == "" else text[:_VALUE_CHARACTERS]
 
 
 def _hits(metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -162,7 +162,13 @@ def test_a_form_without_its_token_changes_nothing(data: DataFolder, account: Use
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(account)
     before = len(left(data))
-    for page in ("/console/keywords/import/", "/console/services/keys/create/", "/console/try/send/", "/console/ledger-check/", "/console/sign-out/"):
+    for page in (
+        "/console/keywords/import/",
+        "/console/services/keys/create/",
+        "/console/try/send/",
+        "/console/ledger-check/",
+        "/console/sign-out/",
+    ):
         response = strict.post(page)
         assert response.status_code == 403
         assert "FORM-EXPIRED" in response.content.decode()
@@ -192,5 +198,3 @@ def _without_tokens(html: str) -> str:
     import re
 
     return re.sub(r'name="csrfmiddlewaretoken" value="[^"]*"', "", html)
-
-

@@ -10,7 +10,9 @@ from guiju.web.tests.rig import entry, write_records
 
 PAGES = ["/", "/console/", "/console/records/", "/console/keywords/", "/console/services/", "/console/try/", "/console/no-such-page/"]
 HAN = re.compile(r"[\u4e00-\u9fff]")
-QUOTED = re.compile(r"<button class=\"quiet\" name=\"language\".*?</button>|（本内容由人工智能生成）|两词.csv|第一个密钥|违禁词条", re.DOTALL)
+QUOTED = re.compile(
+    r"<button class=\"quiet\" name=\"language\".*?</button>|（本内容由人工智能生成）|两词.csv|第一个密钥|违禁词条", re.DOTALL
+)
 """Chinese that belongs on an English page: the switch, the label itself, names that people gave."""
 
 
@@ -26,7 +28,9 @@ def test_no_text_is_kept_that_nobody_uses() -> None:
 
 
 def test_the_compiled_catalogue_is_not_stale() -> None:
-    assert messages.CATALOGUE.with_suffix(".mo").read_bytes() == messages.compiled(messages.read_catalogue()), "run python -m guiju.web.messages"
+    assert messages.CATALOGUE.with_suffix(".mo").read_bytes() == messages.compiled(messages.read_catalogue()), (
+        "run python -m guiju.web.messages"
+    )
 
 
 def test_variables_are_the_same_in_both_languages() -> None:

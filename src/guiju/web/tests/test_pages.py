@@ -199,7 +199,9 @@ def test_a_stream_that_breaks_off_ends_without_done(owner: Client, gateway: list
     assert b"[DONE]" not in b"".join(_send(owner, "断开").streaming_content)
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"model": "m"}', '{"model": "m", "messages": [1]}', "\x00", '{"model":"m","messages":"x"}'])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", '{"model": "m"}', '{"model": "m", "messages": [1]}', "\x00", '{"model":"m","messages":"x"}']
+)
 def test_a_body_that_is_no_conversation_is_refused(owner: Client, gateway: list[dict[str, Any]], body: str) -> None:
     assert owner.post("/console/try/send/", body, content_type="application/json").status_code == 400
     assert gateway == []
