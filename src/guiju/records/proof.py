@@ -31,7 +31,7 @@ NOT_PROVEN: Final = (
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """The document; `body` is the record's canonical JSON, `checkpoint` a signed note, `public_key` a verifier line."""
 
-    proof: str = FORM
+    proof: str
     index: int
     size: int
     path: tuple[str, ...]
@@ -44,7 +44,13 @@ def make_proof(index: int, body: bytes, path: list[bytes], checkpoint: bytes, si
     """Return the document for one record."""
     texts = tuple(base64.b64encode(step).decode() for step in path)
     return Proof(
-        index=index, size=size, path=texts, body=body.decode(), checkpoint=checkpoint.decode(), public_key=verifier_text(origin, key)
+        proof=FORM,
+        index=index,
+        size=size,
+        path=texts,
+        body=body.decode(),
+        checkpoint=checkpoint.decode(),
+        public_key=verifier_text(origin, key),
     )
 
 

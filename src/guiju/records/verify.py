@@ -143,13 +143,16 @@ def _check_records(data: DataFolder, size: int, kept: int, told: Callable[[int],
     for index, at, leaf, body, *columns in rows.iterator(chunk_size=_AT_ONCE):
         if index >= max(size, kept):
             break  # written since this check began
+        if index < expected:
+            found.add(f"record {index} ({columns[0]}): its number is none")
+            continue
         if index != expected:
             found.add(f"records {expected} to {index - 1} are missing")
             for _ in range(expected, min(index, size)):
                 next(entries)
         expected = index + 1
         problem = _record_problem(at, bytes(leaf), bytes(body), columns)
-        if index < size and next(entries) != bytes(leaf):
+        if index < size and next(entries, b"") != bytes(leaf):
             problem = problem or "its leaf is not the ledger's"
         if problem:
             found.add(f"record {index} ({columns[0]}): {problem}")

