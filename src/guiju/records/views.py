@@ -139,7 +139,8 @@ def _laid_out(part: Any) -> str:
         try:
             part = msgspec.json.decode(part)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return part.decode("utf-8", "replace")
+            return str(part, "utf-8", "replace")
     if isinstance(part, str):
         return part
-    return msgspec.json.format(msgspec.json.encode(part), indent=2).decode()
+    laid_out: bytes = msgspec.json.format(msgspec.json.encode(part), indent=2)
+    return laid_out.decode()

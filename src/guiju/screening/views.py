@@ -1,10 +1,9 @@
 """The page of the keyword libraries: versions, what they cover and what they do not, import, and a box to try texts."""
 
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -68,7 +67,7 @@ def libraries(request: HttpRequest) -> HttpResponse:
 @require_POST
 def import_file(request: HttpRequest) -> HttpResponse:
     """Take a CSV or YAML file; keep it as a draft, or show every mistake with its line and keep nothing."""
-    file = cast("UploadedFile | None", request.FILES.get("file"))
+    file = request.FILES.get("file")
     if file is None:
         return render(
             request,

@@ -25,9 +25,8 @@ def needs(permission: str) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 if request.headers.get("HX-Request"):
-                    response = HttpResponse(status=204)
-                    response.headers["HX-Refresh"] = "true"  # the whole page reloads and meets the sign-in page
-                    return response
+                    # The whole page reloads and meets the sign-in page.
+                    return HttpResponse(status=204, headers={"HX-Refresh": "true"})
                 return redirect_to_login(request.get_full_path())
             if not request.user.has_perm(permission):
                 raise Http404(_("没有这个页面，或您无权查看。"))

@@ -121,7 +121,7 @@ def _ask(
     }
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
-        connection.request(method, path, json.dumps(body).encode() if body is not None else None, headers)  # type: ignore[arg-type]  # header values may be bytes
+        connection.request(method, path, json.dumps(body).encode() if body is not None else None, headers)
         return connection, connection.getresponse()
     except (OSError, http.client.HTTPException) as problem:
         connection.close()

@@ -50,7 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _serve(server: Any) -> int:
     stop_at: list[float] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
-    signal.signal(signal.SIGTERM, lambda *_: (stop_at or stop_at.append(time.monotonic() + DRAIN_S), server.pull_trigger()))
+
+    def stop(*_: object) -> None:
+        if not stop_at:
+            stop_at.append(time.monotonic() + DRAIN_S)
+        server.pull_trigger()
+
+    signal.signal(signal.SIGTERM, stop)
     logger.info("console ready on %s:%s", server.effective_host, server.effective_port)
     channels = server._map  # noqa: SLF001  # waitress has no public way to drain; this is the map its own loop runs on
     while not stop_at:

@@ -37,7 +37,7 @@ def test_variables_are_the_same_in_both_languages() -> None:
     variable = re.compile(r"%\(\w+\)[sd]|%[sd]")
     for message in messages.read_catalogue():
         if message.id:
-            assert sorted(variable.findall(message.id)) == sorted(variable.findall(message.string)), message.id
+            assert sorted(variable.findall(str(message.id))) == sorted(variable.findall(str(message.string))), message.id
 
 
 @pytest.mark.parametrize("page", PAGES)
