@@ -4,9 +4,9 @@ On a prepared folder whose bundle fits the settings the gateways start first and
 all else follows once they answer. Otherwise `prepare` runs first.
 """
 
-import http.client
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -203,14 +203,13 @@ class _Service:
         """Wait for the gateway's first answer, tell it, and let the rest start. Runs in a thread of its own."""
         host = reached_at(self._settings.server.host)
         console = address(reached_at(self._settings.console.host), self._ports["console"])
-        connection = http.client.HTTPConnection(host, self._ports["gateway"], timeout=_READY_WITHIN_S)
         while not self._ready.is_set():
             try:
-                connection.request("GET", "/healthz")
-                answered = connection.getresponse().status == http.HTTPStatus.OK
-            except (OSError, http.client.HTTPException):
+                with socket.create_connection((host, self._ports["gateway"]), _READY_WITHIN_S) as connection:
+                    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: guiju\r\nConnection: close\r\n\r\n")
+                    answered = connection.recv(12).endswith(b" 200")
+            except OSError:
                 answered = False
-            connection.close()
             if answered:
                 log.info("ready %.2f s after the start", _since_start_s())
                 print(f"  网关 gateway   http://{address(host, self._ports['gateway'])}/v1", file=sys.stdout)

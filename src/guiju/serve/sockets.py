@@ -16,7 +16,9 @@ PORT_TAKEN = define(
     status=500,
     kind="server_error",
     zh=Text(
-        "{host} 的端口 {port} 已被其他程序占用。", "没有启动任何进程，数据目录中已有的内容不变。", "请停掉占用它的程序，或用 {option} 换一个端口。"
+        "{host} 的端口 {port} 已被其他程序占用。",
+        "没有启动任何进程，数据目录中已有的内容不变。",
+        "请停掉占用它的程序，或用 {option} 换一个端口。",
     ),
     en=Text(
         "Port {port} of {host} is in use by another program.",
@@ -28,7 +30,11 @@ PORT_REFUSED = define(
     "PORT-REFUSED",
     status=500,
     kind="server_error",
-    zh=Text("无法在 {host} 的端口 {port} 上监听：{reason}。", "没有启动任何进程，数据目录中已有的内容不变。", "请核对地址；1024 以下的端口需要特权。"),
+    zh=Text(
+        "无法在 {host} 的端口 {port} 上监听：{reason}。",
+        "没有启动任何进程，数据目录中已有的内容不变。",
+        "请核对地址；1024 以下的端口需要特权。",
+    ),
     en=Text(
         "It is not possible to listen on port {port} of {host}: {reason}.",
         "No process was started; what the data folder holds is unchanged.",
