@@ -32,6 +32,7 @@ from guiju.gateway.upstream import UpstreamClient, read_whole, refusal
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.explicit import Applied, asks_for_words
 from guiju.records.entry import Entry, encode_entry
+from guiju.records.segment import ENTRY_LIMIT_BYTES
 from guiju.screening.values import PASS, Hit, Verdict
 from guiju.screening.view import paths, strings
 
@@ -50,6 +51,9 @@ _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cac
 _LARGE_CHARACTERS: Final = 200_000
 """Longer texts are examined off the loop, so that one user's novel does not make the others wait."""
 _HITS_RECORDED: Final = 20
+_SEALED_LIMIT: Final = ENTRY_LIMIT_BYTES - 2**20
+_COUNT_LIMIT: Final = 2**53
+"""Counts that an upstream reports and that are larger are no counts."""
 _CONTENT_LIMIT: Final = 2**16
 """Of a body that could not be read, this many bytes are kept for the record."""
 
@@ -491,9 +495,11 @@ class Exchange:
         service, key = self._service, self._key
         subject = self._subject or (f"key-{key.id}" if key else "")
         actor = f"key-{key.id}" if key else "anonymous"
-        entry = Entry(
-            entry_id, now_us(), kind, service.id if service else "", actor, subject, (), metadata, _PACK(content) if content else b""
-        )
+        sealed = _PACK(content) if content else b""
+        if len(sealed) > _SEALED_LIMIT:  # a spool takes no larger entry, and the record is owed
+            metadata["content_omitted_bytes"] = len(sealed)
+            sealed = b""
+        entry = Entry(entry_id, now_us(), kind, service.id if service else "", actor, subject, (), metadata, sealed)
         return self.gateway.spool.append(encode_entry(entry))
 
     def _metadata(
@@ -529,10 +535,12 @@ class Exchange:
                 "hits": _recorded(hits) if hits else [],
             }
             metadata["label"] = {"produce_id": self.id, "explicit": applied}
-            metadata["finish"] = finishes
+            metadata["finish"] = [reason[:100] for reason in finishes]
             metadata["upstream_id"] = upstream_id[:100]
             if isinstance(usage, dict):
-                metadata["usage"] = {name: count for name, count in usage.items() if isinstance(count, int)}
+                metadata["usage"] = {
+                    name[:100]: count for name, count in usage.items() if isinstance(count, int) and abs(count) < _COUNT_LIMIT
+                }
         return metadata
 
     async def _reply(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:

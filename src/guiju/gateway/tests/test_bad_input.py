@@ -282,6 +282,14 @@ def test_how_an_upstream_leaves_after_the_finish_does_not_matter(worker: Worker,
     assert site.closing(reply.headers["x-request-id"]).kind == "gateway.answer.delivered"
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_count_that_is_none_spoils_neither_answer_nor_record(worker: Worker, site: Site, streams: bool) -> None:
+    reply = worker.chat("odd_usage", stream=streams)
+    assert reply.status == 200
+    assert str(10**30) in reply.body.decode()
+    assert site.closing(reply.headers["x-request-id"]).metadata["usage"] == {"x" * 100: 1, "y": 2}
+
+
 def test_a_compressed_answer_is_read(worker: Worker) -> None:
     assert worker.chat("gzip").json["choices"][0]["message"]["content"] == "晴天\n\n（AI 生成）"
 

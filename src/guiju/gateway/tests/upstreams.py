@@ -185,6 +185,13 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "strays": either(completion(f"我们去{TERM}吧"), FIRST, event({"content": "我们去赌"}), event({"content": "博吧"}), LAST, DONE),
     "flags": either(completion("some flagged words here"), event({"content": "some flagged words here"}), LAST, DONE),
     "parrot": parrot,
+    "odd_usage": either(
+        completion("好") | {"usage": {"total_tokens": 10**30, "x" * 500: 1, "y": 2}},
+        FIRST,
+        LAST,
+        event(None, usage={"total_tokens": 10**30, "x" * 500: 1, "y": 2}),
+        DONE,
+    ),
     "steady": steady,
     "slow": slow,
     "slow_body": slow_body,
