@@ -1,27 +1,23 @@
-"""The gateway against its bars: `python -m bench.gateway [--quick]`.
+"""The gateway against its bars.
 
 One worker with everything on (10,000 terms, both directions, labels, durable sealed records) beside the bare pass-through,
 in turns: what else the machine does then falls on both. Ratios are made inside a turn; the table shows their median and how far they spread.
 """
 
-import argparse
-import contextlib
 import os
 import signal
 import statistics
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import uvloop
-from rich.console import Console
 
 from bench import leak, rig
 from bench.corpus import ANSWER
 from bench.load import Seen, ask_each, chat, drive
 from bench.report import Row, report, row
+from bench.turns import Load, Round, added, errors, median, noise_rows, ratio_rows, take_turns
 from guiju.core.layout import DataFolder
 
 CONNECTIONS: Final = 32
@@ -39,120 +35,66 @@ class Plan:
     paced_rounds: int
     paced_s: float
     starts: int
+    repeats: float
+    """How many times as many rounds are made where they were not quiet."""
 
 
-FULL: Final = Plan(rounds=7, measure_s=3.0, paced_rounds=4, paced_s=4.0, starts=5)
-QUICK: Final = Plan(rounds=3, measure_s=1.0, paced_rounds=1, paced_s=2.0, starts=3)
+FULL: Final = Plan(rounds=9, measure_s=1.5, paced_rounds=4, paced_s=3.0, starts=5, repeats=1.5)
+QUICK: Final = Plan(rounds=5, measure_s=0.6, paced_rounds=1, paced_s=2.0, starts=3, repeats=1.0)
 
 
-@dataclass(slots=True)
-class Turns:
-    """What one server did in its turns."""
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What runs while the worker is measured; `kept` is what clients of the worker saw, for the count of records."""
 
-    seen: list[Seen] = field(default_factory=list)
-    cpu_ms: list[float] = field(default_factory=list)
-    """Processor time for each answer."""
-    busy: list[float] = field(default_factory=list)
-    """Share of its core that the server used."""
+    plan: Plan
+    guiju: rig.Server
+    bare: rig.Server
+    upstream: rig.Server
+    kept: list[Seen]
 
-    def rates(self) -> list[float]:
-        """Return answers per second, turn by turn."""
-        return [each.rate for each in self.seen]
-
-    def latency_ms(self, share: float) -> list[float]:
-        """Return, turn by turn, the latency that this share of the answers stayed under."""
-        return [percentile(each.latencies_ms, share) for each in self.seen]
-
-    def first_ms(self, share: float) -> list[float]:
-        """Return the same for the first text of a stream."""
-        return [percentile(each.first_ms, share) for each in self.seen]
-
-    def errors(self) -> int:
-        """Return how many requests failed."""
-        return sum(each.errors.total() for each in self.seen)
+    def take_turns(self, load: Load, rounds: int, *names: str) -> list[Round]:
+        """Return rounds of these servers, and remember what clients saw of guiju."""
+        known = {"guiju": self.guiju, "bare": self.bare, "none": self.upstream}
+        taken = take_turns({name: known[name] for name in names}, self.upstream, load, rounds, int(rounds * self.plan.repeats))
+        self.kept.extend(made["guiju"].seen for made in taken)
+        return taken
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` of the values stay under; not a number when there are none."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
-
-
-def turn(
-    server: rig.Server, turns: Turns, request: bytes, connections: int, *, warm_s: float, measure_s: float, spread_s: float = 0.0
-) -> None:
-    """Let one server have its turn."""
-    cpu_s: list[float] = []
-    seen = uvloop.run(
-        drive(
-            server.port,
-            request,
-            connections,
-            warm_s=warm_s,
-            measure_s=measure_s,
-            spread_s=spread_s,
-            mark=lambda: cpu_s.append(server.cpu_s()),
-        )
-    )
-    used = cpu_s[1] - cpu_s[0]
-    turns.seen.append(seen)
-    turns.cpu_ms.append(used / seen.answers * 1000 if seen.answers else float("nan"))
-    turns.busy.append(used / seen.seconds)
-
-
-def added(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of what the turns of the one have more than those of the other."""
-    return statistics.median(mine - other for mine, other in zip(ours, theirs, strict=True))
-
-
-def ratio_rows(name: str, ours: Sequence[float], theirs: Sequence[float], *, at_least: float | None = None) -> list[Row]:
-    """Return the median of the turns' ratios and how far they spread."""
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    return [
-        row(name, statistics.median(ratios), "×", at_least=at_least),
-        row(f"{name}, lowest turn", min(ratios), "×"),
-        row(f"{name}, highest turn", max(ratios), "×"),
-    ]
-
-
-def measure_full_load(plan: Plan, guiju: rig.Server, bare: rig.Server, kept: list[Seen], *, stream: bool) -> list[Row]:
+def measure_full_load(setup: Setup, *, stream: bool) -> list[Row]:
     """Return throughput, latency and processor time with 32 connections that ask without pause."""
-    request = chat("bench", stream=stream)
-    ours, theirs = Turns(), Turns()
-    for number in range(plan.rounds):
-        pair = [(bare, theirs), (guiju, ours)]
-        for server, turns in pair if number % 2 else reversed(pair):
-            turn(server, turns, request, CONNECTIONS, warm_s=0.5, measure_s=plan.measure_s)
-    kept += ours.seen
+    load = Load(chat("bench", stream=stream), CONNECTIONS, setup.plan.measure_s)
+    rounds = setup.take_turns(load, setup.plan.rounds, "guiju", "bare")
     what = "stream of 100 pieces at once" if stream else "whole answer"
-    rows = ratio_rows(f"{what}: throughput, guiju ÷ bare", ours.rates(), theirs.rates(), at_least=None if stream else 0.7)
-    rows += ratio_rows(f"{what}: processor time, bare ÷ guiju", theirs.cpu_ms, ours.cpu_ms)[:1]
-    for label, turns in (("guiju", ours), ("bare", theirs)):
-        bar = (3.0 if stream else 1.0) if turns is ours else None
+    rows = ratio_rows(
+        f"{what}: throughput, guiju ÷ bare", rounds, "guiju", "bare", lambda turn: turn.rate, at_least=None if stream else 0.7
+    )
+    rows += ratio_rows(f"{what}: processor time, bare ÷ guiju", rounds, "bare", "guiju", lambda turn: turn.cpu_ms)[:1]
+    rows += noise_rows(what, rounds)
+    for name in ("guiju", "bare"):
+        bar = (3.0 if stream else 1.0) if name == "guiju" else None
         rows += [
-            row(f"{what}: {label}, processor time", statistics.median(turns.cpu_ms), "ms/answer", at_most=bar),
-            row(f"{what}: {label}, answers", statistics.median(turns.rates()), "1/s"),
-            row(f"{what}: {label}, latency p50", statistics.median(turns.latency_ms(0.5)), "ms"),
-            row(f"{what}: {label}, latency p99", statistics.median(turns.latency_ms(0.99)), "ms"),
-            row(f"{what}: {label}, share of its core used", statistics.median(turns.busy), "cores"),
-            row(f"{what}: {label}, errors", turns.errors(), "answers", at_most=0),
+            row(f"{what}: {name}, processor time", median(rounds, name, lambda turn: turn.cpu_ms), "ms/answer", at_most=bar),
+            row(f"{what}: {name}, answers", median(rounds, name, lambda turn: turn.rate), "1/s"),
+            row(f"{what}: {name}, latency p50", median(rounds, name, lambda turn: turn.p50_ms), "ms"),
+            row(f"{what}: {name}, latency p99", median(rounds, name, lambda turn: turn.p99_ms), "ms"),
+            row(f"{what}: {name}, share of its core used", median(rounds, name, lambda turn: turn.busy), "cores"),
+            row(f"{what}: {name}, errors", errors(rounds, name), "answers", at_most=0),
         ]
     return rows
 
 
-def measure_one_at_a_time(plan: Plan, guiju: rig.Server, bare: rig.Server, kept: list[Seen]) -> list[Row]:
+def measure_one_at_a_time(setup: Setup) -> list[Row]:
     """Return what guiju adds to a whole answer when nobody else asks."""
-    ours, theirs = Turns(), Turns()
-    for _ in range(plan.paced_rounds):
-        turn(bare, theirs, chat("bench", stream=False), 1, warm_s=0.2, measure_s=plan.measure_s / 3)
-        turn(guiju, ours, chat("bench", stream=False), 1, warm_s=0.2, measure_s=plan.measure_s / 3)
-    kept += ours.seen
+    load = Load(chat("bench", stream=False), 1, setup.plan.measure_s / 2, warm_s=0.1)
+    rounds = setup.take_turns(load, setup.plan.rounds // 2, "guiju", "bare")
     return [
-        row("whole answer, one client: added latency p50, against bare", added(ours.latency_ms(0.5), theirs.latency_ms(0.5)), "ms"),
-        row("whole answer, one client: added latency p99, against bare", added(ours.latency_ms(0.99), theirs.latency_ms(0.99)), "ms"),
+        row("whole answer, one client: latency more than bare, p50", added(rounds, "guiju", "bare", lambda turn: turn.p50_ms), "ms"),
+        row("whole answer, one client: latency more than bare, p99", added(rounds, "guiju", "bare", lambda turn: turn.p99_ms), "ms"),
     ]
 
 
-def measure_paced(plan: Plan, guiju: rig.Server, bare: rig.Server, direct: rig.Server, kept: list[Seen]) -> list[Row]:
+def measure_paced(setup: Setup) -> list[Row]:
     """Return the time to the first text of 50 streams at a time, pieces 20 ms apart, and what a stream costs then.
 
     A model takes its time for the first piece, and guiju makes the opening record durable meanwhile. The second part has a
@@ -160,33 +102,36 @@ def measure_paced(plan: Plan, guiju: rig.Server, bare: rig.Server, direct: rig.S
     """
     rows: list[Row] = []
     for pieces, first_ms, what, bar in ((100, 50, "50 paced streams", 2.0), (25, 0, "50 paced streams, first piece at once", None)):
-        ours, theirs, none = Turns(), Turns(), Turns()
-        for _ in range(plan.paced_rounds):
-            for server, turns in ((direct, none), (bare, theirs), (guiju, ours)):
-                request = chat(f"bench,pieces={pieces},gap_ms=20,first_ms={first_ms}", stream=True)
-                turn(server, turns, request, PACED_STREAMS, warm_s=0.2, measure_s=plan.paced_s, spread_s=pieces * 0.02)
-        kept += ours.seen
+        request = chat(f"bench,pieces={pieces},gap_ms=20,first_ms={first_ms}", stream=True)
+        load = Load(request, PACED_STREAMS, setup.plan.paced_s, spread_s=pieces * 0.02)
+        rounds = setup.take_turns(load, setup.plan.paced_rounds, "none", "bare", "guiju")
         rows += [
-            row(f"{what}: added time to first text, p50", added(ours.first_ms(0.5), none.first_ms(0.5)), "ms", at_most=bar),
-            row(f"{what}: added time to first text, p99", added(ours.first_ms(0.99), none.first_ms(0.99)), "ms"),
-            row(f"{what}: of that more than bare, p50", added(ours.first_ms(0.5), theirs.first_ms(0.5)), "ms"),
-            row(f"{what}: of that more than bare, p99", added(ours.first_ms(0.99), theirs.first_ms(0.99)), "ms"),
-            row(f"{what}: errors", ours.errors(), "answers", at_most=0),
+            row(f"{what}: time to first text more than the model's, p50", _first(rounds, "none", 50), "ms", at_most=bar),
+            row(f"{what}: time to first text more than the model's, p99", _first(rounds, "none", 99), "ms"),
+            row(f"{what}: time to first text more than bare's, p50", _first(rounds, "bare", 50), "ms"),
+            row(f"{what}: time to first text more than bare's, p99", _first(rounds, "bare", 99), "ms"),
+            row(f"{what}: errors", errors(rounds, "guiju"), "answers", at_most=0),
+            *noise_rows(what, rounds),
         ]
         if pieces == 100:
             rows += [
-                row(f"{what}: guiju, processor time", statistics.median(ours.cpu_ms), "ms/answer"),
-                row(f"{what}: bare, processor time", statistics.median(theirs.cpu_ms), "ms/answer"),
+                row(f"{what}: {name}, processor time", median(rounds, name, lambda turn: turn.cpu_ms), "ms/answer")
+                for name in ("guiju", "bare")
             ]
     return rows
 
 
-def measure_many_streams(guiju: rig.Server, kept: list[Seen]) -> list[Row]:
-    """Return whether 1,000 streams at a time arrive whole on one worker: every character, the label, the end."""
+def _first(rounds: Sequence[Round], over: str, percent: int) -> float:
+    return added(rounds, "guiju", over, lambda turn: turn.first_p50_ms if percent == 50 else turn.first_p99_ms)
+
+
+def measure_many_streams(setup: Setup) -> list[Row]:
+    """Return whether 1,000 streams at a time arrive whole on one worker: every character, in order, and the end."""
+    guiju = setup.guiju
     cpu_s = guiju.cpu_s()
     seen = uvloop.run(ask_each(guiju.port, [chat(_MANY, stream=True)] * MANY_STREAMS, MANY_STREAMS, spread_s=1.0))
     busy = (guiju.cpu_s() - cpu_s) / seen.seconds
-    kept.append(seen)
+    setup.kept.append(seen)
     case = leak.Case("content", "", 0)
     changed = sum(not leak.received(case, body)[0].startswith(ANSWER[:80]) for body in seen.bodies)
     return [
@@ -198,11 +143,12 @@ def measure_many_streams(guiju: rig.Server, kept: list[Seen]) -> list[Row]:
     ]
 
 
-def measure_leaks(guiju: rig.Server, bare: rig.Server) -> list[Row]:
+def measure_leaks(setup: Setup) -> list[Row]:
     """Return what of a term reaches the client, for every way of cutting it; pieces together and one by one.
 
     The bare pass-through is judged too: it lets everything out, so a judgement that finds nothing there is blind.
     """
+    guiju, bare = setup.guiju, setup.bare
     numbered = list(enumerate(leak.CASES))
     rows: list[Row] = []
     found: dict[str, list[leak.Finding]] = {}
@@ -284,19 +230,20 @@ def measure(plan: Plan, say: Callable[[str], None]) -> list[Row]:
         rows += measure_start(plan, upstream)
         with rig.data_folder(upstream.port) as folder:
             with rig.bare(upstream.port) as bare, rig.worker(folder) as guiju:
+                setup = Setup(plan, guiju, bare, upstream, kept)
                 say(f"records on {rig.file_system(folder.root)}; full load, whole answers")
-                rows += measure_full_load(plan, guiju, bare, kept, stream=False)
+                rows += measure_full_load(setup, stream=False)
                 say("full load, streams")
-                rows += measure_full_load(plan, guiju, bare, kept, stream=True)
+                rows += measure_full_load(setup, stream=True)
                 rows.append(row("worker: memory after full load", guiju.memory_mb(), "MB"))
                 say("one client at a time")
-                rows += measure_one_at_a_time(plan, guiju, bare, kept)
+                rows += measure_one_at_a_time(setup)
                 say("50 paced streams")
-                rows += measure_paced(plan, guiju, bare, upstream, kept)
+                rows += measure_paced(setup)
                 say("1,000 streams")
-                rows += measure_many_streams(guiju, kept)
+                rows += measure_many_streams(setup)
                 say("leaks")
-                rows += measure_leaks(guiju, bare)
+                rows += measure_leaks(setup)
             say("records of all that")
             rows += count_records(folder, kept)
         say("kill -9")
@@ -304,34 +251,10 @@ def measure(plan: Plan, say: Callable[[str], None]) -> list[Row]:
     return rows
 
 
-@contextlib.contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """Yield what tells people, on standard error, what is being measured now."""
-    console = Console(stderr=True)
-    begun = time.monotonic()
-    yield lambda text: console.print(f"[dim]{time.monotonic() - begun:5.0f} s[/] {text}", highlight=False)
-
-
-def run(*, quick: bool) -> list[Row]:
+def run(say: Callable[[str], None], *, quick: bool) -> list[Row]:
     """Measure, print, write `out/gateway.json`, and return the rows that miss their bar."""
-    rig.prepare(90 if quick else 480)
-    with progress() as say:
-        if rig.GATEWAY_CORE == rig.OTHER_CORE:
-            say("one core only: gateway, model server and clients share it, and ratios look better than they are")
-        else:
-            say(f"gateway on core {rig.GATEWAY_CORE[0]}, model server and clients on core {rig.OTHER_CORE[0]}")
-        return report("gateway", measure(QUICK if quick else FULL, say))
-
-
-def main() -> int:
-    """Run from the command line; 1 when a bar is missed."""
-    parser = argparse.ArgumentParser(prog="bench.gateway")
-    parser.add_argument("--quick", action="store_true", help="shorter turns, in about a minute")
-    missed = run(quick=parser.parse_args().quick)
-    for each in missed:
-        print(f"missed: {each.name} is {each.value:g} {each.unit}, bar {each.bar}", file=sys.stderr)
-    return 1 if missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if rig.GATEWAY_CORE == rig.OTHER_CORE:
+        say("one core only: gateway, model server and clients share it, and ratios look better than they are")
+    else:
+        say(f"gateway on core {rig.GATEWAY_CORE[0]}, model server and clients on core {rig.OTHER_CORE[0]}")
+    return report("gateway", measure(QUICK if quick else FULL, say))

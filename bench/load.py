@@ -24,10 +24,10 @@ _REQUEST_ID: Final = re.compile(rb"\r\nx-request-id: *(\w+)", re.IGNORECASE)
 _TEXT: Final = re.compile(rb'"content":"[^"]')
 
 
-def chat(model: str, *, stream: bool) -> bytes:
+def chat(model: str, *, stream: bool, key: str = KEY) -> bytes:
     """Return the bytes of a chat request with the prompt of 200 characters."""
     body = msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": PROMPT}], **({"stream": True} if stream else {})})
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json\r\n"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -149,11 +149,12 @@ async def drive(
     warm_s: float,
     measure_s: float,
     spread_s: float = 0.0,
+    pause_s: float = 0.0,
     mark: Callable[[], None] | None = None,
 ) -> Seen:
     """Keep `connections` requests under way for `warm_s`, then for `measure_s`, and return what was seen in the latter.
 
-    `spread_s` is over how long the connections begin. `mark` is called at the beginning and at the end of the measurement.
+    `spread_s` is over how long the connections begin, `pause_s` how long each rests after an answer. `mark` is called at the beginning and at the end of the measurement.
     Requests that are under way at the end are awaited, but not counted.
     """
     loop = asyncio.get_running_loop()
@@ -162,6 +163,8 @@ async def drive(
     state = {"counts": False, "stops": False, "in_flight": 0}
 
     def ask(client: Client) -> None:
+        if state["stops"]:
+            return
         state["in_flight"] += 1
         seen.in_flight = max(seen.in_flight, state["in_flight"])
         client.ask(request)
@@ -182,6 +185,8 @@ async def drive(
             client.close()
             if not state["in_flight"] and state["stops"] and not ended.done():
                 ended.set_result(None)
+        elif pause_s:
+            loop.call_later(pause_s, ask, client)
         else:
             ask(client)
 

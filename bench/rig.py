@@ -67,6 +67,12 @@ def prepare(limit_s: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most if most == resource.RLIM_INFINITY else min(most, 2**20), most))
 
 
+def machine_s() -> float:
+    """Return the processor seconds that all programs have used on the cores of the measurement."""
+    times = psutil.cpu_times(percpu=True)
+    return float(sum(sum(times[core][:3]) + sum(times[core][5:8]) for core in {*GATEWAY_CORE, *OTHER_CORE}))
+
+
 def _leave(number: int, frame: object) -> None:
     # As an exception, so that children are ended and folders removed on the way out.
     raise SystemExit("bench: it took too long" if number == signal.SIGALRM else 143)

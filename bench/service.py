@@ -1,0 +1,218 @@
+"""The whole service as people start it, `guiju serve`: how soon it answers, and what a busy console does to answers."""
+
+import asyncio
+import contextlib
+import http.cookiejar
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from bench import rig
+from bench.load import Client, Seen, chat, drive
+from bench.report import OUT, Row, report, row
+from bench.turns import percentile
+
+PEOPLE: Final = 8
+_THINK_S: Final = 0.5
+_PAGES: Final = ("/console/", "/console/records/", "/console/keywords/", "/console/services/", "/console/try/", "/")
+_CONNECTIONS: Final = 32
+_PAUSE_S: Final = 0.1
+"""About 300 requests a second: a gateway at work, not one at its limit."""
+_PASSWORD: Final = "bench: eight people click"
+_START_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running `guiju serve`."""
+
+    gateway_port: int
+    console_port: int
+    key: str
+    ready_s: float
+    """From its start to the first 200 on /healthz."""
+
+
+@contextlib.contextmanager
+def folder(upstream_port: int) -> Iterator[Path]:
+    """Make a place for the data folder, with a settings file for this model server; remove it in the end."""
+    OUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="serve-", dir=OUT, ignore_cleanup_errors=True) as name:
+        place = Path(name)
+        (place / "guiju.toml").write_text(
+            f'[[upstream]]\nname = "bench"\nbase_url = "http://127.0.0.1:{upstream_port}/v1"\n\n'
+            '[[service]]\nid = "bench"\nname_zh = "测量"\nname_en = "bench"\n\n'
+            '[service.label]\ncontent_producer = "bench"\n'
+        )
+        yield place
+
+
+@contextlib.contextmanager
+def serve(place: Path) -> Iterator[Service]:
+    """Run the service on all cores of the measurement, and stop it in the end."""
+    ports = _free_ports()
+    command = ["serve", "--data", str(place / "data"), "--settings", str(place / "guiju.toml"), "--workers", "1"]
+    command += ["--port", str(ports[0]), "--console-port", str(ports[1])]
+    begun = time.perf_counter()
+    with (place / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "guiju.cli", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env={**os.environ, "GUIJU_OWNER_PASSWORD": _PASSWORD},
+        )
+    try:
+        os.sched_setaffinity(process.pid, {*rig.GATEWAY_CORE, *rig.OTHER_CORE})
+        _until_ok(f"http://127.0.0.1:{ports[0]}/healthz", process, place / "log")
+        ready_s = time.perf_counter() - begun
+        _until_ok(f"http://127.0.0.1:{ports[1]}/", process, place / "log")
+        yield Service(*ports, (place / "data" / "keys" / "playground.key").read_text().strip(), ready_s)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_START_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def _until_ok(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                answer.read()
+                return
+        except OSError:
+            time.sleep(0.01)
+    raise RuntimeError(f"guiju serve does not answer at {url}:\n{log.read_text()[-2_000:]}")
+
+
+def sign_in(port: int) -> str:
+    """Sign the owner in and return the cookie header."""
+    cookies = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+    address = f"http://127.0.0.1:{port}/console/sign-in/"
+    with browser.open(address, timeout=30) as page:
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.read().decode())
+    assert token is not None
+    form = {"csrfmiddlewaretoken": token[1], "name": "owner", "password": _PASSWORD, "next": "/console/"}
+    with browser.open(address, data=urllib.parse.urlencode(form).encode(), timeout=30) as page:
+        page.read()
+        assert page.url.endswith("/console/"), f"signed in and came to {page.url}"
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)
+
+
+async def click(port: int, cookies: list[str], seconds: float) -> Seen:
+    """Have one person for each cookie open one page after the other, with half a second to look at each."""
+    loop = asyncio.get_running_loop()
+    seen = Seen(seconds=seconds)
+    end_at = loop.time() + seconds
+
+    async def open_page(request: bytes, path: str) -> None:
+        opened: asyncio.Future[str] = loop.create_future()
+        _, client = await loop.create_connection(
+            lambda: Client(lambda _, problem: opened.set_result(problem), keep=False), "127.0.0.1", port
+        )
+        client.ask(request)
+        problem = await asyncio.wait_for(opened, _START_S)
+        if problem:
+            seen.errors[f"{path} {problem}"] += 1
+        else:
+            seen.answers += 1
+            seen.latencies_ms.append((time.perf_counter() - client.asked_at) * 1000)
+        client.close()
+
+    async def person(number: int, cookie: str) -> None:
+        await asyncio.sleep(_THINK_S * number / len(cookies))
+        page = number
+        while loop.time() < end_at:
+            path = _PAGES[page % len(_PAGES)]
+            await open_page(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncookie: {cookie}\r\n\r\n".encode(), path)
+            page += 1
+            await asyncio.sleep(_THINK_S)
+
+    await asyncio.gather(*(person(number, cookie) for number, cookie in enumerate(cookies)))
+    return seen
+
+
+async def _answers(service: Service, cookies: list[str], measure_s: float) -> tuple[Seen, Seen]:
+    answers = drive(
+        service.gateway_port,
+        chat("bench", stream=False, key=service.key),
+        _CONNECTIONS,
+        warm_s=0.5,
+        measure_s=measure_s,
+        spread_s=_PAUSE_S,
+        pause_s=_PAUSE_S,
+    )
+    pages = click(service.console_port, cookies, measure_s + 0.5 + _PAUSE_S)
+    return await asyncio.gather(answers, pages)
+
+
+def measure_service(upstream: rig.Server, *, rounds: int, measure_s: float, starts: int) -> list[Row]:
+    """Return the rows of the whole service: its start, and the p99 of answers with and without people at the console."""
+    with folder(upstream.port) as place:
+        with serve(place) as service:
+            first_s = service.ready_s
+        ready = []
+        for _ in range(starts - 1):
+            with serve(place) as service:
+                ready.append(service.ready_s)
+        with serve(place) as service:
+            ready.append(service.ready_s)
+            cookies = [sign_in(service.console_port) for _ in range(PEOPLE)]
+            uvloop.run(_answers(service, cookies, 1.0))
+            ratios, alone, together, pages = [], [], [], []
+            for number in range(rounds):
+                order = ([], cookies) if number % 2 else (cookies, [])
+                seen = {bool(people): uvloop.run(_answers(service, people, measure_s)) for people in order}
+                quiet_ms, busy_ms = (percentile(seen[people][0].latencies_ms, 0.99) for people in (False, True))
+                ratios.append((busy_ms / quiet_ms - 1) * 100)
+                alone.append(seen[False][0])
+                together.append(seen[True][0])
+                pages.append(seen[True][1])
+            full = uvloop.run(
+                drive(service.gateway_port, chat("bench", stream=False, key=service.key), _CONNECTIONS, warm_s=0.5, measure_s=measure_s)
+            )
+    page_ms = [value for each in pages for value in each.latencies_ms]
+    return [
+        row("guiju serve: first start to first 200 on /healthz", first_s, "s"),
+        row("guiju serve: start to first 200 on /healthz", statistics.median(ready), "s", at_most=1.5),
+        row("console: 8 people move the p99 of answers by", statistics.median(ratios), "%", at_most=10),
+        row("console: p99 of answers, nobody there", statistics.median(percentile(each.latencies_ms, 0.99) for each in alone), "ms"),
+        row("console: p99 of answers, 8 people", statistics.median(percentile(each.latencies_ms, 0.99) for each in together), "ms"),
+        row("console: answers meanwhile", statistics.median(each.rate for each in together), "1/s"),
+        row("console: pages opened", sum(each.answers for each in pages), "pages", at_least=1),
+        row("console: page p50", percentile(page_ms, 0.5), "ms"),
+        row("console: page p99", percentile(page_ms, 0.99), "ms"),
+        row("console: errors of answers and pages", sum(each.errors.total() for each in (*alone, *together, *pages)), "errors", at_most=0),
+        row("guiju serve: whole answers under full load, recorder at work", full.rate, "1/s"),
+    ]
+
+
+def run(say: Callable[[str], None], *, quick: bool) -> list[Row]:
+    """Measure, print, write `out/service.json`, and return the rows that miss their bar."""
+    say("guiju serve: starts, then answers with and without people at the console")
+    with rig.upstream() as upstream:
+        rows = measure_service(upstream, rounds=1 if quick else 7, measure_s=2.0 if quick else 5.0, starts=1 if quick else 5)
+    return report("service", rows)
