@@ -32,6 +32,8 @@ CHILD = textwrap.dedent("""
         tell("told"); time.sleep(drain_s); tell("left"); sys.exit(0)
     signal.signal(signal.SIGTERM, drain)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from guiju.core.process import die_with_parent
+    die_with_parent(signal.SIGKILL)  # a test that ends early leaves nothing behind
     tell("started")
     if fd:
         listener = socket.socket(fileno=fd)
