@@ -127,6 +127,17 @@ def test_an_altered_history_is_not_consistent(old: int, more: int, change: int, 
             check_consistency(old, new, old_root, new_root, steps)
 
 
+def test_a_path_of_a_smaller_tree_does_not_hold() -> None:
+    """The root of two leaves, given out as that of four: the path leads there, but it is too short."""
+    first, second = HASHES[:2]
+    with pytest.raises(GuijuError):
+        root_from_inclusion(first, 0, 4, [second])
+    with pytest.raises(GuijuError):
+        check_consistency(1, 4, first, node_hash(first, second), [second])
+    with pytest.raises(GuijuError):
+        root_from_inclusion(first, 0, 1, [second])
+
+
 def test_sizes_that_make_no_sense() -> None:
     for index, size in ((0, 0), (3, 3), (-1, 3)):
         with pytest.raises(IndexError):

@@ -154,6 +154,32 @@ def test_no_wake_up_is_lost(tmp_path: Path) -> None:
     run(write())
 
 
+def test_an_append_as_the_thread_falls_asleep_is_answered(tmp_path: Path) -> None:
+    """The append comes when the thread has found nothing and has not yet said that it sleeps: nobody will wake it."""
+    late: list[tuple[bytes, asyncio.Future[None]]] = []
+
+    class Falling(SpoolWriter):
+        @property
+        def _idle(self) -> bool:
+            return self._asleep
+
+        @_idle.setter
+        def _idle(self, value: bool) -> None:
+            if value and late and self._segment is not None:
+                self._queue.append(late.pop())
+            self._asleep = value
+
+    async def write() -> None:
+        writer = Falling(tmp_path, PUBLIC, worker="w")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        late.append((b"late", future))
+        await writer.append(b"first")
+        await asyncio.wait_for(future, 5)
+        await writer.close()
+
+    run(write())
+
+
 def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
     async def write() -> None:
         writer = SpoolWriter(tmp_path, PUBLIC, worker="w", segment_bytes=10_000)
@@ -202,7 +228,21 @@ def test_any_flipped_bit_is_noticed_and_costs_one_entry(tmp_path: Path, number: 
         list(read_segment(path, PRIVATE))
     assert told.value.code is SPOOL_DAMAGED
     # Behind a cursor that has passed the damage it is not reported again.
-    assert list(read_segment(path, PRIVATE, after=2)) == []
+    damage.clear()
+    assert list(read_segment(path, PRIVATE, after=2, on_damage=damage.append)) == []
+    assert damage == []
+
+
+def test_a_frame_overwritten_with_zeros_is_noticed(tmp_path: Path) -> None:
+    entries = [b"one" * 5, b"two" * 5, b"three" * 5]
+    path = written(tmp_path, entries)
+    start = HEADER_BYTES + FRAME.size + 16 + len(entries[0])
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(FRAME.size + 16 + len(entries[1])))
+    damage: list[Damage] = []
+    assert [raw for _, raw in read_segment(path, PRIVATE, on_damage=damage.append)] == [entries[0], entries[2]]
+    assert damage == [Damage(1, start, 1)]
 
 
 def test_a_damaged_header_is_an_error(tmp_path: Path) -> None:
