@@ -121,6 +121,7 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("body_bytes", "请求正文上限。", "Largest request body.", Span(1_024, 2**30, "bytes")),
             Setting("answer_bytes", "非流式回答上限；流式回答为其 16 倍。", "Largest whole answer; a stream may have 16 times as much.", Span(1_024, 2**30, "bytes")),
             Setting("body_idle_ms", "等待请求正文下一段的时间。", "Wait for the next part of a request body.", _WAIT),
+            Setting("client_idle_ms", "等待不再读取回答的使用者。", "Wait for a client that no longer reads its answer.", _WAIT),
             Setting("concurrent_requests", "每个网关进程同时处理的请求数。", "Requests in progress in one gateway process.", Span(1, 100_000)),
             Setting("spool_bytes", "尚未入账的记录所占空间上限；超过则拒绝新请求。", "Room for records not yet in the ledger; beyond it requests are refused.", Span(2**26, 2**44, "bytes"), source="Measures Art. 9"),
             Setting("drain_ms", "停止时等待进行中的回答。", "Wait for answers under way when stopping.", Span(0, 600_000, "ms")),
