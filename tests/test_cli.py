@@ -1,0 +1,64 @@
+"""The command line: quick help, errors told in their parts, no traceback for what was to be expected."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.serving import clean_environment, guiju
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """Help within 0.3 s comes from this: none of the large packages is imported before a verb runs."""
+    code = (
+        "import sys; from guiju import cli; cli.whole_app();"
+        "heavy = {'django', 'rich', 'openai', 'aiohttp', 'uvicorn', 'numpy', 'opencc', 'cryptography', 'yaml', 'msgspec'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_help_names_every_verb_in_both_languages() -> None:
+    told = guiju("--help")
+    assert told.returncode == 0
+    for verb in ("serve", "status", "publish", "demo", "verify", "keys", "library", "records"):
+        assert f"  {verb} " in told.stdout
+    assert "规矩" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("keys", "create", "nothing", "--data", "{data}"), "SERVICE-UNKNOWN"),
+        (("publish", "--data", "{data}", "--settings", "{missing}"), "SETTING-FILE"),
+        (("demo", "--data", "{data}"), "SERVICE-NOT-RUNNING"),
+        (("serve", "--data", "{data}", "--settings", "{missing}"), "SETTING-FILE"),
+        (("library", "activate", "00000000", "--data", "{data}"), "LIBRARY-UNKNOWN"),
+        (("records", "show", "nothing", "--data", "{data}"), "RECORD-UNKNOWN"),
+    ],
+)
+def test_an_expected_error_is_told_in_its_parts(prepared: Path, tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
+    told = guiju(*[part.format(data=prepared, missing=tmp_path / "none.toml") for part in arguments])
+    assert told.returncode == 2, told.stdout + told.stderr
+    lines = told.stderr.splitlines()
+    assert code in lines
+    place = lines.index(code)
+    assert any("\u4e00" <= character <= "\u9fff" for character in lines[place + 1])
+    assert lines[place + 2].isascii()
+    assert "Traceback" not in told.stderr
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with tables, keys and a library, without a running service."""
+    data = tmp_path_factory.mktemp("cli") / "data"
+    code = (
+        "import sys; from pathlib import Path; from guiju.core.layout import DataFolder;"
+        "from guiju.serve.folder import make_folder; from guiju.serve.state import take_folder;"
+        "from guiju.serve.prepare import main; data = DataFolder(Path(sys.argv[1]));"
+        "lock = take_folder(data); make_folder(data); lock.close(); sys.exit(main(['--data', sys.argv[1]]))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(data)], check=True, capture_output=True, env=clean_environment())
+    return data
