@@ -175,7 +175,7 @@ async def parrot(call: Call) -> None:
     await call.reply(200, json.dumps(answer).encode())
 
 
-BOMB = gzip.compress(b'{"choices": [' + b" " * (20 * 2**20) + b"]}")
+BOMB = gzip.compress(json.dumps(completion("x" * 4 * 2**20)).encode())
 ZIPPED = gzip.compress(json.dumps(completion("晴天")).encode())
 HTML = b"<html><body><h1>Welcome</h1></body></html>"
 
