@@ -10,7 +10,7 @@ from guiju.core.layout import DataFolder
 
 
 @pytest.fixture
-def data(tmp_path: Path, settings: Settings, db: None) -> DataFolder:  # noqa: ARG001  # the tables
+def data(tmp_path: Path, settings: Settings, db: None) -> DataFolder:  # db: the tables
     from guiju.screening.models import LibraryVersion
 
     folder = DataFolder(tmp_path)
