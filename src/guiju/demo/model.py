@@ -57,7 +57,11 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def _answer(request: dict[str, Any], send: Send) -> None:
     if request.get("model") != MODEL:
-        await _reply(send, 404, {"error": {"message": f"the demo has one model: {MODEL}", "type": "invalid_request_error", "code": "model_not_found"}})
+        await _reply(
+            send,
+            404,
+            {"error": {"message": f"the demo has one model: {MODEL}", "type": "invalid_request_error", "code": "model_not_found"}},
+        )
         return
     head = {"id": f"chatcmpl-{new_id()}", "created": int(time.time()), "model": MODEL, "system_fingerprint": FINGERPRINT}
     messages = [_message(request) for _ in range(request.get("n") or 1)]
@@ -65,7 +69,12 @@ async def _answer(request: dict[str, Any], send: Send) -> None:
     usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
     if not request.get("stream"):
         choices = [
-            {"index": index, "message": message, "logprobs": _logprobs(request, message["content"] or ""), "finish_reason": _finish(message)}
+            {
+                "index": index,
+                "message": message,
+                "logprobs": _logprobs(request, message["content"] or ""),
+                "finish_reason": _finish(message),
+            }
             for index, message in enumerate(messages)
         ]
         await _reply(send, 200, {**head, "object": "chat.completion", "choices": choices, "usage": usage})
@@ -89,7 +98,9 @@ def _message(request: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
     tools = [tool["function"]["name"] for tool in request.get("tools") or [] if tool.get("type") == "function"]
     if tools and ("天气" in text or "weather" in text.lower()):
-        message["tool_calls"] = [{"id": f"call_{new_id()}", "type": "function", "function": {"name": tools[0], "arguments": TOOL_ARGUMENTS}}]
+        message["tool_calls"] = [
+            {"id": f"call_{new_id()}", "type": "function", "function": {"name": tools[0], "arguments": TOOL_ARGUMENTS}}
+        ]
     elif (request.get("response_format") or {}).get("type") in ("json_object", "json_schema"):
         message["content"] = JSON_ANSWER
     else:

@@ -34,6 +34,11 @@ def test_the_starter_library_hits_the_script_that_strays_and_no_other() -> None:
             assert (verdict.action == "stop") == (script.name == "stray"), script.name
 
 
+def test_the_long_script_is_long() -> None:
+    long = next(script for script in SCRIPTS if script.name == "long")
+    assert min(len(long.zh), len(long.en)) >= 600
+
+
 def test_json_mode_is_json_and_a_tool_is_called() -> None:
     status, body = ask({"messages": [{"role": "user", "content": "天气"}], "response_format": {"type": "json_object"}})
     assert status == 200
