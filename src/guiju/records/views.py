@@ -15,10 +15,11 @@ from guiju.records.kinds import KINDS
 from guiju.records.models import Record
 from guiju.records.proving import show_proof
 from guiju.screening.risks import BY_ID
-from guiju.web.access import actor_of, needs
+from guiju.web.access import actor_of, needs, text_of
 from guiju.web.templatetags.guiju import said
 
 REASON_CHARACTERS: Final = 4
+FILTER_CHARACTERS: Final = 200
 _VALUE_CHARACTERS: Final = 2_000
 
 
@@ -26,7 +27,7 @@ _VALUE_CHARACTERS: Final = 2_000
 @require_GET
 def records(request: HttpRequest) -> HttpResponse:
     """List records, newest first."""
-    asked = Asked(*(request.GET.get(name, "").strip()[:128] for name in Asked.__dataclass_fields__))
+    asked = Asked(*(text_of(request.GET, name, FILTER_CHARACTERS) for name in Asked.__dataclass_fields__))
     facts: dict[str, Any] = {"asked": asked, "kinds": list(KINDS.values())}
     try:
         page = page_of(asked, before=_index(request, "before"), after=_index(request, "after"))
@@ -69,10 +70,10 @@ def proof(request: HttpRequest, id: str) -> HttpResponse:
 def open_content(request: HttpRequest, id: str) -> HttpResponse:
     """Open the sealed content of one record, for a reason; who, when and why is a record itself."""
     record = _get(id)
-    reason = request.POST.get("reason", "").strip()
+    reason = text_of(request.POST, "reason", 200)
     if len(reason) < REASON_CHARACTERS:
         return _detail(request, record, refusal=_("请写明理由（至少 4 个字）。内容没有打开。"), status=400)
-    content = flow.open_content(record.id, actor=actor_of(request), reason=reason[:200])
+    content = flow.open_content(record.id, actor=actor_of(request), reason=reason)
     return _detail(request, record, opened=list(_readable(content)))
 
 

@@ -75,7 +75,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
             {**_page(), "refusal": _("没有选择文件。现有词库不变，请选择一个 CSV 或 YAML 文件。")},
             status=400,
         )
-    name = file.name or "library.csv"
+    name = (file.name or "library.csv").replace("\0", "")
     if (file.size or 0) > LIBRARY_LIMIT_BYTES:
         text = _("文件“%(name)s”超过 %(limit)d MB。没有导入任何一行，请拆分或精简后再导入。") % {
             "name": name,

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from guiju.services import flow
 from guiju.services.models import ApiKey
-from guiju.web.access import actor_of, needs
+from guiju.web.access import actor_of, needs, text_of
 from guiju.web.live import bundle_in_force, gateway_state
 
 LABEL_CHARACTERS: Final = 100
@@ -29,7 +29,7 @@ def services(request: HttpRequest) -> HttpResponse:
 @require_POST
 def create(request: HttpRequest) -> HttpResponse:
     """Make a key and show it, this once; only its hash is kept."""
-    label = request.POST.get("label", "").strip()[:LABEL_CHARACTERS] or _("未命名")
+    label = text_of(request.POST, "label", LABEL_CHARACTERS) or _("未命名")
     key, secret = flow.create_key(request.POST.get("service", ""), label, actor_of(request))
     flow.publish(actor=actor_of(request))
     return _page(request, made=key, secret=secret)

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
@@ -43,3 +43,11 @@ def needs(permission: str) -> Callable[[View], View]:
 def actor_of(request: HttpRequest) -> str:
     """Return how the signed-in person appears as the actor of a record."""
     return f"person:{request.user.get_username()}"
+
+
+def text_of(values: QueryDict, name: str, limit_characters: int) -> str:
+    """Return one field of a form without white space around it, cut to a limit, and without the zero character.
+
+    PostgreSQL refuses the zero character in any text: a page would fail on it.
+    """
+    return str(values.get(name, "")).replace("\0", "").strip()[:limit_characters]

@@ -19,10 +19,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from guiju.records import flow as records
-from guiju.web.access import actor_of
+from guiju.web.access import actor_of, text_of
 from guiju.web.models import RefusedSignIn
 
 FAILURES: Final = 5
+NAME_CHARACTERS: Final = 150
 ADDRESS_FAILURES: Final = 50
 WINDOW_MINUTES: Final = 5
 
@@ -34,7 +35,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     onward = _onward(request)
     if request.method == "GET":
         return redirect(onward) if request.user.is_authenticated else render(request, "web/sign_in.html", {"next": onward})
-    name = request.POST.get("name", "")[:150]
+    name = text_of(request.POST, "name", NAME_CHARACTERS)
     address = request.META.get("REMOTE_ADDR", "")
     refusal = "waiting" if _must_wait(name, address) else ""
     if not refusal:

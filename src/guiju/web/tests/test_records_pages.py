@@ -98,6 +98,12 @@ def test_a_nonsense_question_is_said_to_be_one(owner: Client, query: str) -> Non
     assert "没有查找" in response.content.decode()
 
 
+def test_the_zero_character_reaches_no_database(owner: Client, data: DataFolder) -> None:
+    # PostgreSQL refuses it; SQLite takes it, so the test looks at what would be asked.
+    write_records(data, [entry(service="a")])
+    assert _listed(owner.get("/console/records/", {"service": "\0a\0"})) != []
+
+
 def test_a_filter_by_htmx_gets_the_list_alone(owner: Client, data: DataFolder) -> None:
     write_records(data, [entry()])
     part = owner.get("/console/records/", headers={"HX-Request": "true"}).content.decode()
