@@ -22,6 +22,7 @@ from guiju.records.sealing import SITE_SUBJECT, new_subject_key, seal, unwrap, w
 
 DAMAGED: Final = "records.entry.damaged"
 _VERSION: Final = 1
+_ENCODE: Final = msgspec.json.Encoder(order="sorted").encode  # canonical JSON; the floats were looked for in the metadata
 _ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 _TEXT: Final = re.compile(r"[^\x00]{0,200}")
 _SALT_BYTES: Final = 16
@@ -47,8 +48,7 @@ def read_entry(raw: bytes) -> Entry:
     """Return the entry in these bytes, or the one that keeps them aside when they cannot become a record."""
     try:
         entry = decode_entry(raw)
-        canonical_json(entry.metadata)
-    except (msgspec.DecodeError, TypeError, ValueError, RecursionError) as problem:
+    except (msgspec.DecodeError, ValueError, RecursionError) as problem:
         return damaged_entry(str(problem)[:300], raw)
     texts = (entry.kind, entry.service, entry.actor, entry.subject)
     if not _ID.fullmatch(entry.id) or not all(map(_TEXT.fullmatch, texts)) or not 0 <= entry.at_us < _LATEST_US:
@@ -62,21 +62,21 @@ def write_entries(entries: Sequence[Entry], master_key: bytes) -> Written:
     An id that was used before is not used twice: the later entry is kept aside as `records.entry.damaged`.
     Raises IntegrityError when another recorder has written the same numbers; then nothing is written.
     """
-    entries = _set_repeated_aside(entries)
-    ciphers = _ciphers({entry.subject or SITE_SUBJECT for entry in entries if entry.content}, master_key)
+    checked = _check(entries)
+    ciphers = _ciphers({entry.subject or SITE_SUBJECT for entry, _ in checked if entry.content}, master_key)
     newest: int | None = Record.objects.aggregate(newest=models.Max("index"))["newest"]
     first = 0 if newest is None else newest + 1
     adapt = _datetime_adapter()
     records: list[tuple[Any, ...]] = []
     contents: list[tuple[Any, ...]] = []
-    for index, entry in enumerate(entries, first):
+    for index, (entry, metadata) in enumerate(checked, first):
         content_hash = ""
         if entry.content:
             key, cipher = ciphers[entry.subject or SITE_SUBJECT]
             sealed = seal(cipher, entry.id, entry.content)
             content_hash = sha256(sealed).hexdigest()
             contents.append((index, key, sealed))
-        body = record_body(entry, urandom(_SALT_BYTES).hex(), content_hash)
+        body = record_body(entry, metadata, urandom(_SALT_BYTES).hex(), content_hash)
         at = adapt(_EPOCH + timedelta(microseconds=entry.at_us))
         leaf = sha256(body).digest()
         records.append((index, entry.id, at, entry.kind, entry.service, entry.actor, entry.subject, content_hash, body, leaf))
@@ -85,10 +85,13 @@ def write_entries(entries: Sequence[Entry], master_key: bytes) -> Written:
     return Written(first, [row[-1] for row in records])
 
 
-def record_body(entry: Entry, salt: str, content_hash: str) -> bytes:
-    """Return the canonical JSON of a record. The salt keeps its hash from being guessed once the body is erased."""
+def record_body(entry: Entry, metadata: bytes, salt: str, content_hash: str) -> bytes:
+    """Return the canonical JSON of a record; `metadata` is that of its metadata.
+
+    The salt keeps the hash of the body from being guessed once the body is erased.
+    """
     known = KINDS.get(entry.kind)
-    return canonical_json(
+    return _ENCODE(
         {
             "v": _VERSION,
             "id": entry.id,
@@ -98,26 +101,32 @@ def record_body(entry: Entry, salt: str, content_hash: str) -> bytes:
             "actor": entry.actor,
             "subject": entry.subject,
             "obligations": list(entry.obligations or (known.obligations if known else ())),
-            "metadata": entry.metadata,
+            "metadata": msgspec.Raw(metadata),
             "content_hash": content_hash,
             "salt": salt,
         }
     )
 
 
-def _set_repeated_aside(entries: Sequence[Entry]) -> list[Entry]:
+def _check(entries: Sequence[Entry]) -> list[tuple[Entry, bytes]]:
+    """Return the entries with the canonical JSON of their metadata; what has none, or an id used before, is kept aside."""
     ids = [entry.id for entry in entries]
     seen: set[str] = set()
     for at in range(0, len(ids), _IDS_AT_ONCE):
         seen.update(Record.objects.filter(id__in=ids[at : at + _IDS_AT_ONCE]).values_list("id", flat=True))
-    kept: list[Entry] = []
+    checked: list[tuple[Entry, bytes]] = []
     for entry in entries:
+        kept = entry
         if entry.id in seen:
-            kept.append(damaged_entry("its id was used before", encode_entry(entry), entry=entry.id, entry_kind=entry.kind))
-        else:
-            kept.append(entry)
+            kept = damaged_entry("its id was used before", encode_entry(entry), entry=entry.id, entry_kind=entry.kind)
         seen.add(entry.id)
-    return kept
+        try:
+            metadata = canonical_json(kept.metadata)
+        except (TypeError, ValueError, RecursionError) as problem:
+            kept = damaged_entry(str(problem)[:300], encode_entry(entry))
+            metadata = canonical_json(kept.metadata)
+        checked.append((kept, metadata))
+    return checked
 
 
 def _ciphers(subjects: Iterable[str], master_key: bytes) -> dict[str, tuple[int, AESGCM]]:

@@ -59,15 +59,15 @@ class SpoolIntake:
         self._readers, self._cursors, self._stuck_since, self._signal_seen = {}, {}, {}, -1
 
     def take(self) -> tuple[list[Arrived], list[Moved]]:
-        """Return what has come since, up to a batch, and retire segments that have nothing more to give."""
+        """Return what has come since, up to a batch, and retire segments that have nothing more to give.
+
+        A writer's entries come in the order in which it appended them: the end of an answer behind its beginning.
+        """
         arrived: list[Arrived] = []
         moved: list[Moved] = []
-        unfinished: set[str] = set()
         room = BATCH_BYTES
         for path in list_segments(self._folder)[:_SEGMENTS_AT_ONCE]:
             writer = writer_of(path)
-            if writer in unfinished:
-                continue  # an answer's end lies behind its beginning: a writer's segments are read in order
             if len(arrived) >= BATCH_ENTRIES or room <= 0:
                 break
             gone = is_abandoned(path)
@@ -94,9 +94,7 @@ class SpoolIntake:
                 after = reader.counter - 1
                 moved.append(Moved(path.name, self._cursors[path.name], after))
                 self._cursors[path.name] = after
-            if items or not gone:
-                unfinished.add(writer)
-            else:
+            elif gone:
                 self._retire(path)
         return arrived, moved
 

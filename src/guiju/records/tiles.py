@@ -125,6 +125,7 @@ class TileWriter:
         self.folder = folder
         self.size = 0
         self._pruned = 0
+        self._unsynced: set[Path] = set()
         self._edge: list[list[bytes]] = [[]]
         self._entries: list[bytes] = []
 
@@ -161,6 +162,9 @@ class TileWriter:
                 self._write(level, (self.size >> _HEIGHT * level) // WIDTH, len(edge), b"".join(edge))
         if self._entries:
             self._write("entries", self.size // WIDTH, len(self._entries), _bundle(self._entries))
+        for folder in self._unsynced:
+            _sync_folder(folder)
+        self._unsynced.clear()
 
     def root(self) -> bytes:
         """Return the root over all leaves."""
@@ -197,7 +201,10 @@ class TileWriter:
             self._push(level + 1, root_of(edge))
 
     def _write(self, level: int | str, number: int, width: int, content: bytes) -> None:
-        _replace(self.folder / tile_path(level, number, width), content, durable=width == WIDTH)
+        path = self.folder / tile_path(level, number, width)
+        _replace(path, content, durable=width == WIDTH)
+        if width == WIDTH:
+            self._unsynced.add(path.parent)
 
 
 def read_checkpoint(folder: Path) -> bytes | None:
@@ -211,6 +218,7 @@ def read_checkpoint(folder: Path) -> bytes | None:
 def write_checkpoint(folder: Path, note: bytes) -> None:
     """Put a checkpoint in the place of the last one; readers see one or the other."""
     _replace(folder / _CHECKPOINT, note, durable=True)
+    _sync_folder(folder)
 
 
 def remove_tiles(folder: Path) -> None:
@@ -230,6 +238,7 @@ def _bundle(entries: list[bytes]) -> bytes:
 
 
 def _replace(path: Path, content: bytes, *, durable: bool) -> None:
+    """Put a file in place whole; `durable` waits for its bytes, its name is durable after `_sync_folder`."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -239,9 +248,11 @@ def _replace(path: Path, content: bytes, *, durable: bool) -> None:
             file.flush()
             os.fsync(descriptor)
     os.replace(temporary, path)
-    if durable:
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -18,21 +18,22 @@ from django.db import connection
 from typer.testing import CliRunner
 
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_recorder_public_key, load_site_key, load_site_public_key
+from guiju.core.keys import load_master_key, load_recorder_public_key, load_site_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records import flow, lease
 from guiju.records.cli import app
 from guiju.records.entry import encode_entry
 from guiju.records.ledger import LEDGER_DIVERGED, Ledger
-from guiju.records.models import OutboxEntry, Record
-from guiju.records.note import verify_checkpoint
+from guiju.records.models import OutboxEntry, Record, SubjectKey
+from guiju.records.note import Checkpoint, sign_checkpoint, verify_checkpoint
 from guiju.records.proof import check_proof
 from guiju.records.recording import Recorder
 from guiju.records.report import Report
+from guiju.records.sealing import new_subject_key, wrap
 from guiju.records.spool import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
-from guiju.records.tiles import read_checkpoint, remove_tiles
+from guiju.records.tiles import read_checkpoint, remove_tiles, write_checkpoint
 from guiju.records.verify import verify_ledger
 
 pytestmark = pytest.mark.django_db
@@ -157,6 +158,28 @@ def test_changed_content_and_keys_are_found(full: DataFolder, statement: str) ->
     assert failing(full) == [4]
 
 
+@pytest.mark.usefixtures("writable")
+def test_content_on_another_subjects_key_is_found(full: DataFolder) -> None:
+    other = SubjectKey.objects.create(subject="u-2", wrapped=wrap(new_subject_key(), load_master_key(full.keys), "u-2"))
+    _execute("UPDATE records_recordcontent SET key_id = %s WHERE record_id = 5", other.pk)
+    assert failing(full) == [4]
+
+
+def test_a_record_in_another_form_is_found_although_it_is_in_the_ledger(full: DataFolder) -> None:
+    body = bytes(Record.objects.get(index=1).body).replace(b",", b", ")
+    row = (600, "X" * 26, "2026-01-01", "", "", "", "", "", body, sha256(body).digest())
+    columns = '"index", id, at, kind, service, actor, subject, content_hash, body, leaf'
+    _execute(f"INSERT INTO records_record ({columns}) VALUES ({', '.join(['%s'] * 10)})", *row)
+    Ledger(full.ledger, ORIGIN, load_site_key(full.keys)).catch_up()
+    step = verify(full).steps[2]
+    assert (step.outcome, step.detail) == ("fails", f"record 600 ({'X' * 26}): its body is not canonical")
+
+
+def test_a_signed_root_that_is_not_the_tiles_is_found(full: DataFolder) -> None:
+    write_checkpoint(full.ledger, sign_checkpoint(Checkpoint(ORIGIN, 600, bytes(32)), load_site_key(full.keys)))
+    assert failing(full) == [2]
+
+
 def test_erased_content_is_counted_not_missed(full: DataFolder) -> None:
     _execute("DELETE FROM records_recordcontent WHERE record_id = 5")
     report = verify(full)
@@ -210,14 +233,19 @@ def test_what_a_kill_leaves_behind_is_caught_up(full: DataFolder, tmp_path: Path
 
 @pytest.mark.usefixtures("writable")
 @pytest.mark.parametrize(
-    "statement",
-    ['DELETE FROM records_record WHERE "index" > 500', 'UPDATE records_record SET leaf = zeroblob(32) WHERE "index" = 3'],
+    ("statement", "tiles"),
+    [
+        ('DELETE FROM records_record WHERE "index" > 500', "gone"),
+        ('DELETE FROM records_record WHERE "index" > 500', "there"),
+        ('UPDATE records_record SET leaf = zeroblob(32) WHERE "index" = 3', "gone"),
+    ],
 )
-def test_what_was_signed_is_not_signed_differently(full: DataFolder, statement: str) -> None:
+def test_what_was_signed_is_not_signed_differently(full: DataFolder, statement: str, tiles: str) -> None:
     before = read_checkpoint(full.ledger)
     _execute("DELETE FROM records_recordcontent")
     _execute(statement)
-    remove_tiles(full.ledger)
+    if tiles == "gone":
+        remove_tiles(full.ledger)
     with pytest.raises(GuijuError) as told:
         Ledger(full.ledger, ORIGIN, load_site_key(full.keys)).catch_up()
     assert told.value.code is LEDGER_DIVERGED
