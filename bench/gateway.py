@@ -34,13 +34,14 @@ class Plan:
     measure_s: float
     paced_rounds: int
     paced_s: float
+    paced_pieces: int
     starts: int
     repeats: float
     """How many times as many rounds are made where they were not quiet."""
 
 
-FULL: Final = Plan(rounds=9, measure_s=1.5, paced_rounds=4, paced_s=3.0, starts=5, repeats=1.5)
-QUICK: Final = Plan(rounds=5, measure_s=0.6, paced_rounds=1, paced_s=2.0, starts=3, repeats=1.0)
+FULL: Final = Plan(rounds=9, measure_s=1.5, paced_rounds=4, paced_s=3.0, paced_pieces=100, starts=5, repeats=1.5)
+QUICK: Final = Plan(rounds=5, measure_s=0.6, paced_rounds=1, paced_s=1.5, paced_pieces=50, starts=3, repeats=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,10 @@ def measure_paced(setup: Setup) -> list[Row]:
     model that takes none.
     """
     rows: list[Row] = []
-    for pieces, first_ms, what, bar in ((100, 50, "50 paced streams", 2.0), (25, 0, "50 paced streams, first piece at once", None)):
+    for pieces, first_ms, what, bar in (
+        (setup.plan.paced_pieces, 50, "50 paced streams", 2.0),
+        (25, 0, "50 paced streams, first piece at once", None),
+    ):
         request = chat(f"bench,pieces={pieces},gap_ms=20,first_ms={first_ms}", stream=True)
         load = Load(request, PACED_STREAMS, setup.plan.paced_s, spread_s=pieces * 0.02)
         rounds = setup.take_turns(load, setup.plan.paced_rounds, "none", "bare", "guiju")
@@ -113,9 +117,9 @@ def measure_paced(setup: Setup) -> list[Row]:
             row(f"{what}: errors", errors(rounds, "guiju"), "answers", at_most=0),
             *noise_rows(what, rounds),
         ]
-        if pieces == 100:
+        if bar is not None:
             rows += [
-                row(f"{what}: {name}, processor time", median(rounds, name, lambda turn: turn.cpu_ms), "ms/answer")
+                row(f"{what}: {name}, processor time", median(rounds, name, lambda turn: turn.cpu_ms), f"ms/{pieces} pieces")
                 for name in ("guiju", "bare")
             ]
     return rows
