@@ -255,7 +255,7 @@ class Folder:
                 self.gap = ADJACENT
                 self._separators = self._invisible = 0
             else:
-                self._nothing(cell)
+                self._nothing(cell)  # type: ignore[arg-type]  # an int here
         self.at += len(text)
 
     def _one(self, character: str, length: int, into: Fold) -> None:
