@@ -50,6 +50,13 @@ def test_an_expected_error_is_told_in_its_parts(prepared: Path, tmp_path: Path, 
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize("verb", ["publish", "verify", "keys list", "library list", "records list"])
+def test_a_folder_that_is_no_data_folder_is_told_and_not_made(tmp_path: Path, verb: str) -> None:
+    told = guiju(*verb.split(), "--data", str(tmp_path / "none"))
+    assert (told.returncode, "DATA-MISSING" in told.stderr, "Traceback" in told.stderr) == (2, True, False)
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with tables, keys and a library, without a running service."""

@@ -71,9 +71,9 @@ def publish(
     data: Data = _DATA, settings: SettingsFile = None, actor: Annotated[str, typer.Option(help="Who does this. 操作人。")] = "person:cli"
 ) -> None:
     """Put the settings file, the keys and the active library in force, within a second. 发布运行包。"""
-    from guiju.web import configure_django
+    from guiju.web import open_data_folder
 
-    configure_django(data, settings)
+    open_data_folder(data, settings)
     from guiju.serve.prepare import publish_file
 
     typer.echo(publish_file(actor))

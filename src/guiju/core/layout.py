@@ -3,6 +3,24 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from guiju.core.errors import Text, define
+
+DATA_MISSING = define(
+    "DATA-MISSING",
+    status=500,
+    kind="server_error",
+    zh=Text(
+        "{path} 不是 guiju 的数据目录。",
+        "没有读取或改动任何内容。",
+        "请用 --data 或环境变量 GUIJU_DATA 指定数据目录；新的数据目录由 guiju serve 创建。",
+    ),
+    en=Text(
+        "{path} is no data folder of guiju.",
+        "Nothing was read or changed.",
+        "Name the data folder with --data or GUIJU_DATA; guiju serve makes a new one.",
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:

@@ -36,7 +36,9 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List records, newest first. 列出记录。"""
-    _begin(data)
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
     from django.db.models import Q
 
     from guiju.records.models import Record
@@ -77,7 +79,9 @@ def show(
     """Show one record; with --open and --reason its sealed content too. 查看一条记录。"""
     if open_ and not reason.strip():
         raise typer.BadParameter("--open needs --reason; it goes into the record. 打开须写明理由。")
-    _begin(data)
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
     from guiju.core.errors import GuijuError
     from guiju.records import flow
     from guiju.records.models import Record
@@ -110,7 +114,9 @@ def prove(
     as_json: Json = False,
 ) -> None:
     """Prove that a record is in the log; the proof is checked before it is written. 证明一条记录在账。"""
-    _begin(data)
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
     from django.conf import settings
 
     from guiju.core.keys import load_site_public_key
@@ -165,7 +171,9 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
 
 
 def _verify_site(data: Path, *, quiet: bool) -> Report:
-    _begin(data)
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
     from django.conf import settings
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -183,16 +191,6 @@ def _verify_site(data: Path, *, quiet: bool) -> Report:
             load_site_public_key(folder.keys),
             lambda done, whole: bar.update(task, completed=done, total=whole),
         )
-
-
-def _begin(data: Path) -> None:
-    from guiju.core.errors import GuijuError
-    from guiju.core.keys import KEY_FILE_MISSING
-    from guiju.web import configure_django
-
-    if not (data / "keys").is_dir():
-        raise GuijuError(KEY_FILE_MISSING, path=data / "keys")
-    configure_django(data)
 
 
 def _summary(record: "Record") -> dict[str, Any]:

@@ -34,7 +34,9 @@ def validate(file: File) -> None:
 @app.command("import")
 def import_(file: File, data: Data = _DATA, actor: Actor = "person:cli") -> None:
     """Keep a file as a new draft version. 导入为待启用版本。"""
-    _begin(data)
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
     from guiju.screening import flow
 
     kept = flow.import_library(file.name, file.read_bytes(), actor)
@@ -46,7 +48,9 @@ def activate(
     version: Annotated[str, typer.Argument(help="Version, 8 digits or more. 版本号。")], data: Data = _DATA, actor: Actor = "person:cli"
 ) -> None:
     """Put a version in force and publish the bundle. 启用。"""
-    _begin(data)
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
     from guiju.screening import flow
 
     kept = flow.activate_library(version, actor)
@@ -56,21 +60,12 @@ def activate(
 @app.command("list")
 def list_(data: Data = _DATA) -> None:
     """Print the versions, newest first. 列出版本。"""
-    _begin(data)
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
     from guiju.core.clock import beijing_text
     from guiju.screening.models import LibraryVersion
 
     for kept in LibraryVersion.objects.defer("body"):
         at = beijing_text(int(kept.imported_at.timestamp() * 1_000_000))
         typer.echo(f"{kept.version[:12]}  {kept.state:8}  {kept.entries:7}  {at}  {kept.name}")
-
-
-def _begin(data: Path) -> None:
-    """Make Django ready on a data folder. Raises KEY-FILE-MISSING where there is none."""
-    from guiju.core.errors import GuijuError
-    from guiju.core.keys import KEY_FILE_MISSING
-    from guiju.web import configure_django
-
-    if not (data / "keys").is_dir():
-        raise GuijuError(KEY_FILE_MISSING, path=data / "keys")
-    configure_django(data)

@@ -31,7 +31,7 @@ LIBRARY_INVALID = define(
     "LIBRARY-INVALID",
     status=400,
     kind="invalid_request_error",
-    zh=Text("关键词库“{name}”有 {count} 处错误：{summary}。", "没有导入任何一行，正在使用的词库不变。", "请按行号改正后重新导入。"),
+    zh=Text("关键词库“{name}”有 {count} 处错误：{summary_zh}。", "没有导入任何一行，正在使用的词库不变。", "请按行号改正后重新导入。"),
     en=Text(
         "The keyword library '{name}' has {count} mistakes: {summary}.",
         "No row was imported; the library in force is unchanged.",
@@ -261,4 +261,5 @@ def _canonical_csv(rows: Iterable[dict[str, Any]]) -> bytes:
 
 def _refuse(name: str, problems: list[Problem]) -> NoReturn:
     first = "; ".join(f"line {problem.line}: {problem.reason_en}" for problem in problems[:3])
-    raise GuijuError(LIBRARY_INVALID, name=name, count=len(problems), summary=first, problems=tuple(problems))
+    first_zh = "；".join(f"第 {problem.line} 行{problem.reason_zh}" for problem in problems[:3])
+    raise GuijuError(LIBRARY_INVALID, name=name, count=len(problems), summary=first, summary_zh=first_zh, problems=tuple(problems))

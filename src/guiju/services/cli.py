@@ -20,9 +20,9 @@ def create(
     actor: Actor = "person:cli",
 ) -> None:
     """Make a key, show it once, put it in force. 创建密钥并立即生效。"""
-    from guiju.web import configure_django
+    from guiju.web import open_data_folder
 
-    configure_django(data)
+    open_data_folder(data)
     from guiju.services import flow
 
     key, secret = flow.create_key(service, label, actor)
@@ -35,9 +35,9 @@ def create(
 @app.command("list")
 def list_(data: Data = _DATA) -> None:
     """Print the keys, newest first, never their secrets. 列出密钥。"""
-    from guiju.web import configure_django
+    from guiju.web import open_data_folder
 
-    configure_django(data)
+    open_data_folder(data)
     from guiju.core.clock import beijing_text
     from guiju.services.models import ApiKey
 
@@ -53,9 +53,9 @@ def revoke(
     actor: Actor = "person:cli",
 ) -> None:
     """Revoke a key for good; within a second it opens nothing. 撤销密钥。"""
-    from guiju.web import configure_django
+    from guiju.web import open_data_folder
 
-    configure_django(data)
+    open_data_folder(data)
     from guiju.services import flow
 
     revoked = flow.revoke_key(key, actor)

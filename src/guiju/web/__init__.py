@@ -21,3 +21,14 @@ def configure_django(data: Path | None = None, settings: Path | None = None) -> 
         os.environ["GUIJU_SETTINGS"] = str(Path(settings).absolute())
     os.environ["DJANGO_SETTINGS_MODULE"] = "guiju.web.settings"
     django.setup()
+
+
+def open_data_folder(data: Path, settings: Path | None = None) -> None:
+    """Make Django ready on a data folder that is there: what a command begins with. Raises DATA-MISSING."""
+    from guiju.core.errors import GuijuError
+    from guiju.core.layout import DATA_MISSING
+
+    if not (data / "keys").is_dir():
+        raise GuijuError(DATA_MISSING, path=data.absolute())
+    os.umask(0o077)
+    configure_django(data, settings)
