@@ -263,6 +263,30 @@ def test_children_of_a_killed_supervisor_leave_and_the_ports_are_free_for_the_ne
             again.until(lambda: all(map(is_gone, state["pids"].values())), "the end of the orphans")
 
 
+def test_a_spoilt_bundle_is_replaced_by_a_new_one(data: Path) -> None:
+    current = (data / "bundles" / "current").read_text()
+    bundle = data / "bundles" / f"{current}.bundle"
+    bundle.write_bytes(bundle.read_bytes()[:-1])
+    with Serving(data) as service:
+        service.until_ready()
+        assert service.chat("你好")[0] == 200
+        assert "BUNDLE-INVALID" in service.log()
+        assert (data / "bundles" / "current").read_text() != current
+
+
+def test_a_service_may_get_another_name(data: Path) -> None:
+    (data / "guiju.toml").write_text('[[service]]\nid = "other"\nname_zh = "另一个"\nname_en = "Other"\n')
+    with Serving(data) as service:
+        service.until_ready()
+        assert service.chat("你好")[0] == 200
+
+
+def test_a_thousand_streams_have_their_files(service: Serving) -> None:
+    limits = Path(f"/proc/{service.state()['pids']['gateway-0']}/limits").read_text()
+    soft, hard = re.search(r"Max open files\s+(\d+)\s+(\d+)", limits).groups()  # type: ignore[union-attr]
+    assert int(soft) == min(65_536, int(hard))
+
+
 # ── settings and keys while it runs ─────────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,6 +6,7 @@ all else follows once they answer. Otherwise `prepare` runs first.
 
 import logging
 import os
+import resource
 import socket
 import sys
 import threading
@@ -36,7 +37,11 @@ BACKGROUND_NICENESS: Final = 10
 _GATEWAYS, _RECORDER, _REST = 0, 1, 2
 _RECORDER_DRAIN_S: Final = 60.0
 _LEAVING_S: Final = 3.0
-_READY_WITHIN_S: Final = 60.0
+_ASK_TIMEOUT_S: Final = 5.0
+_PATIENCE_S: Final = 10.0
+"""When the gateways do not answer by then, the paper side starts all the same: it may have to publish a new bundle first."""
+_OPEN_FILES: Final = 65_536
+"""A stream needs two; the usual soft limit of 1,024 would end at five hundred streams."""
 
 log = logging.getLogger("guiju.serve")
 
@@ -62,6 +67,7 @@ def serve(options: Options) -> int:
     """
     os.umask(0o077)
     configure("serve")
+    _allow_open_files()
     data = DataFolder(options.data.absolute())
     with ExitStack() as held:
         held.enter_context(take_folder(data))
@@ -99,6 +105,7 @@ class _Service:
         self._options = options
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._ready = threading.Event()
+        self._may_go_on = threading.Event()
         leaving_s = _LEAVING_S if read_state(data) else 0.0  # a supervisor that was killed: its children are leaving
         self._gateway = listen(settings.server.host, settings.server.port, "--port", leaving_s)
         self._console = listen(settings.console.host, settings.console.port, "--console-port", leaving_s)
@@ -113,10 +120,10 @@ class _Service:
             live.append(self._demo_plan())
         if is_prepared(self._data) and is_fresh(self._data, self._file):
             phases = [live, [self._prepare_plan(After.DONE)], self._paper()]
-            wait_before = {1: self._ready.is_set}
+            wait_before = {1: self._may_go_on.is_set}
         else:
             phases = [[self._prepare_plan(After.DONE_OR_LEAVE)], live, self._paper()]
-            wait_before = {2: self._ready.is_set}
+            wait_before = {2: self._may_go_on.is_set}
         environment = {name: value for name, value in os.environ.items() if name != "GUIJU_OWNER_PASSWORD"}
         environment |= {
             "GUIJU_DATA": str(self._data.root),
@@ -203,9 +210,10 @@ class _Service:
         """Wait for the gateway's first answer, tell it, and let the rest start. Runs in a thread of its own."""
         host = reached_at(self._settings.server.host)
         console = address(reached_at(self._settings.console.host), self._ports["console"])
+        begun = time.monotonic()
         while not self._ready.is_set():
             try:
-                with socket.create_connection((host, self._ports["gateway"]), _READY_WITHIN_S) as connection:
+                with socket.create_connection((host, self._ports["gateway"]), _ASK_TIMEOUT_S) as connection:
                     connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: guiju\r\nConnection: close\r\n\r\n")
                     answered = connection.recv(12).endswith(b" 200")
             except OSError:
@@ -217,7 +225,16 @@ class _Service:
                 self._ready.set()
             else:
                 time.sleep(0.1)
-        supervisor.wake()
+            if self._ready.is_set() or time.monotonic() - begun > _PATIENCE_S:
+                self._may_go_on.set()
+                supervisor.wake()
+
+
+def _allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:

@@ -156,14 +156,11 @@ def _put_starter_library_in_force() -> None:
 
 
 def _keep_playground_key(data: DataFolder, settings: Settings) -> None:
-    """Make the playground's key known, and move it when its service is gone from the settings."""
+    """Make the playground's key known; it goes to the first service when its own is gone from the settings."""
     from guiju.services import flow
-    from guiju.services.models import ApiKey
 
-    services = [service.id for service in settings.services]
-    key, _ = flow.create_key(services[0], PLAYGROUND_LABEL, ACTOR, secret=read_text_key(data.keys, "playground.key"))
-    if key.service not in services:
-        ApiKey.objects.filter(id=key.id).update(service=services[0])
+    secret = read_text_key(data.keys, "playground.key")
+    flow.create_key(settings.services[0].id, PLAYGROUND_LABEL, ACTOR, secret=secret, settings=settings)
 
 
 def _make_owner(name: str, password: str) -> tuple[str, str]:
@@ -206,7 +203,7 @@ def _make_first_key(settings: Settings) -> str:
 
     for unseen in ApiKey.objects.filter(label=FIRST_LABEL, revoked_at=None):
         flow.revoke_key(unseen.id, ACTOR)
-    return flow.create_key(settings.services[0].id, FIRST_LABEL, ACTOR)[1]
+    return flow.create_key(settings.services[0].id, FIRST_LABEL, ACTOR, settings=settings)[1]
 
 
 def _show(data: DataFolder, name: str, told: str, secret: str) -> None:

@@ -43,21 +43,26 @@ API_KEY_UNKNOWN = define(
 PREFIX_CHARACTERS = 14
 
 
-def create_key(service: str, label: str, actor: str, secret: str = "") -> tuple[ApiKey, str]:
+def create_key(service: str, label: str, actor: str, secret: str = "", settings: Settings | None = None) -> tuple[ApiKey, str]:
     """Make an API key and return it with its secret, which is kept nowhere; leave `services.key.created`.
 
-    The key counts once a bundle is published. `secret` gives the text instead of a random one; a key that exists
-    already with that text is returned as it is, without a second record. Raises SERVICE-UNKNOWN.
+    The key counts once a bundle is published. `secret` gives the text instead of a random one: a key that exists already
+    with that text is returned as it is, or moved to `service`, with a record, when its own service is gone.
+    `settings` say which services there are; without them the settings in force. Raises SERVICE-UNKNOWN.
     """
-    known = [each.id for each in settings_in_force(_data(), _file()).services]
+    known = [each.id for each in (settings or settings_in_force(_data(), _file())).services]
     if service not in known:
         raise GuijuError(SERVICE_UNKNOWN, service=service, known=", ".join(known))
     secret = secret or new_api_key()
     facts = {"service": service, "label": label[:100], "prefix": secret[:PREFIX_CHARACTERS]}
     with transaction.atomic():
         key, created = ApiKey.objects.get_or_create(sha256=hashlib.sha256(secret.encode()).hexdigest(), defaults=facts)
-        if created:
-            records.append(kind="services.key.created", actor=actor, service=service, metadata={"key": key.id, "label": key.label})
+        before = key.service
+        moved = before not in known and ApiKey.objects.filter(id=key.id, service=before).update(service=service) == 1
+        if created or moved:
+            metadata: dict[str, object] = {"key": key.id, "label": key.label} | ({"before": before} if moved else {})
+            records.append(kind="services.key.created", actor=actor, service=service, metadata=metadata)
+    key.refresh_from_db()
     return key, secret
 
 

@@ -61,6 +61,17 @@ def test_a_given_key_is_made_once(data: DataFolder) -> None:
     assert len(_left(data)) == 1
 
 
+def test_a_given_key_moves_only_when_its_service_is_gone(data: DataFolder) -> None:
+    first, _ = flow.create_key("chat", "x", "guiju", secret="sk-guiju-given")
+    data.settings.write_text(SERVICE + SERVICE.replace('"chat"', '"other"'))
+    both = read_settings(data.settings)
+    assert flow.create_key("other", "x", "guiju", secret="sk-guiju-given", settings=both)[0].service == "chat"
+    data.settings.write_text(SERVICE.replace('"chat"', '"other"'))
+    moved, _ = flow.create_key("other", "x", "guiju", secret="sk-guiju-given", settings=read_settings(data.settings))
+    assert (moved.id, moved.service) == (first.id, "other")
+    assert [entry.metadata.get("before") for entry in _left(data)] == [None, "chat"]
+
+
 def test_a_revoked_key_stays_listed_and_is_recorded_once(data: DataFolder) -> None:
     key, secret = flow.create_key("chat", "x", "person:owner")
     flow.publish()
