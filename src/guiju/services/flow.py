@@ -60,7 +60,9 @@ def create_key(service: str, label: str, actor: str, secret: str = "", settings:
         before = key.service
         moved = before not in known and ApiKey.objects.filter(id=key.id, service=before).update(service=service) == 1
         if created or moved:
-            metadata: dict[str, object] = {"key": key.id, "label": key.label} | ({"before": before} if moved else {})
+            metadata: dict[str, object] = {"key": key.id, "label": key.label}
+            if moved:
+                metadata["before"] = before
             records.append(kind="services.key.created", actor=actor, service=service, metadata=metadata)
     key.refresh_from_db()
     return key, secret
