@@ -361,3 +361,29 @@ def test_the_tour_needs_a_running_service(data: Path) -> None:
     told = guiju("demo", "--fast", "--data", str(data))
     assert told.returncode == 2
     assert "SERVICE-NOT-RUNNING" in told.stderr
+
+
+def test_the_tour_says_how_to_install_the_sdk(service: Serving) -> None:
+    code = (
+        "import importlib.util as util, sys; known = util.find_spec;"
+        "util.find_spec = lambda name, *more: None if name == 'openai' else known(name, *more);"
+        "sys.argv = ['guiju', 'demo', '--data', sys.argv[1]]; from guiju.cli import main; main()"
+    )
+    told = subprocess.run([sys.executable, "-c", code, str(service.data)], capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert "SDK-MISSING" in told.stderr
+    assert "pip install 'guiju[demo]'" in told.stderr
+
+
+def test_with_an_upstream_there_is_no_demo_model(data: Path) -> None:
+    upstream = '[[upstream]]\nname = "main"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["m"]\n'
+    producer = '[[service]]\nid = "chat"\nname_zh = "对话"\nname_en = "Chat"\n[service.label]\ncontent_producer = "example"\n'
+    (data / "guiju.toml").write_text(upstream + producer)
+    with Serving(data) as service:
+        service.until_ready()
+        assert "demo-model" not in service.state()["pids"]
+        status, body = service.chat("你好")
+        assert (status, body["error"]["code"]) == (404, "model_unknown"), "the demo model is not offered any more"
+        told = guiju("demo", "--data", str(data))
+        assert told.returncode == 2
+        assert "DEMO-MODEL-ABSENT" in told.stderr
