@@ -24,6 +24,7 @@ from guiju.records import flow, lease
 from guiju.records.cli import app
 from guiju.records.entry import encode_entry
 from guiju.records.ledger import LEDGER_DIVERGED, Ledger
+from guiju.records.merkle import PROOF_INVALID
 from guiju.records.models import OutboxEntry, Record, SubjectKey
 from guiju.records.note import Checkpoint, sign_checkpoint, verify_checkpoint
 from guiju.records.proof import check_proof
@@ -173,6 +174,9 @@ def test_a_record_in_another_form_is_found_although_it_is_in_the_ledger(full: Da
     Ledger(full.ledger, ORIGIN, load_site_key(full.keys)).catch_up()
     step = verify(full).steps[2]
     assert (step.outcome, step.detail) == ("fails", f"record 600 ({'X' * 26}): its body is not canonical")
+    with pytest.raises(GuijuError) as told:
+        flow.prove("X" * 26)
+    assert told.value.code is PROOF_INVALID
 
 
 def test_a_signed_root_that_is_not_the_tiles_is_found(full: DataFolder) -> None:
