@@ -28,9 +28,16 @@ class UpstreamClient:
         self._models = URL(f"{base}/models", encoded=True)
 
     async def chat(self, body: bytes) -> aiohttp.ClientResponse:
-        """Send a chat request and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE."""
+        """Send a chat request and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE.
+
+        A pooled connection that the server has closed meanwhile (it was restarted, it tidies up) is tried once more on
+        a new one: not a byte of an answer had come.
+        """
         try:
-            return await self._opened().post(self._chat, data=body, allow_redirects=False)
+            try:
+                return await self._opened().post(self._chat, data=body, allow_redirects=False)
+            except aiohttp.ServerDisconnectedError:
+                return await self._opened().post(self._chat, data=body, allow_redirects=False)
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise GuijuError(UPSTREAM_UNREACHABLE, upstream=self.upstream.name, reason=type(problem).__name__) from problem
 

@@ -15,13 +15,13 @@ So a reader learns from locks which segment is at its end, and which worker is g
 
 import fcntl
 import os
-import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -208,18 +208,28 @@ class SegmentReader:
         rest = os.pread(self._descriptor, max(size - self.offset, 0), self.offset)
         # A zero may be the end of a real frame, so the tail keeps one header's worth of zeros.
         rest = rest[: len(rest.rstrip(b"\0")) + FRAME.size + TAG_BYTES]
-        least = FRAME.size + TAG_BYTES
-        for ahead in range(1, len(rest) // least + 1):
-            counter = self.counter + ahead
-            for match in re.finditer(re.escape(_COUNTER.pack(counter)), rest):
-                at = match.start() - 4
-                if at >= 0 and self._open(rest, at, counter) is not None:
-                    damage = Damage(self.counter, self.offset, ahead)
-                    self.offset += at
-                    self.counter = counter
-                    self.damaged = True
-                    return damage
+        for counter, at in self._headers(rest):
+            if self._open(rest, at, counter) is not None:
+                damage = Damage(self.counter, self.offset, counter - self.counter)
+                self.offset += at
+                self.counter = counter
+                self.damaged = True
+                return damage
         return None
+
+    def _headers(self, rest: bytes) -> list[tuple[int, int]]:
+        """Return (counter, offset) of everything that could be the header of a later frame, by counter.
+
+        One pass: a torn frame may have tens of megabytes, and looking through them once for each counter takes days.
+        """
+        most = self.counter + len(rest) // (FRAME.size + TAG_BYTES)
+        found = []
+        for shift in range(4):
+            words = numpy.frombuffer(rest, "<u4", max(len(rest) - shift, 0) // 4, shift)
+            lengths, counters = words[:-1], words[1:]
+            fits = (counters > self.counter) & (counters <= most) & (lengths >= TAG_BYTES) & (lengths <= len(rest))
+            found += [(int(counters[place]), int(place) * 4 + shift) for place in numpy.flatnonzero(fits)]
+        return sorted(found)
 
 
 def read_segment(

@@ -21,8 +21,7 @@ from guiju.core.layout import DataFolder
 from guiju.gateway.bundle import Bundle, Key, LibraryEntry, Limits, Service, Upstream, publish_bundle
 from guiju.labelling.values import Label
 from guiju.records.entry import Entry, decode_entry
-from guiju.records.segment import list_segments
-from guiju.records.spool import read_segment
+from guiju.records.segment import Frame, SegmentReader, list_segments
 
 KEYS = {"main": "sk-main", "narrow": "sk-narrow", "bare": "sk-bare"}
 REVOKED = "sk-revoked"
@@ -81,8 +80,16 @@ class Site:
 
     def entries(self) -> list[Entry]:
         """Return everything on record, as the recorder would read it."""
-        key = load_recorder_key(self.folder.keys).private_bytes_raw()
-        return [decode_entry(raw) for path in list_segments(self.folder.spool) for _, raw in read_segment(path, key)]
+        key = load_recorder_key(self.folder.keys)
+        found: list[Entry] = []
+        for path in list_segments(self.folder.spool):
+            reader = SegmentReader(path, key)
+            try:
+                while frames := reader.read(256, 2**26, final=False):
+                    found += [decode_entry(frame.raw) for frame in frames if isinstance(frame, Frame)]
+            finally:
+                reader.close()
+        return found
 
     def closing(self, record: str) -> Entry:
         """Return the one closing record of an exchange."""
