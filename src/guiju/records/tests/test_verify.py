@@ -26,7 +26,7 @@ from guiju.records.entry import encode_entry
 from guiju.records.ledger import LEDGER_DIVERGED, Ledger
 from guiju.records.merkle import PROOF_INVALID
 from guiju.records.models import OutboxEntry, Record, SubjectKey
-from guiju.records.note import Checkpoint, sign_checkpoint, verify_checkpoint
+from guiju.records.note import Checkpoint, parse_checkpoint, sign_checkpoint, verify_checkpoint
 from guiju.records.proof import check_proof
 from guiju.records.recording import Recorder
 from guiju.records.report import Report
@@ -281,6 +281,9 @@ def _changed(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "path swapped", document | {"path": [document["path"][1], document["path"][0], *document["path"][2:]]}
     yield "checkpoint", document | {"checkpoint": document["checkpoint"].replace("\n600\n", "\n599\n")}
     yield "checkpoint text", document | {"checkpoint": "nothing"}
+    yield "signature", document | {"checkpoint": document["checkpoint"][:-10] + "AAAA" + document["checkpoint"][-6:]}
+    forged = sign_checkpoint(parse_checkpoint(document["checkpoint"].partition("\n\n")[0] + "\n"), Ed25519PrivateKey.generate())
+    yield "signed by another", document | {"checkpoint": forged.decode()}
     yield "other log", document | {"checkpoint": document["checkpoint"].replace("guiju.local", "guiju.other")}
     yield "public key", document | {"public_key": "x"}
     yield "form", document | {"proof": "other"}
