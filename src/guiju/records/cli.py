@@ -60,7 +60,7 @@ def list_(
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("id", no_wrap=True)
     for heading in ("时间 time", "类型 kind", "服务 service", "主体 subject"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading.startswith("时间"))
     for row, record in zip(rows, found, strict=False):
         at = record.at.astimezone(BEIJING).strftime("%m-%d %H:%M:%S")
         table.add_row(str(row["index"]), row["id"], at, row["kind"], row["service"], row["subject"])
