@@ -39,6 +39,14 @@ def test_a_public_name_of_a_model_becomes_the_upstreams_own(worker: Worker, upst
     assert upstream.calls[-1].request["model"] == "internal"
 
 
+def test_a_connection_that_the_upstream_closed_meanwhile_is_tried_once_more(worker: Worker, upstream: ScriptedUpstream) -> None:
+    """Red without the second `post` in `UpstreamClient.chat`."""
+    reply = worker.chat("closed_once")
+    assert reply.status == 200
+    assert reply.json["choices"][0]["message"]["content"].startswith("又好了")
+    assert [call.request["model"] for call in upstream.calls[-2:]] == ["closed_once", "closed_once"]
+
+
 def test_fields_of_an_answer_that_nobody_knows_arrive(worker: Worker) -> None:
     answer = worker.chat("parrot", key=KEYS["bare"]).json
     assert answer["x_top"] == {"y": [1.5, True]}

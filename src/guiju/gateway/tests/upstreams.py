@@ -158,6 +158,18 @@ async def slow(call: Call) -> None:
     await call.hang()
 
 
+_closed: set[int] = set()
+
+
+async def closed_once(call: Call) -> None:
+    """Close the connection without a word, as a server does that was restarted; answer the next time."""
+    if len(_closed) % 2 == 0:
+        call.closes = True
+    else:
+        await call.reply(200, json.dumps(completion("又好了")).encode())
+    _closed.add(len(_closed))
+
+
 async def parrot(call: Call) -> None:
     """Answer with fields nobody knows."""
     if call.request.get("stream"):
@@ -185,6 +197,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "strays": either(completion(f"我们去{TERM}吧"), FIRST, event({"content": "我们去赌"}), event({"content": "博吧"}), LAST, DONE),
     "flags": either(completion("some flagged words here"), event({"content": "some flagged words here"}), LAST, DONE),
     "parrot": parrot,
+    "closed_once": closed_once,
     "odd_usage": either(
         completion("好") | {"usage": {"total_tokens": 10**30, "x" * 500: 1, "y": 2}},
         FIRST,
