@@ -281,6 +281,8 @@ class Exchange:
             whole = make() if len(raw) < _LARGE_CHARACTERS else await asyncio.to_thread(make)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
             raise self._broken(f"not a chat completion: {problem}") from None
+        except Exception as problem:
+            raise self._unexamined(problem) from problem
         stopped = whole.hits and any(hit.action != "deliver" for hit in whole.hits)
         metadata = self._metadata(whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, body.get("usage"))
         await self._record(
@@ -320,10 +322,19 @@ class Exchange:
             raise self._broken(str(problem)) from None
         except (aiohttp.ClientError, OSError) as problem:
             raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
+        except GuijuError:
+            raise
+        except Exception as problem:
+            raise self._unexamined(problem) from problem
         self.deadline = 0.0
         if any(reason == "content_filter" for reason in stream.finishes) and stream.hits:
             response.close()
         await self._end_stream(stream)
+
+    def _unexamined(self, problem: Exception) -> GuijuError:
+        """An answer that could not be examined stops, whatever the policy lets through on the way in."""
+        log.error("the answer of %s could not be examined", self.id, exc_info=problem)
+        return GuijuError(errors.NOT_EXAMINED, reason=type(problem).__name__, record=self.id)
 
     async def _end_stream(self, stream: AnswerStream) -> None:
         piece = stream.finish()
@@ -385,7 +396,9 @@ class Exchange:
             await self._fail_stream(stream, error)
             return
         kind = "gateway.request.rejected"
-        if code is errors.INPUT_REFUSED or code is errors.NOT_EXAMINED:
+        if code is errors.NOT_EXAMINED and self._response is not None:
+            kind = "gateway.answer.stopped"
+        elif code is errors.INPUT_REFUSED or code is errors.NOT_EXAMINED:
             kind = "gateway.input.refused"
         elif code.code.startswith("UPSTREAM"):
             kind = "gateway.upstream.failed"
@@ -414,7 +427,7 @@ class Exchange:
     async def _fail_stream(self, stream: AnswerStream, error: GuijuError) -> None:
         """End a stream that began, and end it whole: what is decided, the error, `[DONE]`."""
         facts = error.facts
-        piece = stream.fail(errors.error_object(error.code, facts))
+        piece = stream.fail(errors.error_object(error.code, facts), decide=error.code not in (errors.NOT_EXAMINED, errors.INTERNAL))
         try:
             await self._close_stream("gateway.answer.interrupted", piece, reason=error.code.code, detail=str(facts["reason"])[:300])
         except GuijuError as problem:

@@ -130,19 +130,20 @@ class AnswerStream:
             self._complete()
         return self._taken()
 
-    def fail(self, error: Mapping[str, object]) -> bytes:
+    def fail(self, error: Mapping[str, object], *, decide: bool = True) -> bytes:
         """End the answer with an error: let out what is decided, label it, and put the error before the end.
 
-        An answer that had ended is taken back to the error alone: its finish was not sent yet and will not be.
+        An answer that had ended is taken back to the error alone: its finish was not sent yet and will not be. Without
+        `decide` nothing more is examined and nothing more leaves: screening itself is what failed.
         """
         if self.ended:
             self._tail.clear()
         for choice in list(self._choices.values()):
-            if not choice.ended:
+            if not choice.ended and decide:
                 self._flush(choice)
-                if not choice.ended:
-                    self._close_text(choice)
-                    choice.ended = "error"
+            if not choice.ended:
+                self._close_text(choice)
+                choice.ended = "error"
         self._tail.append({"error": dict(error)})
         self._close()
         return self._taken()

@@ -53,7 +53,7 @@ def _page(error: ErrorCode) -> str:
         "|---|---|",
         f"| HTTP | {error.status} |",
         f"| `error.type` | `{error.kind}` |",
-        f"| `error.code` | `{error.code}` |",
+        f"| `error.code` | `{error.code.lower().replace('-', '_')}` |",
         f"| 可重试 Retry | {retry} |",
         f"| 声明于 Declared in | `{_declared_in(error)}` |",
     ]

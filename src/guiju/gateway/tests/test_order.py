@@ -171,3 +171,43 @@ def test_an_answer_whose_record_fails_does_not_leave(gateway: Gateway, streams: 
         assert asked.sent[-1].get("more_body", False) is False
 
     run(gateway, scene)
+
+
+def broken(*_: object, **__: object) -> None:
+    raise ZeroDivisionError("screening is broken")
+
+
+def test_a_whole_answer_that_could_not_be_examined_does_not_leave(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Could not examine is never pass. Red when `_unexamined` is not raised in `_deliver_whole`."""
+    monkeypatch.setattr("guiju.gateway.exchange.whole_answer", broken)
+
+    async def scene(spool: HeldSpool) -> None:
+        asked = Asked(gateway, model="ok")
+        await until(lambda: spool.waiting)
+        kind, future = spool.waiting[0]
+        assert kind == "gateway.answer.stopped"
+        future.set_result(None)
+        await asked.task
+        assert asked.status == 503
+        assert json.loads(asked.body)["error"]["code"] == "not_examined"
+        assert "世界" not in asked.body.decode()
+
+    run(gateway, scene)
+
+
+def test_a_stream_that_could_not_be_examined_ends_without_another_character(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when `fail` decides what the gates hold although they are what is broken."""
+    monkeypatch.setattr("guiju.screening.gate.Gate.feed", broken)
+    monkeypatch.setattr("guiju.screening.gate.Gate.finish", broken)
+
+    async def scene(spool: HeldSpool) -> None:
+        asked = Asked(gateway, model="ok", stream=True)
+        await until(lambda: spool.waiting)
+        spool.waiting[0][1].set_result(None)
+        await until(lambda: len(spool.waiting) == 2)
+        spool.waiting[1][1].set_result(None)
+        await asked.task
+        assert "not_examined" in asked.body.decode()
+        assert "世界" not in asked.body.decode()
+
+    run(gateway, scene)
