@@ -78,6 +78,8 @@ class Child:
         if plan.niceness:
             try:
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, plan.niceness)
+                if hasattr(os, "SCHED_BATCH"):  # Linux: it then never takes a core from somebody who has just woken
+                    os.sched_setscheduler(self._process.pid, os.SCHED_BATCH, os.sched_param(0))
             except OSError as problem:  # it may be gone already: then its end is seen next
                 log.debug("%s keeps its priority: %s", plan.name, problem)
 

@@ -33,7 +33,8 @@ from guiju.serve.supervisor import Supervisor
 from guiju.services.in_force import is_fresh
 
 BACKGROUND_NICENESS: Final = 10
-"""Console, recorder and jobs give way to the gateways."""
+PAGES_NICENESS: Final = 15
+"""The recorder gives way to the gateways, and the pages and jobs give way to the recorder."""
 _GATEWAYS, _RECORDER, _REST = 0, 1, 2
 _RECORDER_DRAIN_S: Final = 60.0
 _LEAVING_S: Final = 3.0
@@ -153,8 +154,8 @@ class _Service:
         data = str(self._data.root)
         return [
             Plan("recorder", _module("guiju.records.recorder", "--data", data), stop_order=_RECORDER, stop_within_s=_RECORDER_DRAIN_S, niceness=BACKGROUND_NICENESS),
-            Plan("console", _module("guiju.web.server", "--data", data, "--fd", "{fd}"), listener=self._console, niceness=BACKGROUND_NICENESS),
-            Plan("jobs", _module("guiju.web.jobs", "--data", data), niceness=BACKGROUND_NICENESS),
+            Plan("console", _module("guiju.web.server", "--data", data, "--fd", "{fd}"), listener=self._console, niceness=PAGES_NICENESS),
+            Plan("jobs", _module("guiju.web.jobs", "--data", data), niceness=PAGES_NICENESS),
         ]  # fmt: skip
 
     def _prepare_plan(self, after: After) -> Plan:
