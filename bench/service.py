@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import psutil
 import uvloop
 
 from bench import rig
 from bench.load import Client, Seen, chat, drive
 from bench.report import OUT, Row, report, row
-from bench.turns import percentile
+from bench.turns import QUIET_CORES, percentile
 
 PEOPLE: Final = 8
 _THINK_S: Final = 0.5
@@ -40,11 +41,17 @@ _START_S: Final = 60.0
 class Service:
     """A running `guiju serve`."""
 
+    process: psutil.Process
     gateway_port: int
     console_port: int
     key: str
     ready_s: float
     """From its start to the first 200 on /healthz."""
+
+    def cpu_s(self) -> float:
+        """Return the processor seconds that its processes have used."""
+        times = [process.cpu_times() for process in (self.process, *self.process.children(recursive=True))]
+        return float(sum(each.user + each.system for each in times))
 
 
 @contextlib.contextmanager
@@ -80,7 +87,7 @@ def serve(place: Path) -> Iterator[Service]:
         _until_ok(f"http://127.0.0.1:{ports[0]}/healthz", process, place / "log")
         ready_s = time.perf_counter() - begun
         _until_ok(f"http://127.0.0.1:{ports[1]}/", process, place / "log")
-        yield Service(*ports, (place / "data" / "keys" / "playground.key").read_text().strip(), ready_s)
+        yield Service(psutil.Process(process.pid), *ports, (place / "data" / "keys" / "playground.key").read_text().strip(), ready_s)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -155,6 +162,32 @@ async def click(port: int, cookies: list[str], seconds: float) -> Seen:
     return seen
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Answers, and pages opened meanwhile."""
+
+    answers: Seen
+    pages: Seen
+    others: float
+    """Cores that programs outside the measurement used."""
+
+    @property
+    def p99_ms(self) -> float:
+        """All but one in a hundred answers took less."""
+        return percentile(self.answers.latencies_ms, 0.99)
+
+
+def take_turn(service: Service, upstream: rig.Server, cookies: list[str], measure_s: float) -> Turn:
+    """Ask for answers, while a person for each cookie clicks."""
+
+    def others_s() -> float:
+        return rig.machine_s() - service.cpu_s() - upstream.cpu_s() - time.process_time()
+
+    before, begun = others_s(), time.perf_counter()
+    answers, pages = uvloop.run(_answers(service, cookies, measure_s))
+    return Turn(answers, pages, (others_s() - before) / (time.perf_counter() - begun))
+
+
 async def _answers(service: Service, cookies: list[str], measure_s: float) -> tuple[Seen, Seen]:
     answers = drive(
         service.gateway_port,
@@ -181,31 +214,31 @@ def measure_service(upstream: rig.Server, *, rounds: int, measure_s: float, star
         with serve(place) as service:
             ready.append(service.ready_s)
             cookies = [sign_in(service.console_port) for _ in range(PEOPLE)]
-            uvloop.run(_answers(service, cookies, 1.0))
-            ratios, alone, together, pages = [], [], [], []
+            take_turn(service, upstream, cookies, 1.0)
+            alone, together = [], []
             for number in range(rounds):
-                order = ([], cookies) if number % 2 else (cookies, [])
-                seen = {bool(people): uvloop.run(_answers(service, people, measure_s)) for people in order}
-                quiet_ms, busy_ms = (percentile(seen[people][0].latencies_ms, 0.99) for people in (False, True))
-                ratios.append((busy_ms / quiet_ms - 1) * 100)
-                alone.append(seen[False][0])
-                together.append(seen[True][0])
-                pages.append(seen[True][1])
+                for people in (cookies, []) if number % 2 else ([], cookies):
+                    (together if people else alone).append(take_turn(service, upstream, people, measure_s))
             full = uvloop.run(
                 drive(service.gateway_port, chat("bench", stream=False, key=service.key), _CONNECTIONS, warm_s=0.5, measure_s=measure_s)
             )
-    page_ms = [value for each in pages for value in each.latencies_ms]
+    moved = [(busy.p99_ms / still.p99_ms - 1) * 100 for still, busy in zip(alone, together, strict=True)]
+    noise = [max(still.others, busy.others) for still, busy in zip(alone, together, strict=True)]
+    page_ms = [value for turn in together for value in turn.pages.latencies_ms]
+    failed = sum((turn.answers.errors + turn.pages.errors).total() for turn in (*alone, *together))
     return [
         row("guiju serve: first start to first 200 on /healthz", first_s, "s"),
         row("guiju serve: start to first 200 on /healthz", statistics.median(ready), "s", at_most=1.5),
-        row("console: 8 people move the p99 of answers by", statistics.median(ratios), "%", at_most=10),
-        row("console: p99 of answers, nobody there", statistics.median(percentile(each.latencies_ms, 0.99) for each in alone), "ms"),
-        row("console: p99 of answers, 8 people", statistics.median(percentile(each.latencies_ms, 0.99) for each in together), "ms"),
-        row("console: answers meanwhile", statistics.median(each.rate for each in together), "1/s"),
-        row("console: pages opened", sum(each.answers for each in pages), "pages", at_least=1),
+        row("console: 8 people move the p99 of answers by", statistics.median(moved), "%", at_most=10),
+        row("console: p99 of answers, nobody there", statistics.median(turn.p99_ms for turn in alone), "ms"),
+        row("console: p99 of answers, 8 people", statistics.median(turn.p99_ms for turn in together), "ms"),
+        row("console: share of rounds that were quiet", sum(each < QUIET_CORES for each in noise) / len(noise), "×", at_least=0.5),
+        row("console: cores that other programs used", statistics.median(noise), "cores"),
+        row("console: answers meanwhile", statistics.median(turn.answers.rate for turn in together), "1/s"),
+        row("console: pages opened", sum(turn.pages.answers for turn in together), "pages", at_least=1),
         row("console: page p50", percentile(page_ms, 0.5), "ms"),
         row("console: page p99", percentile(page_ms, 0.99), "ms"),
-        row("console: errors of answers and pages", sum(each.errors.total() for each in (*alone, *together, *pages)), "errors", at_most=0),
+        row("console: errors of answers and pages", failed, "errors", at_most=0),
         row("guiju serve: whole answers under full load, recorder at work", full.rate, "1/s"),
     ]
 

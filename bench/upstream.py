@@ -26,6 +26,8 @@ from guiju.core.process import die_with_parent
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_LIST: Final = _ENCODE({"object": "list", "data": [{"id": "bench", "object": "model", "created": 0, "owned_by": "bench"}]})
+_MODELS: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(_LIST), _LIST)
 _DONE: Final = b"data: [DONE]\n\n"
 
 
@@ -114,6 +116,10 @@ class Connection(asyncio.Protocol):
         received = self._received = self._received + data if self._received else data
         end = received.find(b"\r\n\r\n")
         if end < 0:
+            return
+        if received.startswith(b"GET "):
+            self._received = b""
+            self._transport.write(_MODELS)
             return
         length = _LENGTH.search(received, 0, end + 2)
         if length is None or len(received) < end + 4 + int(length[1]):
