@@ -215,7 +215,8 @@ def measure_service(upstream: rig.Server, *, rounds: int, measure_s: float, star
             ready.append(service.ready_s)
             cookies = [sign_in(service.console_port) for _ in range(PEOPLE)]
             take_turn(service, upstream, cookies, 1.0)
-            alone, together = [], []
+            alone: list[Turn] = []
+            together: list[Turn] = []
             for number in range(rounds):
                 for people in (cookies, []) if number % 2 else ([], cookies):
                     (together if people else alone).append(take_turn(service, upstream, people, measure_s))
