@@ -264,6 +264,8 @@ def test_children_of_a_killed_supervisor_leave_and_the_ports_are_free_for_the_ne
 
 
 def test_a_spoilt_bundle_is_replaced_by_a_new_one(data: Path) -> None:
+    with Serving(data) as service:  # the demo model gets a port of its own, which the bundle then names
+        service.until_ready()
     current = (data / "bundles" / "current").read_text()
     bundle = data / "bundles" / f"{current}.bundle"
     bundle.write_bytes(bundle.read_bytes()[:-1])
