@@ -20,6 +20,7 @@ import uvicorn
 from guiju.core.process import die_with_parent
 from guiju.gateway.bundle import Upstream
 from guiju.gateway.upstream import UpstreamClient
+from guiju.gateway.worker import server_config
 
 Message = MutableMapping[str, Any]
 _JSON: Final = (b"content-type", b"application/json")
@@ -69,19 +70,7 @@ def main() -> int:
     options = parser.parse_args()
     logging.basicConfig(level="WARNING")
     die_with_parent()
-    config = uvicorn.Config(
-        Bare(options.upstream),
-        http="httptools",
-        loop="uvloop",
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        backlog=4096,
-        timeout_keep_alive=75,
-    )
+    config = server_config(Bare(options.upstream), drain_ms=1_000, lifespan="off")
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
