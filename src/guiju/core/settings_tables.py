@@ -158,7 +158,7 @@ TABLES: Final[tuple[Table, ...]] = (
         (
             Setting("on_input", "命中输入时：refuse 拒绝，deliver 放行并记录。", "A hit in the input: refuse it, or deliver and record.", source="Measures Art. 4", example='{ "*" = "refuse" }'),
             Setting("on_output", "命中输出时：stop 停止，deliver 放行并记录。", "A hit in the answer: stop it, or deliver and record.", source="Measures Arts. 4, 14", example='{ "*" = "stop" }'),
-            Setting("could_not_examine", "无法完成审查时：stop 停止，deliver 放行并记录。", "Where screening could not be done: stop, or deliver and record.", source="Measures Art. 4"),
+            Setting("could_not_examine", "输入无法完成审查时：stop 拒绝，deliver 放行并记录；回答无法完成审查时一律停止。", "Where an input could not be examined: stop it, or deliver and record. An answer that could not be examined always stops.", source="Measures Art. 4"),
             Setting("stop_notice_zh", "回答被停止时给用户的中文告知。", "Notice in Chinese when an answer is stopped.", _NOTICE, source="Measures Art. 14"),
             Setting("stop_notice_en", "回答被停止时给用户的英文告知。", "Notice in English when an answer is stopped.", _NOTICE, source="Measures Art. 14"),
         ),
