@@ -26,6 +26,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from guiju.records.segment import list_segments
+
 KILLS = 200
 CLIENTS = 12
 PIECES = ["今天", "天气", "晴好，", "适合", "出门", "散步。"] * 4
@@ -127,6 +129,7 @@ class Server:
         }
         self.commands["recorder"] = [PYTHON, "-m", "guiju.records.recorder", "--data", str(data)]
         self.environment = environment(data)
+        self.data = data
         self.listener = listener
         self.log = (data.parent / "log").open("ab")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -146,11 +149,20 @@ class Server:
         self.start(name)
 
     def stop(self) -> None:
-        for names in (("gateway-0", "gateway-1"), ("recorder",)):
-            for name in names:
-                self.processes[name].terminate()
-            for name in names:  # a worker told to stop before it came up dies of the signal: nothing was under way
-                assert self.processes[name].wait(60) in (0, -signal.SIGTERM), name
+        workers = ("gateway-0", "gateway-1")
+        for name in workers:
+            self.processes[name].terminate()
+        for name in workers:  # a worker told to stop before it came up dies of the signal: nothing was under way
+            assert self.processes[name].wait(60) in (0, -signal.SIGTERM), name
+        # Killed last, the recorder is only coming up now. It is told to stop once the spool is empty: what it lost is missing
+        # from the records, and what it leaves lying never lets this end.
+        deadline = time.monotonic() + 60
+        while list_segments(self.data.joinpath("spool")):
+            assert self.processes["recorder"].poll() is None, "the recorder ended"
+            assert time.monotonic() < deadline, "the spool is not drained"
+            time.sleep(0.02)
+        self.processes["recorder"].terminate()
+        assert self.processes["recorder"].wait(60) == 0
         self.log.close()
 
 
