@@ -4,7 +4,8 @@
 |---|---|---|
 | `site.key`, `site.pub` | Ed25519; signs bundles and checkpoints | paper side; the public half everybody |
 | `recorder.key`, `recorder.pub` | X25519; the spool is sealed to it | recorder; the public half by way of the bundle |
-| `master.key` | 32 bytes; wraps the keys of subjects | recorder, records |
+| `master.key` | 32 bytes; wraps the keys of subjects (core/master_keys.py tells how it is rotated) | recorder, records |
+| `master-next.key`, `master-….key` | the master key of a rotation under way; those of earlier times, by id | recorder, records |
 | `pseudonym.key` | 32 bytes; end users appear in records under an HMAC | live side, by way of the bundle |
 | `django.key` | text; signs sessions | console |
 | `playground.key` | text; the API key of the console's playground | console, tour |
@@ -84,7 +85,7 @@ def create_keys(folder: Path) -> None:
 
 def load_site_key(folder: Path) -> Ed25519PrivateKey:
     """Return the key that signs bundles and checkpoints. Raises the KEY-FILE- errors, as do all below."""
-    return Ed25519PrivateKey.from_private_bytes(_read_private(folder / "site.key"))
+    return Ed25519PrivateKey.from_private_bytes(read_key_file(folder / "site.key"))
 
 
 def load_site_public_key(folder: Path) -> Ed25519PublicKey:
@@ -94,7 +95,7 @@ def load_site_public_key(folder: Path) -> Ed25519PublicKey:
 
 def load_recorder_key(folder: Path) -> X25519PrivateKey:
     """Return the key that opens the spool."""
-    return X25519PrivateKey.from_private_bytes(_read_private(folder / "recorder.key"))
+    return X25519PrivateKey.from_private_bytes(read_key_file(folder / "recorder.key"))
 
 
 def load_recorder_public_key(folder: Path) -> X25519PublicKey:
@@ -103,18 +104,18 @@ def load_recorder_public_key(folder: Path) -> X25519PublicKey:
 
 
 def load_master_key(folder: Path) -> bytes:
-    """Return the 32 bytes under which subject keys are wrapped."""
-    return _read_private(folder / "master.key")
+    """Return the 32 bytes of `master.key`; `master_keys.load_master_keys` knows those of a rotation too."""
+    return read_key_file(folder / "master.key")
 
 
 def load_pseudonym_key(folder: Path) -> bytes:
     """Return the 32 bytes under which end users get their pseudonyms."""
-    return _read_private(folder / "pseudonym.key")
+    return read_key_file(folder / "pseudonym.key")
 
 
 def read_text_key(folder: Path, name: str) -> str:
     """Return the text of `django.key` or `playground.key`."""
-    return _read_private(folder / name, wanted=0).decode().strip()
+    return read_key_file(folder / name, wanted=0).decode().strip()
 
 
 def _create(path: Path, make: Callable[[], bytes]) -> None:
@@ -122,7 +123,8 @@ def _create(path: Path, make: Callable[[], bytes]) -> None:
         write_new(path, make())
 
 
-def _read_private(path: Path, wanted: int = KEY_BYTES) -> bytes:
+def read_key_file(path: Path, wanted: int = KEY_BYTES) -> bytes:
+    """Return the bytes of a secret key file. Raises the KEY-FILE- errors; `wanted` 0 takes any length but none."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:

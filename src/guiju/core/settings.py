@@ -52,6 +52,16 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = "guiju.local/ledger"
 
 
+class Records(msgspec.Struct, frozen=True, kw_only=True):
+    """How many people it takes to open or erase what is sealed, and how long a permission lasts."""
+
+    opening_people: int = 1
+    erasure_people: int = 2
+    request_hours: int = 72
+    approval_hours: int = 24
+    opening_minutes: int = 60
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of `guiju.toml`. Without an upstream every service is served by the built-in demo model."""
 
@@ -59,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     console: Console = Console()
     database: Database = Database()
     ledger: Ledger = Ledger()
+    records: Records = Records()
     limits: Limits = Limits()
     upstreams: tuple[Upstream, ...] = ()
     services: tuple[Service, ...] = (Service(id="chat", name_zh="对话服务", name_en="Chat", upstreams=()),)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
-from guiju.core.settings import Console, Database, Ledger, Server, Settings
+from guiju.core.settings import Console, Database, Ledger, Records, Server, Settings
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
 from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Limits, Service, Upstream
@@ -55,7 +55,7 @@ SETTING_SECRET = _define(
     "Move it to an environment variable or a file of mode 600 and use {instead}; replace the secret if others may have read the file.",
 )  # fmt: skip
 
-_ROOT: Final = ("server", "console", "database", "ledger", "limits", "upstream", "service")
+_ROOT: Final = ("server", "console", "database", "ledger", "records", "limits", "upstream", "service")
 _SECRET_NAMES: Final = re.compile(r"(?i)(^|_)(api_?key|key|token|password|passwd|secret|authorization|credential)s?$")
 _SHOWN_CHARACTERS: Final = 60
 _TYPES_ZH: Final = {bool: "布尔值", int: "整数", float: "小数", str: "文本", list: "数组", dict: "表"}
@@ -103,6 +103,7 @@ class _Check:
             console=Console(**self._single("console")),
             database=Database(**self._single("database")),
             ledger=Ledger(**self._single("ledger")),
+            records=Records(**self._single("records")),
             limits=Limits(**self._single("limits")),
             upstreams=upstreams,
             services=services or Settings().services,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.core.settings import Console, Database, Ledger, Server
+from guiju.core.settings import Console, Database, Ledger, Records, Server
 from guiju.gateway.bundle import Limits, Service, Upstream
 from guiju.labelling.values import Label
 from guiju.screening.values import Policy
@@ -114,6 +114,16 @@ TABLES: Final[tuple[Table, ...]] = (
     Table(
         "ledger", Ledger, "记录账本。", "The ledger of records.",
         (Setting("origin", "账本名称，写入每个检查点；启用后请勿更改。", "Name of the log, in every checkpoint; do not change it once in use.", _ORIGIN, example='"example.com/guiju"'),),
+    ),
+    Table(
+        "records", Records, "封存内容的打开与删除。", "Opening and erasing what is sealed.",
+        (
+            Setting("opening_people", "打开封存内容需要几人：1 为本人写明理由，2 为另一人批准。", "How many people it takes to open sealed content: 1 gives a reason, 2 needs another person's approval.", Span(1, 2), source="Measures Art. 11"),
+            Setting("erasure_people", "删除一个主体的内容需要几人。", "How many people it takes to erase a subject.", Span(1, 2), source="Measures Art. 11; PIPL Art. 47"),
+            Setting("request_hours", "申请等待批准的时间；过后失效。", "How long a request waits for approval before it expires.", Span(1, 720, "h")),
+            Setting("approval_hours", "批准后可以使用的时间。", "How long an approval can be used.", Span(1, 720, "h")),
+            Setting("opening_minutes", "打开一个主体的内容后可以查找和导出的时间。", "How long a subject, once opened, can be searched and exported.", Span(1, 1_440, "min")),
+        ),
     ),
     Table(
         "limits", Limits, "大小与时间的上限。", "Limits of size and time.",

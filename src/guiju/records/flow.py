@@ -15,8 +15,9 @@ from guiju.core.canonical import canonical_json
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.core.keys import load_master_key, load_recorder_public_key, load_site_public_key
+from guiju.core.keys import load_recorder_public_key, load_site_public_key
 from guiju.core.layout import DataFolder
+from guiju.core.master_keys import load_master_keys
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.kinds import KINDS
 from guiju.records.merkle import PROOF_INVALID, inclusion_path
@@ -109,7 +110,7 @@ def open_content(record_id: str, *, actor: str, reason: str) -> bytes:
     if sha256(sealed).hexdigest() != record.content_hash:
         raise GuijuError(CONTENT_UNREADABLE, what=f"the content of record {record_id}", reason="it does not have the recorded hash")
     folder: DataFolder = settings.DATA_FOLDER
-    key = unwrap(bytes(content.key.wrapped), load_master_key(folder.keys), content.key.subject)
+    key = unwrap(bytes(content.key.wrapped), load_master_keys(folder.keys).get(content.key.master), content.key.subject)
     opened = unseal(AESGCM(key), record.id, sealed)
     metadata: dict[str, object] = {"record": record.id, "reason": reason.strip()}
     append(kind="records.content.opened", actor=actor, service=record.service, subject=record.subject, metadata=metadata)

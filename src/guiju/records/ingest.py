@@ -1,7 +1,7 @@
 """Entries become records: checked, sealed, numbered, written; all of it in the caller's transaction."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -15,9 +15,10 @@ from django.db import connection, models
 from guiju.core.canonical import canonical_json
 from guiju.core.clock import now_us, utc_text
 from guiju.core.ids import new_id
+from guiju.core.master_keys import MasterKeys
 from guiju.records.entry import Entry, decode_entry, encode_entry
 from guiju.records.kinds import KINDS
-from guiju.records.models import Record, SubjectKey
+from guiju.records.models import MasterKeyRotation, Record, SubjectKey
 from guiju.records.sealing import SITE_SUBJECT, new_subject_key, seal, unwrap, wrap
 
 DAMAGED: Final = "records.entry.damaged"
@@ -56,14 +57,16 @@ def read_entry(raw: bytes) -> Entry:
     return entry
 
 
-def write_entries(entries: Sequence[Entry], master_key: bytes) -> Written:
+def write_entries(entries: Sequence[Entry], masters: MasterKeys) -> Written:
     """Write entries as the next records. Call it inside a transaction that no other writer shares.
 
+    Content of an entry that is older than the erasure of its subject is not kept: it was on its way when the subject was
+    erased. The record is written with the hash of bytes that nobody can open, like one whose content was erased later.
     An id that was used before is not used twice: the later entry is kept aside as `records.entry.damaged`.
     Raises IntegrityError when another recorder has written the same numbers; then nothing is written.
     """
     checked = _check(entries)
-    ciphers = _ciphers({entry.subject or SITE_SUBJECT for entry, _ in checked if entry.content}, master_key)
+    ciphers, erased_us = _ciphers([entry for entry, _ in checked if entry.content], masters)
     newest: int | None = Record.objects.aggregate(newest=models.Max("index"))["newest"]
     first = 0 if newest is None else newest + 1
     adapt = _datetime_adapter()
@@ -72,10 +75,13 @@ def write_entries(entries: Sequence[Entry], master_key: bytes) -> Written:
     for index, (entry, metadata) in enumerate(checked, first):
         content_hash = ""
         if entry.content:
-            key, cipher = ciphers[entry.subject or SITE_SUBJECT]
+            subject = entry.subject or SITE_SUBJECT
+            kept = entry.at_us > erased_us.get(subject, -1)
+            key, cipher = ciphers[subject] if kept else (0, AESGCM(new_subject_key()))
             sealed = seal(cipher, entry.id, entry.content)
             content_hash = sha256(sealed).hexdigest()
-            contents.append((index, key, sealed))
+            if kept:
+                contents.append((index, key, sealed))
         body = record_body(entry, metadata, urandom(_SALT_BYTES).hex(), content_hash)
         at = adapt(_EPOCH + timedelta(microseconds=entry.at_us))
         leaf = sha256(body).digest()
@@ -129,25 +135,45 @@ def _check(entries: Sequence[Entry]) -> list[tuple[Entry, bytes]]:
     return checked
 
 
-def _ciphers(subjects: Iterable[str], master_key: bytes) -> dict[str, tuple[int, AESGCM]]:
-    """Return each subject's key row and cipher; keys that are missing are made."""
-    wanted = sorted(subjects)
-    rows = _keys_in_use(wanted)
-    missing = [subject for subject in wanted if subject not in rows]
-    if missing:
+def _ciphers(entries: Sequence[Entry], masters: MasterKeys) -> tuple[dict[str, tuple[int, AESGCM]], dict[str, int]]:
+    """Return each subject's key row and cipher, and when those that were ever erased were; keys that are missing are made."""
+    rows, erased_us = _find_keys(sorted({entry.subject or SITE_SUBJECT for entry in entries}))
+    subjects = {entry.subject or SITE_SUBJECT for entry in entries if entry.at_us > erased_us.get(entry.subject or SITE_SUBJECT, -1)}
+    if missing := sorted(subjects - rows.keys()):
+        master = wrapping_master(masters)
+        key = masters.get(master)
         SubjectKey.objects.bulk_create(
-            [SubjectKey(subject=subject, wrapped=wrap(new_subject_key(), master_key, subject)) for subject in missing]
+            [SubjectKey(subject=subject, master=master, wrapped=wrap(new_subject_key(), key, subject)) for subject in missing]
         )
-        rows |= _keys_in_use(missing)
-    return {subject: (row.pk, AESGCM(unwrap(bytes(row.wrapped or b""), master_key, subject))) for subject, row in rows.items()}
+        rows |= _find_keys(missing)[0]
+    ciphers = {
+        subject: (rows[subject].pk, AESGCM(unwrap(bytes(rows[subject].wrapped or b""), masters.get(rows[subject].master), subject)))
+        for subject in subjects
+    }
+    return ciphers, erased_us
 
 
-def _keys_in_use(subjects: list[str]) -> dict[str, SubjectKey]:
+def _find_keys(subjects: list[str]) -> tuple[dict[str, SubjectKey], dict[str, int]]:
+    """Return the keys in use, and the newest erasure of each subject that was erased, in microseconds since 1970."""
     found: dict[str, SubjectKey] = {}
+    erased_us: dict[str, int] = {}
     for at in range(0, len(subjects), _IDS_AT_ONCE):
-        chunk = subjects[at : at + _IDS_AT_ONCE]
-        found |= {row.subject: row for row in SubjectKey.objects.filter(subject__in=chunk, destroyed_at=None)}
-    return found
+        for row in SubjectKey.objects.filter(subject__in=subjects[at : at + _IDS_AT_ONCE]):
+            if row.destroyed_at is None:
+                found[row.subject] = row
+            else:
+                erased_us[row.subject] = max(erased_us.get(row.subject, -1), (row.destroyed_at - _EPOCH) // timedelta(microseconds=1))
+    return found, erased_us
+
+
+def wrapping_master(masters: MasterKeys) -> str:
+    """Return the id of the master key that wraps new keys: the one of the newest rotation, from its first instant on.
+
+    The database says it, inside the batch's transaction: a recorder that has not heard of a rotation would go on wrapping
+    under the old key, and the end of the rotation would miss what it wrote.
+    """
+    newest = MasterKeyRotation.objects.order_by("-begun_at").values_list("id", flat=True).first()
+    return newest or masters.current
 
 
 def _datetime_adapter() -> Callable[[datetime], Any]:

@@ -48,6 +48,15 @@ def release(holder: str) -> None:
     Lease.objects.filter(name=_NAME, holder=holder).update(until=_NEVER)
 
 
+def keep_recorder_out() -> None:
+    """Wait for the batch that a recorder is writing, and let none begin before this transaction ends.
+
+    For what must not meet a half-written batch: the keys of subjects. On SQLite the transaction's own lock does it.
+    """
+    Lease.objects.get_or_create(name=_NAME, defaults={"holder": "", "until": _NEVER})
+    Lease.objects.select_for_update().get(name=_NAME)
+
+
 def _is_gone(holder: str) -> bool:
     """Return whether this was a process of this machine that has ended; its lease need not be waited for."""
     machine, _, rest = holder.partition(":")

@@ -66,10 +66,12 @@ class SubjectKey(models.Model):
 
     subject = models.CharField(max_length=_TEXT_LIMIT)
     wrapped = models.BinaryField(null=True)
+    master = models.CharField(max_length=16)  # id of the master key that wraps it
     created_at = models.DateTimeField(auto_now_add=True)
     destroyed_at = models.DateTimeField(null=True)
 
     class Meta:
+        indexes = [models.Index(fields=["subject"], name="records_keys_by_subject")]
         constraints = [models.UniqueConstraint(fields=["subject"], condition=models.Q(destroyed_at=None), name="records_one_key_in_use")]
 
     def __str__(self) -> str:
@@ -85,6 +87,106 @@ class RecordContent(models.Model):
 
     def __str__(self) -> str:
         return str(self.record_id)
+
+
+class MasterKeyRotation(models.Model):
+    """A change of the master key: subject keys are wrapped anew, batch by batch, under the one with this id."""
+
+    id = models.CharField(max_length=16, primary_key=True)
+    begun_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Hold(models.Model):
+    """A legal hold: what it selects is neither erased nor removed while it stands. Conditions that are set hold together."""
+
+    id = models.CharField(max_length=26, primary_key=True)
+    subject = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    kind = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    service = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=_TEXT_LIMIT)
+    reference = models.CharField(max_length=_TEXT_LIMIT)
+    set_by = models.CharField(max_length=_TEXT_LIMIT)
+    set_at = models.DateTimeField()
+    lifted_by = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    lifted_at = models.DateTimeField(null=True, db_index=True)
+    lifted_reason = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+
+    class Meta:
+        permissions = [("set_hold", "Can set and lift a legal hold")]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.reference}"
+
+
+class Request(models.Model):
+    """A person asks to open or to erase; where the policy says so another person approves before it is done.
+
+    ASKED → APPROVED → OPEN (a subject's contents, until `until`) or DONE; or REFUSED. Whether one has expired is computed.
+    """
+
+    class Deed(models.TextChoices):
+        """What is asked for."""
+
+        OPEN_RECORD = "open_record"
+        OPEN_SUBJECT = "open_subject"
+        ERASE_SUBJECT = "erase_subject"
+
+    class State(models.TextChoices):
+        """Where it stands."""
+
+        ASKED = "asked"
+        APPROVED = "approved"
+        REFUSED = "refused"
+        OPEN = "open"
+        DONE = "done"
+
+    id = models.CharField(max_length=26, primary_key=True)
+    deed = models.CharField(max_length=20, choices=Deed.choices)
+    subject = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    record = models.CharField(max_length=26, blank=True)
+    reason = models.CharField(max_length=_TEXT_LIMIT)
+    state = models.CharField(max_length=10, choices=State.choices)
+    until = models.DateTimeField()
+    asked_by = models.CharField(max_length=_TEXT_LIMIT)
+    asked_at = models.DateTimeField()
+    decided_by = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_reason = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["state", "until"], name="records_requests_waiting"),
+            models.Index(fields=["subject", "deed"], name="records_requests_by_subject"),
+            models.Index(fields=["record"], name="records_requests_by_record"),
+        ]
+        permissions = [
+            ("approve_opening", "Can approve that another person opens sealed content"),
+            ("erase_subject", "Can erase a subject"),
+            ("approve_erasure", "Can approve that another person erases a subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.deed}"
+
+
+class Erasure(models.Model):
+    """A subject was erased: the signed certificate, and whether the sealed bytes have been removed too."""
+
+    id = models.CharField(max_length=26, primary_key=True)
+    subject = models.CharField(max_length=_TEXT_LIMIT, db_index=True)
+    at = models.DateTimeField()
+    certificate = models.TextField()
+    finished_at = models.DateTimeField(null=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.subject}"
 
 
 class OutboxEntry(models.Model):

@@ -18,8 +18,9 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError
 from guiju.core.ids import new_id
-from guiju.core.keys import load_master_key, load_recorder_key, load_site_key
+from guiju.core.keys import load_recorder_key, load_site_key
 from guiju.core.layout import DataFolder
+from guiju.core.master_keys import load_master_keys
 from guiju.records import lease
 from guiju.records.entry import Entry
 from guiju.records.ingest import Written, read_entry, write_entries
@@ -47,7 +48,7 @@ class Recorder:
 
     def __init__(self, data: DataFolder, origin: str) -> None:
         self._recorder_key = load_recorder_key(data.keys)
-        self._master_key = load_master_key(data.keys)
+        self._masters = load_master_keys(data.keys)
         self._intake = SpoolIntake(data.spool, self._recorder_key)
         self._ledger = Ledger(data.ledger, origin, load_site_key(data.keys))
         self._holder = lease.new_holder()
@@ -70,7 +71,7 @@ class Recorder:
         try:
             with transaction.atomic():
                 self._hold()
-                written = write_entries([each.entry for each in arrived], self._master_key)
+                written = write_entries([each.entry for each in arrived], self._masters)
                 opened = self._note_answers(arrived)
                 _move_cursors(moved)
                 _delete_outbox(outbox)
@@ -164,7 +165,7 @@ class Recorder:
                 rows = OpenAnswer.objects.filter(writer=writer)
                 answers = sorted(rows.values_list("answer", flat=True))[:BATCH_ENTRIES]
                 entries = [_interrupted(record) for record in Record.objects.filter(id__in=answers).order_by("index")]
-                written = write_entries(entries, self._master_key) if entries else None
+                written = write_entries(entries, self._masters) if entries else None
                 rows.filter(answer__in=answers).delete()
             if len(answers) < BATCH_ENTRIES:
                 self._open_writers.discard(writer)

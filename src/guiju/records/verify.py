@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db.models import Max
 
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_master_key
 from guiju.core.layout import DataFolder
+from guiju.core.master_keys import load_master_keys
 from guiju.records.intake import DAMAGED_FOLDER
 from guiju.records.merkle import EMPTY_ROOT, leaf_hash, root_of
 from guiju.records.models import OutboxEntry, Record, RecordContent, SubjectKey
@@ -207,13 +207,13 @@ def _check_contents(data: DataFolder, told: Callable[[int], None]) -> Step:
             told(count)
     erased = Record.objects.exclude(content_hash="").filter(content=None).count()
     try:
-        master = load_master_key(data.keys)
+        masters = load_master_keys(data.keys)
     except GuijuError as problem:
         found.add(str(problem))
     else:
         for key in SubjectKey.objects.filter(destroyed_at=None).iterator(chunk_size=_AT_ONCE):
             try:
-                unwrap(bytes(key.wrapped or b""), master, key.subject)
+                unwrap(bytes(key.wrapped or b""), masters.get(key.master), key.subject)
             except GuijuError as problem:
                 found.add(str(problem))
     zh, en = (

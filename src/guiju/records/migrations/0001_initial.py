@@ -63,6 +63,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("subject", models.CharField(max_length=200)),
                 ("wrapped", models.BinaryField(null=True)),
+                ("master", models.CharField(max_length=16)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("destroyed_at", models.DateTimeField(null=True)),
             ],

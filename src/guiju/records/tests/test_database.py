@@ -19,11 +19,11 @@ STATEMENTS = (
 )
 WRITE = """
 from django.db import transaction
-from guiju.core.keys import load_master_key
+from guiju.core.master_keys import load_master_keys
 from guiju.records.ingest import write_entries
 from guiju.records.tests.site import entry
 with transaction.atomic():
-    write_entries([entry(content=b"x", model="a\\0b", large=2**63), entry(subject="", content=b"y")], load_master_key(settings.DATA_FOLDER.keys))
+    write_entries([entry(content=b"x", model="a\\0b", large=2**63), entry(subject="", content=b"y")], load_master_keys(settings.DATA_FOLDER.keys))
 """
 TRY = """
 from django.db import DatabaseError, connection, transaction
@@ -51,7 +51,7 @@ def test_sqlite_refuses(statement: str) -> None:
             'INSERT INTO records_record ("index", id, at, kind, service, actor, subject, content_hash, body, leaf) '
             "VALUES (0, 'a', '2026-01-01', 'a.b.c', '', '', '', '', X'00', X'00')"
         )
-        cursor.execute("INSERT INTO records_subjectkey (id, subject, created_at) VALUES (1, 'u', '2026-01-01')")
+        cursor.execute("INSERT INTO records_subjectkey (id, subject, master, created_at) VALUES (1, 'u', 'm', '2026-01-01')")
         cursor.execute("INSERT INTO records_recordcontent (record_id, key_id, sealed) VALUES (0, 1, X'00')")
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             cursor.execute(statement)

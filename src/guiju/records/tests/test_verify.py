@@ -18,8 +18,9 @@ from django.db import connection
 from typer.testing import CliRunner
 
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_master_key, load_recorder_public_key, load_site_key, load_site_public_key
+from guiju.core.keys import load_recorder_public_key, load_site_key, load_site_public_key
 from guiju.core.layout import DataFolder
+from guiju.core.master_keys import load_master_keys
 from guiju.records import flow, lease
 from guiju.records.cli import app
 from guiju.records.entry import encode_entry
@@ -161,7 +162,9 @@ def test_changed_content_and_keys_are_found(full: DataFolder, statement: str) ->
 
 @pytest.mark.usefixtures("writable")
 def test_content_on_another_subjects_key_is_found(full: DataFolder) -> None:
-    other = SubjectKey.objects.create(subject="u-2", wrapped=wrap(new_subject_key(), load_master_key(full.keys), "u-2"))
+    masters = load_master_keys(full.keys)
+    wrapped = wrap(new_subject_key(), masters.get(masters.current), "u-2")
+    other = SubjectKey.objects.create(subject="u-2", master=masters.current, wrapped=wrapped)
     _execute("UPDATE records_recordcontent SET key_id = %s WHERE record_id = 5", other.pk)
     assert failing(full) == [4]
 

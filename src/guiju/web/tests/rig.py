@@ -7,8 +7,9 @@ from django.core.cache import cache
 
 from guiju.core.clock import now_us
 from guiju.core.ids import new_id
-from guiju.core.keys import create_keys, load_master_key, load_recorder_key
+from guiju.core.keys import create_keys, load_recorder_key
 from guiju.core.layout import DataFolder
+from guiju.core.master_keys import load_master_keys
 from guiju.records.entry import Entry, decode_entry
 from guiju.records.ingest import write_entries
 from guiju.records.models import OutboxEntry, Record
@@ -49,7 +50,7 @@ def record_all(data: DataFolder) -> None:
 def write_records(data: DataFolder, entries: Iterable[Entry]) -> list[Record]:
     """Write entries straight as records, without a ledger."""
     entries = list(entries)
-    write_entries(entries, load_master_key(data.keys))
+    write_entries(entries, load_master_keys(data.keys))
     return list(Record.objects.filter(id__in=[entry.id for entry in entries]).order_by("index"))
 
 

@@ -1,0 +1,105 @@
+"""Verbs about sealed content: holds, and the rotation of the master key. 保全与主密钥。"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guiju.core.clock import BEIJING
+
+Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
+Actor = Annotated[str, typer.Option("--actor", help="Who does this, for the record. 记录中的操作人。")]
+Reason = Annotated[str, typer.Option(help="Why; it goes into the record. 理由，写入记录。")]
+_DATA = Path("guiju-data")
+_CLI = "person:cli"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verbs to `guiju records`."""
+    app.command("rotate-master-key")(rotate)
+    app.command("hold")(hold)
+    app.command("lift-hold")(lift)
+    app.command("holds")(holds)
+
+
+def rotate(data: Data = _DATA, actor: Actor = _CLI) -> None:
+    """Put a new master key in force; content is not written again. Run it again after a kill. 更换主密钥。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from django.conf import settings
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from guiju.core.master_keys import former_name
+    from guiju.records.master_key import rotate_master_key
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("重新包裹主体密钥 wrapping subject keys")
+        rotated = rotate_master_key(actor, lambda done, whole: bar.update(task, completed=done, total=whole))
+    typer.echo(f"主密钥 {rotated.id} 已生效；本次重新包裹 {rotated.wrapped} 个主体密钥。")
+    typer.echo(f"Master key {rotated.id} is in force; {rotated.wrapped} subject keys were wrapped anew in this run.")
+    if rotated.before:
+        path = settings.DATA_FOLDER.keys / former_name(rotated.before)
+        typer.echo(f"原主密钥在 {path}，此数据库不再需要；更早的备份仍需要它。请移出并随那些备份一同销毁。")
+        typer.echo(f"The former one is {path}: this database needs it no more, older backups do. Move it away and destroy it with them.")
+
+
+def hold(
+    reason: Reason,
+    reference: Annotated[str, typer.Option(help="Number of the order or case. 文号或案号。")],
+    data: Data = _DATA,
+    subject: Annotated[str, typer.Option(help="Records about this subject. 主体。")] = "",
+    kind: Annotated[str, typer.Option(help="Records of this kind. 类型。")] = "",
+    service: Annotated[str, typer.Option(help="Records of this service. 服务。")] = "",
+    since: Annotated[str, typer.Option(help="From this time on, Beijing time, 2026-11-24T09:00. 从。")] = "",
+    until: Annotated[str, typer.Option(help="Before this time. 到。")] = "",
+    actor: Actor = _CLI,
+) -> None:
+    """Set a legal hold: what it selects is neither erased nor removed. 设定法律保全。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from guiju.records.hold import Selection, set_hold
+
+    try:
+        times = [datetime.fromisoformat(text).replace(tzinfo=BEIJING) if text else None for text in (since, until)]
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem)) from None
+    made = set_hold(Selection(subject, kind, service, *times), actor=actor, reason=reason, reference=reference)
+    typer.echo(made.id)
+
+
+def lift(
+    hold_id: Annotated[str, typer.Argument(help="Id of the hold. 保全编号。")], reason: Reason, data: Data = _DATA, actor: Actor = _CLI
+) -> None:
+    """Lift a legal hold. 解除法律保全。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from guiju.records.hold import lift_hold
+
+    lift_hold(hold_id, actor=actor, reason=reason)
+
+
+def holds(data: Data = _DATA) -> None:
+    """List the legal holds that stand. 列出有效的法律保全。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from rich.console import Console
+    from rich.table import Table
+
+    from guiju.records.hold import standing_holds
+
+    table = Table(box=None, header_style="bold")
+    for heading in ("id", "时间 set", "对象 what", "文号 reference", "理由 reason", "设定者 by"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
+    for each in standing_holds():
+        parts = [each.subject, each.kind, each.service]
+        parts += [f"{name} {at.astimezone(BEIJING):%Y-%m-%d %H:%M}" for name, at in (("≥", each.since), ("<", each.until)) if at]
+        what = " · ".join(filter(None, parts))
+        table.add_row(each.id, f"{each.set_at.astimezone(BEIJING):%Y-%m-%d %H:%M}", what, each.reference, each.reason, each.set_by)
+    Console().print(table)
