@@ -3,6 +3,7 @@
 | file | what it is | who reads it |
 |---|---|---|
 | `site.key`, `site.pub` | Ed25519; signs bundles and checkpoints | paper side; the public half everybody |
+| `site.json`, `site-<id>.key` | after a change of the site key: the ring of keys, and the newer ones | paper side, gateways the ring |
 | `recorder.key`, `recorder.pub` | X25519; the spool is sealed to it | recorder; the public half by way of the bundle |
 | `master.key` | 32 bytes; wraps the keys of subjects (core/master_keys.py tells how it is rotated) | recorder, records |
 | `master-next.key`, `master-….key` | the master key of a rotation under way; those of earlier times, by id | recorder, records |
@@ -11,6 +12,7 @@
 | `playground.key` | text; the API key of the console's playground | console, tour |
 """
 
+import contextlib
 import os
 import secrets
 import stat
@@ -23,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from guiju.core.durable import write_new
 from guiju.core.errors import GuijuError, Text, define
+from guiju.core.site_keys import FIRST, Ring, SiteKey, find_ring, public_text, signing_key
 
 KEY_FILE_MISSING = define(
     "KEY-FILE-MISSING",
@@ -73,7 +76,8 @@ def create_keys(folder: Path) -> None:
     """Make the key files that are missing; existing ones are left alone. Safe to call again after a kill."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    _create(folder / "site.key", lambda: Ed25519PrivateKey.generate().private_bytes_raw())
+    if find_ring(folder) is None:
+        _create(folder / FIRST, lambda: Ed25519PrivateKey.generate().private_bytes_raw())
     _create(folder / "site.pub", lambda: load_site_key(folder).public_key().public_bytes_raw())
     _create(folder / "recorder.key", lambda: X25519PrivateKey.generate().private_bytes_raw())
     _create(folder / "recorder.pub", lambda: load_recorder_key(folder).public_key().public_bytes_raw())
@@ -83,14 +87,50 @@ def create_keys(folder: Path) -> None:
     _create(folder / "playground.key", lambda: new_api_key().encode())
 
 
+def create_site_key(folder: Path) -> tuple[str, Ed25519PublicKey]:
+    """Make another Ed25519 key beside those that are there; return the name of its file and its public half."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key()
+    name = f"site-{public.public_bytes_raw()[:8].hex()}.key"
+    write_new(folder / name, key.private_bytes_raw())
+    return name, public
+
+
+def load_ring(folder: Path) -> Ring:
+    """Return the site keys, oldest first. Raises the KEY- errors, as do all below."""
+    return find_ring(folder) or (SiteKey(public=public_text(Ed25519PublicKey.from_public_bytes(_read(folder / "site.pub"))), file=FIRST),)
+
+
 def load_site_key(folder: Path) -> Ed25519PrivateKey:
-    """Return the key that signs bundles and checkpoints. Raises the KEY-FILE- errors, as do all below."""
-    return Ed25519PrivateKey.from_private_bytes(read_key_file(folder / "site.key"))
+    """Return the key that signs bundles and checkpoints: of several the newest."""
+    ring = find_ring(folder)
+    return _load_private(folder, signing_key(ring).file if ring is not None else FIRST)
+
+
+def load_signing_keys(folder: Path) -> tuple[Ed25519PrivateKey, ...]:
+    """Return the keys that sign checkpoints now, the newest first; two while one follows the other."""
+    for _ in range(3):  # a key that has just left is gone from the ring first, then from the folder
+        with contextlib.suppress(GuijuError):
+            return _signing_keys(folder)
+    return _signing_keys(folder)
+
+
+def _signing_keys(folder: Path) -> tuple[Ed25519PrivateKey, ...]:
+    return tuple(_load_private(folder, key.file) for key in reversed(load_ring(folder)) if key.state in ("signing", "leaving"))
 
 
 def load_site_public_key(folder: Path) -> Ed25519PublicKey:
-    """Return the public half of the site key."""
-    return Ed25519PublicKey.from_public_bytes(_read(folder / "site.pub"))
+    """Return the public half of the site key: of several the newest."""
+    return signing_key(load_ring(folder)).public_key()
+
+
+def load_accepted_public_keys(folder: Path) -> tuple[Ed25519PublicKey, ...]:
+    """Return the public keys whose bundles are good now, the newest first."""
+    return tuple(key.public_key() for key in reversed(load_ring(folder)) if key.state in ("signing", "leaving"))
+
+
+def _load_private(folder: Path, name: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(read_key_file(folder / name))
 
 
 def load_recorder_key(folder: Path) -> X25519PrivateKey:

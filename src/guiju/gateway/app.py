@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from guiju.core.errors import GuijuError
 from guiju.core.ids import new_id
+from guiju.core.keys import load_accepted_public_keys
 from guiju.core.layout import DataFolder
 from guiju.gateway import errors
-from guiju.gateway.bundle import current_hash, load_bundle
+from guiju.gateway.bundle import Bundle, current_hash, load_bundle
 from guiju.gateway.exchange import Exchange, Receive, Scope, Send
 from guiju.gateway.live import Live, LiveService, compile_bundle
 from guiju.records.spool import SpoolWriter
@@ -33,16 +33,15 @@ log = logging.getLogger("guiju.gateway")
 class Gateway:
     """One worker's application. `start` before the first request, `stop` after the last."""
 
-    def __init__(self, data: DataFolder, site_public_key: Ed25519PublicKey, worker: str) -> None:
+    def __init__(self, data: DataFolder, worker: str) -> None:
         self.exchanges: set[Exchange] = set()
         self._data = data
-        self._site = site_public_key
         self._worker = worker
         self._counts: Counter[str] = Counter()
         self._models: dict[str, tuple[float, list[dict[str, Any]]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         digest = current_hash(data.bundles)
-        self.live: Live = compile_bundle(load_bundle(data.bundles, digest, site_public_key), digest, None)
+        self.live: Live = compile_bundle(self._load(digest), digest, None)
         bundle = self.live.bundle
         self.spool = SpoolWriter(data.spool, bundle.recorder_public_key, worker=worker, limit_bytes=bundle.limits.spool_bytes)
 
@@ -169,7 +168,11 @@ class Gateway:
                     log.error("bundle %s not taken, %s stays in force: %s", refused[:16], self.live.digest[:16], problem)
 
     def _compiled(self, digest: str) -> Live:
-        return compile_bundle(load_bundle(self._data.bundles, digest, self._site), digest, self.live)
+        return compile_bundle(self._load(digest), digest, self.live)
+
+    def _load(self, digest: str) -> Bundle:
+        # The keys are read each time: the site key may have changed since this worker started.
+        return load_bundle(self._data.bundles, digest, *load_accepted_public_keys(self._data.keys))
 
 
 async def _reply(send: Send, status: int, body: bytes) -> None:
@@ -179,6 +182,6 @@ async def _reply(send: Send, status: int, body: bytes) -> None:
         await send({"type": "http.response.body", "body": body})
 
 
-def create_gateway(folder: Path, site_public_key: Ed25519PublicKey, worker: str) -> Gateway:
-    """Return the application of one worker for a data folder. Raises BUNDLE-INVALID."""
-    return Gateway(DataFolder(folder), site_public_key, worker)
+def create_gateway(folder: Path, worker: str) -> Gateway:
+    """Return the application of one worker for a data folder. Raises BUNDLE-INVALID and the KEY- errors."""
+    return Gateway(DataFolder(folder), worker)

@@ -19,8 +19,6 @@ from typing import Any, Literal
 import uvicorn
 
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_site_public_key
-from guiju.core.layout import DataFolder
 from guiju.core.log import configure
 from guiju.core.process import die_with_parent
 from guiju.gateway.app import create_gateway
@@ -70,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     configure(f"gateway-{options.number}")
     die_with_parent()
     try:
-        gateway = create_gateway(options.data, load_site_public_key(DataFolder(options.data).keys), f"gateway-{options.number}")
+        gateway = create_gateway(options.data, f"gateway-{options.number}")
     except GuijuError as error:
         log.error("%s", error)
         return 2

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guiju.core.clock import BEIJING
-from guiju.records import sealing_cli
+from guiju.records import key_cli, sealing_cli
 from guiju.records.report import Report
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ FAILED = 1
 """Exit status of a check in which something does not hold."""
 
 app = typer.Typer(no_args_is_help=True, help="Records: list, show, prove. 记录：列出、查看、证明。")
-
 sealing_cli.add_to(app)
+key_cli.add_to(app)
 
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
 Json = Annotated[bool, typer.Option("--json", help="For programs. 供程序读取。")]

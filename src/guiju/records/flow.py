@@ -15,17 +15,18 @@ from guiju.core.canonical import canonical_json
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.core.keys import load_recorder_public_key, load_site_public_key
+from guiju.core.keys import load_recorder_public_key, load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.kinds import KINDS
 from guiju.records.merkle import PROOF_INVALID, inclusion_path
 from guiju.records.models import OutboxEntry, Record, RecordContent
-from guiju.records.note import verify_checkpoint
+from guiju.records.note import signed_by
 from guiju.records.proof import check_proof, make_proof
 from guiju.records.report import Report
 from guiju.records.sealing import CONTENT_UNREADABLE, seal_to, unseal, unwrap
+from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import TileReader, read_checkpoint
 
 RECORD_UNKNOWN = define(
@@ -127,11 +128,12 @@ def prove(record_id: str) -> dict[str, Any]:
     if record is None:
         raise GuijuError(RECORD_UNKNOWN, id=record_id)
     folder: DataFolder = settings.DATA_FOLDER
-    origin, key = settings.SITE.ledger.origin, load_site_public_key(folder.keys)
+    origin, ring = settings.SITE.ledger.origin, load_ring(folder.keys)
     note = read_checkpoint(folder.ledger)
-    size = verify_checkpoint(note, origin, key).size if note is not None else 0
+    size = verify_site_checkpoint(note, origin, ring).size if note is not None else 0
     if note is None or record.index >= size:
         raise GuijuError(RECORD_WAITING, id=record_id)
+    key = signed_by(note, origin, *[each.public_key() for each in ring if each.covers(size)])[1][0]
     path = inclusion_path(record.index, size, TileReader(folder.ledger, size).subtree)
     document: dict[str, Any] = msgspec.to_builtins(make_proof(record.index, bytes(record.body), path, note, size, origin, key))
     for step in check_proof(document, key).steps:

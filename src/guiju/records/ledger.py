@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db.models import Max
 
 from guiju.core.errors import GuijuError, Text, define
+from guiju.core.keys import load_ring, load_signing_keys
 from guiju.records.ingest import Written
 from guiju.records.models import Record
-from guiju.records.note import Checkpoint, sign_checkpoint, verify_checkpoint
+from guiju.records.note import Checkpoint, sign_checkpoint
+from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import TILE_MISSING, TileWriter, read_checkpoint, remove_tiles, write_checkpoint
 
 LEDGER_DIVERGED = define(
@@ -42,10 +43,11 @@ _LEAVES_AT_ONCE: Final = 10_000
 class Ledger:
     """The writer of the log; several may exist, a lock on the folder lets one write at a time."""
 
-    def __init__(self, folder: Path, origin: str, key: Ed25519PrivateKey) -> None:
+    def __init__(self, folder: Path, origin: str, keys: Path) -> None:
+        """`keys` is the folder of the site keys; it is looked at for each checkpoint, so that a change counts at once."""
         self._folder = folder
         self._origin = origin
-        self._key = key
+        self._keys = keys
         self._tiles = TileWriter(folder)
         self._note: bytes | None = None
 
@@ -72,7 +74,7 @@ class Ledger:
                         progress(self._tiles.size)
             checkpoint = Checkpoint(self._origin, self._tiles.size, self._tiles.root())
             if checkpoint.size > before:
-                self._note = sign_checkpoint(checkpoint, self._key)
+                self._note = sign_checkpoint(checkpoint, *load_signing_keys(self._keys))
                 write_checkpoint(self._folder, self._note)
                 self._tiles.prune()
             return checkpoint if checkpoint.size else None
@@ -86,7 +88,7 @@ class Ledger:
         if note is None:
             return
         try:
-            signed = verify_checkpoint(note, self._origin, self._key.public_key())
+            signed = verify_site_checkpoint(note, self._origin, load_ring(self._keys))
         except GuijuError as problem:
             raise GuijuError(LEDGER_DIVERGED, reason=problem.text("en")) from problem
         newest: int | None = Record.objects.aggregate(newest=Max("index"))["newest"]

@@ -71,19 +71,25 @@ def parse_verifier(line: str) -> tuple[str, Ed25519PublicKey]:
     return name, key
 
 
-def sign(text: str, name: str, key: Ed25519PrivateKey) -> bytes:
-    """Return the signed note. Raises ValueError for a text without its last line feed or a name with spaces or plus."""
-    if not text.endswith("\n") or _CONTROL.search(text) or not _NAME.fullmatch(name):
+def sign(text: str, name: str, *keys: Ed25519PrivateKey) -> bytes:
+    """Return the note signed by each key. Raises ValueError for a text without its last line feed or a name with spaces or plus."""
+    if not text.endswith("\n") or _CONTROL.search(text) or not _NAME.fullmatch(name) or not keys:
         raise ValueError("a note is lines of text, each ended by a line feed; a key name has no spaces and no plus")
-    signature = key_id(name, key.public_key()) + key.sign(text.encode())
-    return f"{text}\n\u2014 {name} {base64.b64encode(signature).decode()}\n".encode()
+    lines = [key_id(name, key.public_key()) + key.sign(text.encode()) for key in keys]
+    signatures = [f"\u2014 {name} {base64.b64encode(line).decode()}\n" for line in lines]
+    return f"{text}\n{''.join(signatures)}".encode()
 
 
-def verify(note: bytes, name: str, public_key: Ed25519PublicKey) -> str:
-    """Return the text of a note that this key has signed; signatures of unknown keys are passed over.
+def verify(note: bytes, name: str, *public_keys: Ed25519PublicKey) -> str:
+    """Return the text of a note that at least one of these keys has signed.
 
-    Raises NOTE-INVALID.
+    Signatures of unknown keys are passed over; a wrong one of a known key is not. Raises NOTE-INVALID.
     """
+    return signed_by(note, name, *public_keys)[0]
+
+
+def signed_by(note: bytes, name: str, *public_keys: Ed25519PublicKey) -> tuple[str, tuple[Ed25519PublicKey, ...]]:
+    """Return the text of a note and which of these keys have signed it, at least one. Raises NOTE-INVALID."""
     try:
         whole = note.decode()
     except UnicodeDecodeError:
@@ -92,21 +98,23 @@ def verify(note: bytes, name: str, public_key: Ed25519PublicKey) -> str:
     text += "\n"
     if not blank or not lines.endswith("\n") or _CONTROL.search(whole):
         raise GuijuError(NOTE_INVALID, reason="it is not a signed note")
-    wanted, seen = key_id(name, public_key), False
+    known = {key_id(name, key): key for key in public_keys}
+    seen: list[Ed25519PublicKey] = []
     for line in lines[:-1].split("\n"):
         match = _SIGNATURE.fullmatch(line)
         raw = _plain(match[2]) if match else None
         if match is None or raw is None or len(raw) < 5:
             raise GuijuError(NOTE_INVALID, reason="a signature line is malformed")
-        if match[1] == name and raw[:4] == wanted:
+        key = known.get(raw[:4])
+        if match[1] == name and key is not None:
             try:
-                public_key.verify(raw[4:], text.encode())
+                key.verify(raw[4:], text.encode())
             except InvalidSignature:
                 raise GuijuError(NOTE_INVALID, reason=f"the signature of {name} does not fit its text") from None
-            seen = True
+            seen.append(key)
     if not seen:
         raise GuijuError(NOTE_INVALID, reason=f"it has no signature of {name} by the given key")
-    return text
+    return text, tuple(seen)
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -120,17 +128,22 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(lines[0], int(lines[1]), root)
 
 
-def sign_checkpoint(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> bytes:
-    """Return the checkpoint as a note signed under the log's own name."""
-    return sign(checkpoint.text(), checkpoint.origin, key)
+def sign_checkpoint(checkpoint: Checkpoint, *keys: Ed25519PrivateKey) -> bytes:
+    """Return the checkpoint as a note signed under the log's own name by each key."""
+    return sign(checkpoint.text(), checkpoint.origin, *keys)
 
 
-def verify_checkpoint(note: bytes, origin: str, public_key: Ed25519PublicKey) -> Checkpoint:
-    """Return the checkpoint in a note, signed by this key for the log `origin`. Raises NOTE-INVALID."""
-    checkpoint = parse_checkpoint(verify(note, origin, public_key))
+def verify_checkpoint(note: bytes, origin: str, *public_keys: Ed25519PublicKey) -> Checkpoint:
+    """Return the checkpoint in a note, signed by one of these keys for the log `origin`. Raises NOTE-INVALID."""
+    checkpoint = parse_checkpoint(verify(note, origin, *public_keys))
     if checkpoint.origin != origin:
         raise GuijuError(NOTE_INVALID, reason=f"it speaks of the log {checkpoint.origin}, not {origin}")
     return checkpoint
+
+
+def stated_checkpoint(note: bytes) -> Checkpoint:
+    """Return what a note says, whoever signed it. Raises NOTE-INVALID."""
+    return parse_checkpoint(note.decode("utf-8", "replace").rpartition("\n\n")[0] + "\n")
 
 
 def _plain(text: str) -> bytes | None:

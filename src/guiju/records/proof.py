@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from guiju.core.canonical import canonical_json
 from guiju.core.errors import GuijuError
 from guiju.records.merkle import leaf_hash, root_from_inclusion
-from guiju.records.note import Checkpoint, parse_checkpoint, parse_verifier, verifier_text, verify
+from guiju.records.note import parse_verifier, stated_checkpoint, verifier_text, verify
 from guiju.records.report import Report, Step
 
 FORM: Final = "guiju-record-1"
@@ -57,7 +57,8 @@ def make_proof(index: int, body: bytes, path: list[bytes], checkpoint: bytes, si
 def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Report:
     """Return what a proof document proves, step by step; the first step that fails is the last one.
 
-    `trusted` is the provider's public key from elsewhere; without it the key in the document is used, and step 5 says so.
+    `trusted` is the provider's public key from elsewhere: the checkpoint must carry its signature. Without it the key in the
+    document is used, and step 5 says so.
     """
     steps: list[Step] = []
 
@@ -95,7 +96,7 @@ def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Repor
     # 3. The checkpoint states exactly this size and this root.
     zh, en = f"检查点写明 {proof.size} 条记录和同一树根", f"The checkpoint states {proof.size} records and the same root"
     try:
-        stated = _stated(proof.checkpoint)
+        stated = stated_checkpoint(proof.checkpoint.encode())
     except GuijuError as reason:
         note(False, zh, en, str(reason.facts["reason"]))
         return report()
@@ -118,12 +119,16 @@ def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Repor
     if trusted is None:
         steps.append(Step(5, "open", zh, en, "not compared: no key was given"))
     else:
-        note(trusted.public_bytes_raw() == enclosed.public_bytes_raw(), zh, en, verifier_text(stated.origin, trusted))
+        note(_signs(trusted, proof.checkpoint, stated.origin), zh, en, verifier_text(stated.origin, trusted))
     return report()
 
 
-def _stated(checkpoint: str) -> Checkpoint:
-    return parse_checkpoint(checkpoint.partition("\n\n")[0] + "\n")
+def _signs(key: Ed25519PublicKey, checkpoint: str, origin: str) -> bool:
+    """Tell whether this key signed the checkpoint: while one key follows another, two have."""
+    try:
+        return bool(verify(checkpoint.encode(), origin, key))
+    except GuijuError:
+        return False
 
 
 def _hash(text: str) -> bytes:

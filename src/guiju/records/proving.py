@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_site_public_key
+from guiju.core.keys import load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records import flow
-from guiju.records.note import Checkpoint, verify_checkpoint
+from guiju.records.note import Checkpoint
 from guiju.records.proof import check_proof
 from guiju.records.report import Step
+from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import read_checkpoint
 
 
@@ -46,4 +47,4 @@ def newest_checkpoint() -> Checkpoint | None:
     """Return the newest checkpoint of this site, its signature checked; None before the first. Raises NOTE-INVALID."""
     folder: DataFolder = settings.DATA_FOLDER
     note = read_checkpoint(folder.ledger)
-    return verify_checkpoint(note, settings.SITE.ledger.origin, load_site_public_key(folder.keys)) if note is not None else None
+    return verify_site_checkpoint(note, settings.SITE.ledger.origin, load_ring(folder.keys)) if note is not None else None

@@ -18,7 +18,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection,
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError
 from guiju.core.ids import new_id
-from guiju.core.keys import load_recorder_key, load_site_key
+from guiju.core.keys import load_recorder_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records import lease
@@ -50,7 +50,7 @@ class Recorder:
         self._recorder_key = load_recorder_key(data.keys)
         self._masters = load_master_keys(data.keys)
         self._intake = SpoolIntake(data.spool, self._recorder_key)
-        self._ledger = Ledger(data.ledger, origin, load_site_key(data.keys))
+        self._ledger = Ledger(data.ledger, origin, data.keys)
         self._holder = lease.new_holder()
         self._outbox_looked_at = 0.0
         self._open_writers: set[str] | None = None

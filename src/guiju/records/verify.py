@@ -19,15 +19,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db.models import Max
 
 from guiju.core.errors import GuijuError
+from guiju.core.keys import load_ring
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records.intake import DAMAGED_FOLDER
 from guiju.records.merkle import EMPTY_ROOT, leaf_hash, root_of
 from guiju.records.models import OutboxEntry, Record, RecordContent, SubjectKey
-from guiju.records.note import Checkpoint, parse_checkpoint, verify_checkpoint
+from guiju.records.note import Checkpoint, stated_checkpoint
 from guiju.records.report import Outcome, Report, Step
 from guiju.records.sealing import unwrap
 from guiju.records.segment import list_segments
+from guiju.records.signers import ring_from, verify_site_checkpoint
 from guiju.records.tiles import WIDTH, TileReader, read_checkpoint
 
 Progress = Callable[[int, int], None]
@@ -69,7 +71,7 @@ def verify_ledger(data: DataFolder, origin: str, public_key: Ed25519PublicKey, p
     note = read_checkpoint(data.ledger)
     newest: int | None = Record.objects.aggregate(newest=Max("index"))["newest"]
     kept = 0 if newest is None else newest + 1
-    first, signed = _check_signature(note, origin, public_key)
+    first, signed = _check_signature(data, note, origin, public_key)
     size = signed.size if signed is not None else 0
     steps = [first]
     if note is None:
@@ -86,19 +88,20 @@ def verify_ledger(data: DataFolder, origin: str, public_key: Ed25519PublicKey, p
     return Report(tuple(steps), NOT_PROVEN)
 
 
-def _check_signature(note: bytes | None, origin: str, public_key: Ed25519PublicKey) -> tuple[Step, Checkpoint | None]:
-    # 1. The checkpoint is signed. What it states is used below even when it is not, to find out more.
+def _check_signature(data: DataFolder, note: bytes | None, origin: str, trusted: Ed25519PublicKey) -> tuple[Step, Checkpoint | None]:
+    # 1. The checkpoint is signed by a key within its span, and that key follows from the one that is trusted. What it states
+    #    is used below even when it is not, to find out more.
     zh, en = "检查点的签名有效", "The checkpoint's signature is valid"
     if note is None:
         return Step(1, "open", zh, en), None
     try:
-        signed = verify_checkpoint(note, origin, public_key)
+        signed = verify_site_checkpoint(note, origin, ring_from(load_ring(data.keys), origin, trusted))
     except GuijuError as problem:
+        reason = str(problem.facts["reason"])
         try:
-            stated = parse_checkpoint(note.decode("utf-8", "replace").partition("\n\n")[0] + "\n")
+            return Step(1, "fails", zh, en, reason), stated_checkpoint(note)
         except GuijuError:
-            return Step(1, "fails", zh, en, str(problem.facts["reason"])), None
-        return Step(1, "fails", zh, en, str(problem.facts["reason"])), stated
+            return Step(1, "fails", zh, en, reason), None
     return Step(1, "holds", zh, en, f"{signed.origin} · {signed.size} · {signed.root.hex()}"), signed
 
 

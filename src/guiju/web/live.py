@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from guiju.core.errors import GuijuError
+from guiju.core.keys import load_accepted_public_keys
 from guiju.core.layout import DataFolder
 from guiju.gateway.bundle import Bundle, current_hash, load_bundle
 from guiju.serve.state import read_state
@@ -45,14 +46,16 @@ def bundle_in_force() -> InForce | None:
     folder: DataFolder = settings.DATA_FOLDER
     try:
         digest = current_hash(folder.bundles)
-        return InForce(digest, _bundle(folder.bundles, digest, folder.keys / "site.pub"))
+        return InForce(
+            digest, _bundle(folder.bundles, digest, tuple(key.public_bytes_raw() for key in load_accepted_public_keys(folder.keys)))
+        )
     except (GuijuError, OSError, ValueError):
         return None
 
 
 @lru_cache(maxsize=2)
-def _bundle(folder: Path, digest: str, public_key: Path) -> Bundle:
-    return load_bundle(folder, digest, Ed25519PublicKey.from_public_bytes(public_key.read_bytes()))
+def _bundle(folder: Path, digest: str, public_keys: tuple[bytes, ...]) -> Bundle:
+    return load_bundle(folder, digest, *map(Ed25519PublicKey.from_public_bytes, public_keys))
 
 
 def gateway_address() -> tuple[str, int]:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_site_public_key
 from guiju.gateway.app import Gateway, create_gateway
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import KEYS, Site
@@ -86,7 +85,7 @@ async def settle() -> None:
 @pytest.fixture
 def gateway(own_site: Site) -> Gateway:
     own_site.publish()
-    return create_gateway(own_site.folder.root, load_site_public_key(own_site.folder.keys), "test")
+    return create_gateway(own_site.folder.root, "test")
 
 
 def run(gateway: Gateway, scene: Any) -> None:

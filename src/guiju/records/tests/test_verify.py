@@ -18,7 +18,7 @@ from django.db import connection
 from typer.testing import CliRunner
 
 from guiju.core.errors import GuijuError
-from guiju.core.keys import load_recorder_public_key, load_site_key, load_site_public_key
+from guiju.core.keys import create_keys, load_recorder_public_key, load_site_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records import flow, lease
@@ -174,7 +174,7 @@ def test_a_record_in_another_form_is_found_although_it_is_in_the_ledger(full: Da
     row = (600, "X" * 26, "2026-01-01", "", "", "", "", "", body, sha256(body).digest())
     columns = '"index", id, at, kind, service, actor, subject, content_hash, body, leaf'
     _execute(f"INSERT INTO records_record ({columns}) VALUES ({', '.join(['%s'] * 10)})", *row)
-    Ledger(full.ledger, ORIGIN, load_site_key(full.keys)).catch_up()
+    Ledger(full.ledger, ORIGIN, full.keys).catch_up()
     step = verify(full).steps[2]
     assert (step.outcome, step.detail) == ("fails", f"record 600 ({'X' * 26}): its body is not canonical")
     with pytest.raises(GuijuError) as told:
@@ -196,7 +196,8 @@ def test_erased_content_is_counted_not_missed(full: DataFolder) -> None:
 
 def test_a_ledger_signed_by_somebody_else_is_found(full: DataFolder, tmp_path: Path) -> None:
     other = DataFolder(tmp_path / "other")
-    Ledger(other.ledger, ORIGIN, Ed25519PrivateKey.generate()).catch_up()
+    create_keys(other.keys)
+    Ledger(other.ledger, ORIGIN, other.keys).catch_up()
     shutil.copy(other.ledger / "checkpoint", full.ledger / "checkpoint")
     assert failing(full) == [1]
 
@@ -231,7 +232,7 @@ def test_what_a_kill_leaves_behind_is_caught_up(full: DataFolder, tmp_path: Path
         (full.ledger / "checkpoint").unlink()
     else:
         (full.ledger / "tile/1/000.p/2").write_bytes(bytes(64))
-    Ledger(full.ledger, ORIGIN, load_site_key(full.keys)).catch_up()
+    Ledger(full.ledger, ORIGIN, full.keys).catch_up()
     assert verify(full).ok
     note = read_checkpoint(full.ledger)
     assert note is not None
@@ -254,7 +255,7 @@ def test_what_was_signed_is_not_signed_differently(full: DataFolder, statement: 
     if tiles == "gone":
         remove_tiles(full.ledger)
     with pytest.raises(GuijuError) as told:
-        Ledger(full.ledger, ORIGIN, load_site_key(full.keys)).catch_up()
+        Ledger(full.ledger, ORIGIN, full.keys).catch_up()
     assert told.value.code is LEDGER_DIVERGED
     append(full, 10)  # records go on being written
     assert read_checkpoint(full.ledger) == before
