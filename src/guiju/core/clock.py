@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 BEIJING = timezone(timedelta(hours=8), "CST")
 
@@ -13,9 +14,16 @@ def now_us() -> int:
 
 def utc_text(at_us: int) -> str:
     """Return RFC 3339 text with microseconds and `Z`, the form used in records."""
-    return datetime.fromtimestamp(at_us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_us % 1_000_000:06d}Z"
+    second, us = divmod(at_us, 1_000_000)
+    return f"{_second_text(second)}.{us:06d}Z"
 
 
 def beijing_text(at_us: int) -> str:
     """Return `2026-11-23 09:30:00` in Beijing time, the form shown to people."""
     return datetime.fromtimestamp(at_us // 1_000_000, BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@lru_cache(maxsize=64)
+def _second_text(second: int) -> str:
+    """Return `2026-11-23T01:30:00`. Kept for a while: what is recorded together happened in the same few seconds."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,7 +1,6 @@
-"""Entries become records: checked, sealed, numbered, written; all of it in the caller's transaction."""
+"""Entries become records: sealed, numbered, written; all of it in the caller's transaction."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -10,26 +9,25 @@ from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.db import connection, models
+from django.db import models
 
-from guiju.core.canonical import canonical_json
-from guiju.core.clock import now_us, utc_text
-from guiju.core.ids import new_id
+from guiju.core.clock import utc_text
 from guiju.core.master_keys import MasterKeys
-from guiju.records.entry import Entry, decode_entry, encode_entry
+from guiju.records.bulk import find_texts, insert_rows, instants
+from guiju.records.entry import Entry, encode_entry
+from guiju.records.incoming import DAMAGED, Incoming, aside, incoming
 from guiju.records.kinds import KINDS
-from guiju.records.models import MasterKeyRotation, Record, SubjectKey
+from guiju.records.models import MasterKeyRotation, Record, RecordContent, SubjectKey
 from guiju.records.sealing import SITE_SUBJECT, new_subject_key, seal, unwrap, wrap
 
-DAMAGED: Final = "records.entry.damaged"
+__all__ = ["DAMAGED", "Written", "record_body", "write_entries", "write_incoming"]
+
 _VERSION: Final = 1
-_ENCODE: Final = msgspec.json.Encoder(order="sorted").encode  # canonical JSON; the floats were looked for in the metadata
-_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-_TEXT: Final = re.compile(r"[^\x00]{0,200}")
 _SALT_BYTES: Final = 16
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_US: Final = 253_402_300_800_000_000  # the year 10000
 _IDS_AT_ONCE: Final = 500
+_RECORD: Final = ("index", "id", "at", "kind", "service", "actor", "subject", "content_hash", "body", "leaf")
+_CONTENT: Final = ("record_id", "key_id", "sealed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +38,50 @@ class Written:
     leaves: list[bytes]
 
 
-def damaged_entry(reason: str, raw: bytes, **facts: object) -> Entry:
-    """Return the entry that stands for something unreadable; the bytes themselves are its content."""
-    return Entry(new_id(), now_us(), DAMAGED, "", "recorder", "", (), {"reason": reason, "size_bytes": len(raw), **facts}, raw)
+class _Body(msgspec.Struct):
+    """A record's fields in the order of canonical JSON, which is that of their names."""
+
+    actor: str
+    at: str
+    content_hash: str
+    id: str
+    kind: str
+    metadata: msgspec.Raw
+    obligations: tuple[str, ...]
+    salt: str
+    service: str
+    subject: str
+    v: int = _VERSION
 
 
-def read_entry(raw: bytes) -> Entry:
-    """Return the entry in these bytes, or the one that keeps them aside when they cannot become a record."""
-    try:
-        entry = decode_entry(raw)
-    except (msgspec.DecodeError, ValueError, RecursionError) as problem:
-        return damaged_entry(str(problem)[:300], raw)
-    texts = (entry.kind, entry.service, entry.actor, entry.subject)
-    if not _ID.fullmatch(entry.id) or not all(map(_TEXT.fullmatch, texts)) or not 0 <= entry.at_us < _LATEST_US:
-        return damaged_entry("an id, a time or a name is out of its range", raw)
-    return entry
+_ENCODE: Final = msgspec.json.Encoder().encode
 
 
 def write_entries(entries: Sequence[Entry], masters: MasterKeys) -> Written:
-    """Write entries as the next records. Call it inside a transaction that no other writer shares.
+    """Write entries as the next records: `write_incoming` for entries that did not come as bytes."""
+    return write_incoming([incoming(entry) for entry in entries], masters)
+
+
+def write_incoming(arrived: Sequence[Incoming], masters: MasterKeys) -> Written:
+    """Write what arrived as the next records. Call it inside a transaction that no other writer shares.
 
     Content of an entry that is older than the erasure of its subject is not kept: it was on its way when the subject was
     erased. The record is written with the hash of bytes that nobody can open, like one whose content was erased later.
     An id that was used before is not used twice: the later entry is kept aside as `records.entry.damaged`.
     Raises IntegrityError when another recorder has written the same numbers; then nothing is written.
     """
-    checked = _check(entries)
+    checked = _set_repeated_aside(arrived)
     ciphers, erased_us = _ciphers([entry for entry, _ in checked if entry.content], masters)
     newest: int | None = Record.objects.aggregate(newest=models.Max("index"))["newest"]
     first = 0 if newest is None else newest + 1
-    adapt = _datetime_adapter()
+    # One call for all salts: a system call for each costs as much as the hash it goes into.
+    salts = urandom(_SALT_BYTES * len(checked)).hex()
     records: list[tuple[Any, ...]] = []
     contents: list[tuple[Any, ...]] = []
-    for index, (entry, metadata) in enumerate(checked, first):
+    index = first
+    for (entry, metadata), at, salt_at in zip(
+        checked, instants([entry.at_us for entry, _ in checked]), range(0, len(salts), 2 * _SALT_BYTES), strict=True
+    ):
         content_hash = ""
         if entry.content:
             subject = entry.subject or SITE_SUBJECT
@@ -82,12 +91,12 @@ def write_entries(entries: Sequence[Entry], masters: MasterKeys) -> Written:
             content_hash = sha256(sealed).hexdigest()
             if kept:
                 contents.append((index, key, sealed))
-        body = record_body(entry, metadata, urandom(_SALT_BYTES).hex(), content_hash)
-        at = adapt(_EPOCH + timedelta(microseconds=entry.at_us))
+        body = record_body(entry, metadata, salts[salt_at : salt_at + 2 * _SALT_BYTES], content_hash)
         leaf = sha256(body).digest()
         records.append((index, entry.id, at, entry.kind, entry.service, entry.actor, entry.subject, content_hash, body, leaf))
-    _insert("records_record", "index id at kind service actor subject content_hash body leaf", records)
-    _insert("records_recordcontent", "record_id key_id sealed", contents)
+        index += 1
+    insert_rows(Record, _RECORD, records)
+    insert_rows(RecordContent, _CONTENT, contents)
     return Written(first, [row[-1] for row in records])
 
 
@@ -96,42 +105,36 @@ def record_body(entry: Entry, metadata: bytes, salt: str, content_hash: str) -> 
 
     The salt keeps the hash of the body from being guessed once the body is erased.
     """
-    known = KINDS.get(entry.kind)
+    obligations = entry.obligations
+    if not obligations and (known := KINDS.get(entry.kind)) is not None:
+        obligations = known.obligations
     return _ENCODE(
-        {
-            "v": _VERSION,
-            "id": entry.id,
-            "at": utc_text(entry.at_us),
-            "kind": entry.kind,
-            "service": entry.service,
-            "actor": entry.actor,
-            "subject": entry.subject,
-            "obligations": list(entry.obligations or (known.obligations if known else ())),
-            "metadata": msgspec.Raw(metadata),
-            "content_hash": content_hash,
-            "salt": salt,
-        }
+        _Body(
+            entry.actor,
+            utc_text(entry.at_us),
+            content_hash,
+            entry.id,
+            entry.kind,
+            msgspec.Raw(metadata),
+            obligations,
+            salt,
+            entry.service,
+            entry.subject,
+        )
     )
 
 
-def _check(entries: Sequence[Entry]) -> list[tuple[Entry, bytes]]:
-    """Return the entries with the canonical JSON of their metadata; what has none, or an id used before, is kept aside."""
-    ids = [entry.id for entry in entries]
-    seen: set[str] = set()
-    for at in range(0, len(ids), _IDS_AT_ONCE):
-        seen.update(Record.objects.filter(id__in=ids[at : at + _IDS_AT_ONCE]).values_list("id", flat=True))
-    checked: list[tuple[Entry, bytes]] = []
-    for entry in entries:
-        kept = entry
+def _set_repeated_aside(arrived: Sequence[Incoming]) -> list[Incoming]:
+    """Return what arrived; each whose id is on record or came before in it is kept aside."""
+    seen = find_texts(Record, "id", [each.entry.id for each in arrived])
+    checked: list[Incoming] = []
+    for each in arrived:
+        entry = each.entry
         if entry.id in seen:
-            kept = damaged_entry("its id was used before", encode_entry(entry), entry=entry.id, entry_kind=entry.kind)
-        seen.add(entry.id)
-        try:
-            metadata = canonical_json(kept.metadata)
-        except (TypeError, ValueError, RecursionError) as problem:
-            kept = damaged_entry(str(problem)[:300], encode_entry(entry))
-            metadata = canonical_json(kept.metadata)
-        checked.append((kept, metadata))
+            checked.append(aside("its id was used before", encode_entry(entry), entry=entry.id, entry_kind=entry.kind))
+        else:
+            seen.add(entry.id)
+            checked.append(each)
     return checked
 
 
@@ -174,17 +177,3 @@ def wrapping_master(masters: MasterKeys) -> str:
     """
     newest = MasterKeyRotation.objects.order_by("-begun_at").values_list("id", flat=True).first()
     return newest or masters.current
-
-
-def _datetime_adapter() -> Callable[[datetime], Any]:
-    return connection.ops.adapt_datetimefield_value
-
-
-def _insert(table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
-    """Insert rows past the ORM, which costs several times what they do."""
-    if rows:
-        names = columns.split()
-        listed = ", ".join(f'"{name}"' for name in names)
-        marks = ", ".join(["%s"] * len(names))
-        with connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO {table} ({listed}) VALUES ({marks})", rows)  # noqa: S608  # names are ours

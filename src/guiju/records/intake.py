@@ -10,13 +10,13 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from guiju.core.errors import GuijuError
-from guiju.records.entry import Entry
 from guiju.records.flow import OUTBOX_SIGNAL
-from guiju.records.ingest import damaged_entry, read_entry
+from guiju.records.incoming import Incoming, aside, read_entry
 from guiju.records.models import SpoolCursor
 from guiju.records.segment import WRITER_SUFFIX, Damage, SegmentReader, is_abandoned, list_segments, writer_of
 
-BATCH_ENTRIES: Final = 1_000
+BATCH_ENTRIES: Final = 4_000
+"""So many only when so many wait: each batch costs the same few waits for the disk."""
 BATCH_BYTES: Final = 16 * 2**20
 _SEGMENTS_AT_ONCE: Final = 64
 _STUCK_S: Final = 2.0
@@ -26,9 +26,9 @@ DAMAGED_FOLDER: Final = "damaged"
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """One entry and the spool writer that it came from; empty for the outbox."""
+    """What came, and the spool writer that it came from; empty for the outbox."""
 
-    entry: Entry
+    incoming: Incoming
     writer: str
 
 
@@ -74,7 +74,7 @@ class SpoolIntake:
             reader = self._reader(path)
             if reader is None:
                 if self._cursors[path.name] is None:
-                    arrived.append(Arrived(damaged_entry("a spool segment cannot be read", b"", segment=path.name), writer))
+                    arrived.append(Arrived(aside("a spool segment cannot be read", b"", segment=path.name), writer))
                     moved.append(Moved(path.name, None, -1))
                     self._cursors[path.name] = -1
                 else:  # that is on record now
@@ -86,7 +86,7 @@ class SpoolIntake:
             for item in items:
                 if isinstance(item, Damage):
                     lost = {"segment": path.name, "counter": item.counter, "offset": item.offset, "lost": item.lost}
-                    arrived.append(Arrived(damaged_entry("spool frames cannot be read", b"", **lost), writer))
+                    arrived.append(Arrived(aside("spool frames cannot be read", b"", **lost), writer))
                 else:
                     room -= len(item.raw)
                     arrived.append(Arrived(read_entry(item.raw), writer))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db.backends.signals import connection_created
 
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError
@@ -22,8 +23,10 @@ from guiju.core.keys import load_recorder_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records import lease
+from guiju.records.bulk import give_room
 from guiju.records.entry import Entry
-from guiju.records.ingest import Written, read_entry, write_entries
+from guiju.records.incoming import Incoming, read_entry
+from guiju.records.ingest import Written, write_entries, write_incoming
 from guiju.records.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
 from guiju.records.ledger import Ledger
 from guiju.records.models import OpenAnswer, OutboxEntry, Record, SpoolCursor
@@ -52,6 +55,7 @@ class Recorder:
         self._intake = SpoolIntake(data.spool, self._recorder_key)
         self._ledger = Ledger(data.ledger, origin, data.keys)
         self._holder = lease.new_holder()
+        connection_created.connect(give_room)
         self._outbox_looked_at = 0.0
         self._open_writers: set[str] | None = None
         self._ledger_told = ""
@@ -71,7 +75,7 @@ class Recorder:
         try:
             with transaction.atomic():
                 self._hold()
-                written = write_entries([each.entry for each in arrived], self._masters)
+                written = write_incoming([each.incoming for each in arrived], self._masters)
                 opened = self._note_answers(arrived)
                 _move_cursors(moved)
                 _delete_outbox(outbox)
@@ -131,7 +135,7 @@ class Recorder:
         self._outbox_looked_at = 0.0 if len(found) == BATCH_ENTRIES else now
         return found
 
-    def _opened(self, sealed: bytes) -> Entry:
+    def _opened(self, sealed: bytes) -> Incoming:
         try:
             return read_entry(unseal_from(self._recorder_key, sealed))
         except GuijuError:
@@ -142,10 +146,11 @@ class Recorder:
         opened: dict[str, str] = {}
         ended: list[str] = []
         for each in arrived:
-            if each.entry.kind == OPENED:
-                opened[each.entry.id] = each.writer
+            entry = each.incoming.entry
+            if entry.kind == OPENED:
+                opened[entry.id] = each.writer
             else:
-                answer = each.entry.metadata.get("answer")
+                answer = entry.metadata.get("answer")
                 if isinstance(answer, str) and opened.pop(answer, None) is None:
                     ended.append(answer)
         if ended:

@@ -301,7 +301,7 @@ def _refuse(*_: object) -> None:
 def test_every_wrong_step_is_tried(data: DataFolder, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transaction fails at each of its parts in turn; afterwards everything is written once."""
     raws = [encode_entry(entry(OPENED)), encode_entry(entry(content=b"x"))]
-    parts = ["write_entries", "_move_cursors", "_delete_outbox", "Recorder._note_answers"]
+    parts = ["write_incoming", "_move_cursors", "_delete_outbox", "Recorder._note_answers"]
     spool(data, *raws)
     for part in parts:
         monkeypatch.setattr(f"guiju.records.recording.{part}", _refuse)
