@@ -30,3 +30,12 @@ def new_id() -> str:
         + pairs[middle >> 30 & 1023] + pairs[middle >> 20 & 1023] + pairs[middle >> 10 & 1023] + pairs[middle & 1023]
         + pairs[value >> 40 & 1023] + pairs[value >> 30 & 1023] + pairs[value >> 20 & 1023] + pairs[value >> 10 & 1023] + pairs[value & 1023]
     )  # fmt: skip
+
+
+def id_prefix(at_ms: int) -> str:
+    """Return the ten characters with which ids made at this millisecond begin; as text it lies before all of them.
+
+    >>> id_prefix(0), id_prefix(1_790_000_000_000)
+    ('0000000000', '01M3250V00')
+    """
+    return "".join(_ALPHABET[at_ms >> shift & 31] for shift in range(45, -1, -5))

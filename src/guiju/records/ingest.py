@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.db import models
+from django.db import connection
 
 from guiju.core.clock import utc_text
 from guiju.core.master_keys import MasterKeys
@@ -17,7 +17,7 @@ from guiju.records.bulk import find_texts, insert_rows, instants
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.incoming import DAMAGED, Incoming, aside, incoming
 from guiju.records.kinds import KINDS
-from guiju.records.models import MasterKeyRotation, Record, RecordContent, SubjectKey
+from guiju.records.models import Head, MasterKeyRotation, Record, RecordContent, SubjectKey
 from guiju.records.sealing import SITE_SUBJECT, new_subject_key, seal, unwrap, wrap
 
 __all__ = ["DAMAGED", "Written", "record_body", "write_entries", "write_incoming"]
@@ -72,8 +72,7 @@ def write_incoming(arrived: Sequence[Incoming], masters: MasterKeys) -> Written:
     """
     checked = _set_repeated_aside(arrived)
     ciphers, erased_us = _ciphers([entry for entry, _ in checked if entry.content], masters)
-    newest: int | None = Record.objects.aggregate(newest=models.Max("index"))["newest"]
-    first = 0 if newest is None else newest + 1
+    first = Head.objects.select_for_update().get().next_index  # held: a second writer waits here, and goes on behind this one
     # One call for all salts: a system call for each costs as much as the hash it goes into.
     salts = urandom(_SALT_BYTES * len(checked)).hex()
     records: list[tuple[Any, ...]] = []
@@ -90,13 +89,15 @@ def write_incoming(arrived: Sequence[Incoming], masters: MasterKeys) -> Written:
             sealed = seal(cipher, entry.id, entry.content)
             content_hash = sha256(sealed).hexdigest()
             if kept:
-                contents.append((index, key, sealed))
+                contents.append((entry.id, key, sealed))
         body = record_body(entry, metadata, salts[salt_at : salt_at + 2 * _SALT_BYTES], content_hash)
         leaf = sha256(body).digest()
         records.append((index, entry.id, at, entry.kind, entry.service, entry.actor, entry.subject, content_hash, body, leaf))
         index += 1
     insert_rows(Record, _RECORD, records)
     insert_rows(RecordContent, _CONTENT, contents)
+    if records and connection.vendor == "sqlite":
+        Head.objects.update(next_index=index)  # PostgreSQL's trigger has moved it
     return Written(first, [row[-1] for row in records])
 
 

@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from django.db.models import Max
-
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.keys import load_ring, load_signing_keys
 from guiju.records.ingest import Written
-from guiju.records.models import Record
+from guiju.records.models import Record, next_index
 from guiju.records.note import Checkpoint, sign_checkpoint
 from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import TILE_MISSING, TileWriter, read_checkpoint, remove_tiles, write_checkpoint
@@ -91,10 +89,8 @@ class Ledger:
             signed = verify_site_checkpoint(note, self._origin, load_ring(self._keys))
         except GuijuError as problem:
             raise GuijuError(LEDGER_DIVERGED, reason=problem.text("en")) from problem
-        newest: int | None = Record.objects.aggregate(newest=Max("index"))["newest"]
-        kept = 0 if newest is None else newest + 1
-        if kept < signed.size:
-            raise GuijuError(LEDGER_DIVERGED, reason=f"{signed.size} records were signed, the database holds {kept}")
+        if (written := next_index()) < signed.size:
+            raise GuijuError(LEDGER_DIVERGED, reason=f"{signed.size} records were signed, the database holds {written}")
         try:
             tiles = TileWriter.resume(self._folder, signed.size)
             whole = tiles.root() == signed.root

@@ -1,7 +1,8 @@
 """What is kept: the records, their sealed content, the keys of subjects, and where the recorder stands.
 
-A record is written once; the database itself refuses to change or remove one (migration 0002).
-`body` is the record; the columns beside it repeat parts of it so that lists can be searched.
+A record is written once; the database itself refuses to change or remove one, and to number one out of turn (migration 0002).
+`body` is the record; the columns beside it repeat parts of it so that lists can be searched. On PostgreSQL records and their
+content lie in one partition for each month (months.py), told apart by the time in a record's id.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,38 @@ class Record(models.Model):
         return msgspec.json.decode(bytes(self.body))[name]
 
 
+class Head(models.Model):
+    """The number of the next record; one row. The database lets it stand nowhere but behind the newest record."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    next_index = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="records_one_head")]
+
+    def __str__(self) -> str:
+        return str(self.next_index)
+
+
+def next_index() -> int:
+    """Return the number that the next record will have: how many have been written, those that were removed included."""
+    return Head.objects.get().next_index
+
+
+class DayMark(models.Model):
+    """Records with numbers below `next_index` were written before `day`, a UTC day by the database's clock.
+
+    The database's own trigger writes one with the first record of a day; days only go forward. So the age of a record is
+    known from its number, whatever clock its worker had.
+    """
+
+    day = models.DateField(primary_key=True)
+    next_index = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.next_index}"
+
+
 class SubjectKey(models.Model):
     """The data key of one subject, wrapped by the master key. Destroyed, it is empty, and a later key is another row."""
 
@@ -81,7 +114,8 @@ class SubjectKey(models.Model):
 class RecordContent(models.Model):
     """What people wrote and models answered, sealed under the subject's key: nonce ‖ AES-256-GCM."""
 
-    record = models.OneToOneField(Record, models.PROTECT, primary_key=True, related_name="content")
+    # By the record's id, which is what both tables are partitioned by. No foreign key: it would cost a look-up for each row.
+    record = models.OneToOneField(Record, models.PROTECT, to_field="id", primary_key=True, related_name="content", db_constraint=False)
     key = models.ForeignKey(SubjectKey, models.PROTECT, db_index=False)
     sealed = models.BinaryField()
 

@@ -30,6 +30,7 @@ from guiju.records.ingest import Written, write_entries, write_incoming
 from guiju.records.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
 from guiju.records.ledger import Ledger
 from guiju.records.models import OpenAnswer, OutboxEntry, Record, SpoolCursor
+from guiju.records.months import make_months
 from guiju.records.sealing import unseal_from
 
 OPENED: Final = "gateway.answer.opened"
@@ -64,6 +65,7 @@ class Recorder:
         """Catch up with what an earlier process left behind."""
         self._intake.sweep()
         self._follow(None)
+        make_months()
 
     def step(self) -> int:
         """Turn what has come into records; return how many were written. Raises DatabaseError when it cannot."""

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from django.db.models import Max
 
 from guiju.core.errors import GuijuError
 from guiju.core.keys import load_ring
@@ -24,7 +23,7 @@ from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records.intake import DAMAGED_FOLDER
 from guiju.records.merkle import EMPTY_ROOT, leaf_hash, root_of
-from guiju.records.models import OutboxEntry, Record, RecordContent, SubjectKey
+from guiju.records.models import OutboxEntry, Record, RecordContent, SubjectKey, next_index
 from guiju.records.note import Checkpoint, stated_checkpoint
 from guiju.records.report import Outcome, Report, Step
 from guiju.records.sealing import unwrap
@@ -69,8 +68,7 @@ def verify_ledger(data: DataFolder, origin: str, public_key: Ed25519PublicKey, p
     Source: Measures Art. 9; Cybersecurity Law Art. 23.
     """
     note = read_checkpoint(data.ledger)
-    newest: int | None = Record.objects.aggregate(newest=Max("index"))["newest"]
-    kept = 0 if newest is None else newest + 1
+    kept = next_index()
     first, signed = _check_signature(data, note, origin, public_key)
     size = signed.size if signed is not None else 0
     steps = [first]
@@ -161,8 +159,8 @@ def _check_records(data: DataFolder, size: int, kept: int, told: Callable[[int],
             found.add(f"record {index} ({columns[0]}): {problem}")
         if not index % _AT_ONCE:
             told(index)
-    if expected < size:
-        found.add(f"records {expected} to {size - 1} are missing")
+    if expected < max(size, kept):
+        found.add(f"records {expected} to {max(size, kept) - 1} are missing")
     zh, en = f"{expected} 条记录未改动、未删除、未调换", f"{expected} records are unchanged, none removed, none exchanged"
     return Step(3, "fails" if found.count else "holds", zh, en, found.text())
 
@@ -197,7 +195,7 @@ def _check_contents(data: DataFolder, told: Callable[[int], None]) -> Step:
     # 4. Content as it was sealed; keys as they were wrapped. Content that was erased is counted, not missed.
     found = _Findings()
     rows = RecordContent.objects.order_by("record_id").values_list(
-        "record_id", "sealed", "record__content_hash", "key__subject", "record__subject"
+        "record__index", "sealed", "record__content_hash", "key__subject", "record__subject"
     )
     count = 0
     for index, sealed, content_hash, key_subject, subject in rows.iterator(chunk_size=_AT_ONCE):

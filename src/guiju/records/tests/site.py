@@ -55,11 +55,12 @@ class Site:
     data: DataFolder
     database: str = ""
 
-    def start(self, code: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
+    def start(self, code: str, stderr: int | None = None, stdin: int | None = None) -> subprocess.Popen[bytes]:
         """Start a process of the paper side that runs `code`."""
         environment = os.environ | {"GUIJU_DATA": str(self.data.root), DATABASE: self.database}
         environment.pop("GUIJU_SETTINGS", None)
-        return subprocess.Popen([sys.executable, "-c", _PRELUDE + code, ""], env=environment, stdout=subprocess.PIPE, stderr=stderr)
+        command = [sys.executable, "-c", _PRELUDE + code, ""]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, stdin=stdin)
 
     def run(self, code: str) -> bytes:
         """Run `code` to its end and return what it printed."""

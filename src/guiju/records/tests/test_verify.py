@@ -53,7 +53,8 @@ def full(data: DataFolder) -> DataFolder:
 def writable() -> None:
     """The database without its guard, which whoever has the file can remove; the test's transaction is rolled back."""
     with connection.cursor() as cursor:
-        for trigger in ("records_record_no_update", "records_record_no_delete", "records_recordcontent_no_update"):
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (trigger,) in cursor.fetchall():
             cursor.execute(f"DROP TRIGGER {trigger}")
 
 
@@ -150,7 +151,7 @@ def test_removed_exchanged_and_rewritten_records_are_found(full: DataFolder) -> 
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE records_recordcontent SET sealed = X'00' WHERE record_id = 5",
+        "UPDATE records_recordcontent SET sealed = X'00' WHERE record_id = (SELECT id FROM records_record WHERE \"index\" = 5)",
         "UPDATE records_subjectkey SET wrapped = X'00'",
         "UPDATE records_subjectkey SET subject = 'u-2'",
     ],
@@ -165,7 +166,7 @@ def test_content_on_another_subjects_key_is_found(full: DataFolder) -> None:
     masters = load_master_keys(full.keys)
     wrapped = wrap(new_subject_key(), masters.get(masters.current), "u-2")
     other = SubjectKey.objects.create(subject="u-2", master=masters.current, wrapped=wrapped)
-    _execute("UPDATE records_recordcontent SET key_id = %s WHERE record_id = 5", other.pk)
+    _execute('UPDATE records_recordcontent SET key_id = %s WHERE record_id = (SELECT id FROM records_record WHERE "index" = 5)', other.pk)
     assert failing(full) == [4]
 
 
@@ -188,7 +189,7 @@ def test_a_signed_root_that_is_not_the_tiles_is_found(full: DataFolder) -> None:
 
 
 def test_erased_content_is_counted_not_missed(full: DataFolder) -> None:
-    _execute("DELETE FROM records_recordcontent WHERE record_id = 5")
+    _execute('DELETE FROM records_recordcontent WHERE record_id = (SELECT id FROM records_record WHERE "index" = 5)')
     report = verify(full)
     assert report.ok
     assert "1 were erased" in report.steps[3].en
@@ -244,7 +245,7 @@ def test_what_a_kill_leaves_behind_is_caught_up(full: DataFolder, tmp_path: Path
     ("statement", "tiles"),
     [
         ('DELETE FROM records_record WHERE "index" > 500', "gone"),
-        ('DELETE FROM records_record WHERE "index" > 500', "there"),
+        ("UPDATE records_head SET next_index = 501", "there"),  # as after an old backup was put back
         ('UPDATE records_record SET leaf = zeroblob(32) WHERE "index" = 3', "gone"),
     ],
 )
@@ -252,7 +253,9 @@ def test_what_was_signed_is_not_signed_differently(full: DataFolder, statement: 
     before = read_checkpoint(full.ledger)
     _execute("DELETE FROM records_recordcontent")
     _execute(statement)
-    if tiles == "gone":
+    if tiles == "there":
+        _execute('DELETE FROM records_record WHERE "index" > 500')
+    else:
         remove_tiles(full.ledger)
     with pytest.raises(GuijuError) as told:
         Ledger(full.ledger, ORIGIN, full.keys).catch_up()
