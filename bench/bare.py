@@ -50,11 +50,11 @@ class Bare:
         try:
             if response.content_type == "text/event-stream":
                 await send({"type": "http.response.start", "status": response.status, "headers": _EVENTS})
-                while piece := await response.content.readany():
+                while piece := await response.readany():
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 await send({"type": "http.response.body", "body": b""})
             else:
-                answer = await response.read()
+                answer = await response.read(2**30) or b""
                 headers = [_JSON, (b"content-length", b"%d" % len(answer))]
                 await send({"type": "http.response.start", "status": response.status, "headers": headers})
                 await send({"type": "http.response.body", "body": answer})

@@ -55,7 +55,7 @@ class Gateway:
             task.cancel()
         await self.spool.close()
         for client in self.live.clients.values():
-            await client.close()
+            client.close()
 
     def count(self, kind: str) -> None:
         """Count a record of this kind; shown by /healthz."""

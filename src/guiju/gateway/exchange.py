@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import msgspec
 
 from guiju.core.clock import now_us
@@ -25,10 +24,11 @@ from guiju.core.errors import GuijuError
 from guiju.core.ids import new_id
 from guiju.gateway import errors
 from guiju.gateway.bundle import Key, Service
+from guiju.gateway.connections import Answer
 from guiju.gateway.live import Live, LiveService
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
-from guiju.gateway.upstream import UpstreamClient, read_whole, refusal
+from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.explicit import Applied, asks_for_words
 from guiju.records.entry import Entry, encode_entry
@@ -81,7 +81,7 @@ class Exchange:
     _body = b""
     _language = b""
     _verdict: Verdict = PASS
-    _response: aiohttp.ClientResponse | None = None
+    _response: Answer | None = None
     _stream: AnswerStream | None = None
     _watcher: asyncio.Task[None] | None = None
     _opened = False
@@ -263,11 +263,11 @@ class Exchange:
 
     # ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _deliver_whole(self, response: aiohttp.ClientResponse, service: Service, prose: bool) -> None:
+    async def _deliver_whole(self, response: Answer, service: Service, prose: bool) -> None:
         limits = self._live.bundle.limits
         try:
-            raw = await read_whole(response, limits.answer_bytes)
-        except (aiohttp.ClientError, OSError) as problem:
+            raw = await response.read(limits.answer_bytes)
+        except OSError as problem:
             raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
         self.deadline = 0.0
         if raw is None:
@@ -291,7 +291,7 @@ class Exchange:
         await self._reply(200, whole.body, self._label_headers())
 
     async def _deliver_stream(
-        self, request: dict[str, Any], response: aiohttp.ClientResponse, service: Service, prose: bool, opened: "asyncio.Future[None]"
+        self, request: dict[str, Any], response: Answer, service: Service, prose: bool, opened: "asyncio.Future[None]"
     ) -> None:
         if response.content_type != "text/event-stream":
             raise self._broken(f"it sent {response.content_type} where a stream was asked for")
@@ -308,7 +308,7 @@ class Exchange:
         try:
             while not stream.ended:
                 self._wait(idle_ms, "next_piece")
-                raw = await response.content.readany()
+                raw = await response.readany()
                 if not raw:
                     out = stream.finish()
                 else:
@@ -320,7 +320,7 @@ class Exchange:
                     await self._send_piece(out)
         except UpstreamBroken as problem:
             raise self._broken(str(problem)) from None
-        except (aiohttp.ClientError, OSError) as problem:
+        except OSError as problem:
             raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
         except GuijuError:
             raise

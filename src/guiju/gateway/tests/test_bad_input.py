@@ -227,7 +227,7 @@ FAILS_BEFORE_THE_FIRST_PIECE = FAILS | {
 FAILS_IN_THE_MIDDLE = {
     "hang_middle": "UPSTREAM-TIMEOUT",
     "reset_middle": "UPSTREAM-BROKEN",
-    "broken_chunks": "UPSTREAM-TIMEOUT",  # the HTTP client drops such a connection without a word
+    "broken_chunks": "UPSTREAM-BROKEN",
     "half_event": "UPSTREAM-BROKEN",
     "no_finish": "UPSTREAM-BROKEN",
     "bad_utf8": "UPSTREAM-BROKEN",
