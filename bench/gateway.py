@@ -20,6 +20,8 @@ from bench.report import Row, report, row
 from bench.turns import Load, Round, added, errors, median, noise_rows, ratio_rows, take_turns
 from guiju.core.layout import DataFolder
 
+BARE: Final = ("bare on aiohttp", "bare")
+"""The bare pass-through as one would write it without guiju, and on guiju's own client: the bar is put to both."""
 CONNECTIONS: Final = 32
 PACED_STREAMS: Final = 50
 MANY_STREAMS: Final = 1_000
@@ -51,12 +53,13 @@ class Setup:
     plan: Plan
     guiju: rig.Server
     bare: rig.Server
+    bare_aiohttp: rig.Server
     upstream: rig.Server
     kept: list[Seen]
 
     def take_turns(self, load: Load, rounds: int, *names: str) -> list[Round]:
         """Return rounds of these servers, and remember what clients saw of guiju."""
-        known = {"guiju": self.guiju, "bare": self.bare, "none": self.upstream}
+        known = {"guiju": self.guiju, "bare": self.bare, "bare on aiohttp": self.bare_aiohttp, "none": self.upstream}
         taken = take_turns({name: known[name] for name in names}, self.upstream, load, rounds, int(rounds * self.plan.repeats))
         self.kept.extend(made["guiju"].seen for made in taken)
         return taken
@@ -65,14 +68,16 @@ class Setup:
 def measure_full_load(setup: Setup, *, stream: bool) -> list[Row]:
     """Return throughput, latency and processor time with 32 connections that ask without pause."""
     load = Load(chat("bench", stream=stream), CONNECTIONS, setup.plan.measure_s)
-    rounds = setup.take_turns(load, setup.plan.rounds, "guiju", "bare")
+    rounds = setup.take_turns(load, setup.plan.rounds, "guiju", *BARE)
     what = "stream of 100 pieces at once" if stream else "whole answer"
-    rows = ratio_rows(
-        f"{what}: throughput, guiju ÷ bare", rounds, "guiju", "bare", lambda turn: turn.rate, at_least=None if stream else 0.7
-    )
-    rows += ratio_rows(f"{what}: processor time, bare ÷ guiju", rounds, "bare", "guiju", lambda turn: turn.cpu_ms)[:1]
+    rows = []
+    for name in BARE:
+        rows += ratio_rows(
+            f"{what}: throughput, guiju ÷ {name}", rounds, "guiju", name, lambda turn: turn.rate, at_least=None if stream else 0.7
+        )
+        rows += ratio_rows(f"{what}: processor time, {name} ÷ guiju", rounds, name, "guiju", lambda turn: turn.cpu_ms)[:1]
     rows += noise_rows(what, rounds)
-    for name in ("guiju", "bare"):
+    for name in ("guiju", *BARE):
         bar = (3.0 if stream else 1.0) if name == "guiju" else None
         rows += [
             row(f"{what}: {name}, processor time", median(rounds, name, lambda turn: turn.cpu_ms), "ms/answer", at_most=bar),
@@ -233,8 +238,8 @@ def measure(plan: Plan, say: Callable[[str], None]) -> list[Row]:
         say("start and memory of a worker")
         rows += measure_start(plan, upstream)
         with rig.data_folder(upstream.port) as folder:
-            with rig.bare(upstream.port) as bare, rig.worker(folder) as guiju:
-                setup = Setup(plan, guiju, bare, upstream, kept)
+            with rig.bare(upstream.port) as bare, rig.bare(upstream.port, "aiohttp") as aiohttp, rig.worker(folder) as guiju:
+                setup = Setup(plan, guiju, bare, aiohttp, upstream, kept)
                 say(f"records on {rig.file_system(folder.root)}; full load, whole answers")
                 rows += measure_full_load(setup, stream=False)
                 say("full load, streams")

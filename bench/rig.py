@@ -113,9 +113,9 @@ def upstream() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def bare(upstream_port: int) -> Iterator[Server]:
-    """Run the bare pass-through."""
-    with _running(["bench.bare", "--upstream", f"http://127.0.0.1:{upstream_port}/v1"], GATEWAY_CORE) as server:
+def bare(upstream_port: int, client: str = "own") -> Iterator[Server]:
+    """Run the bare pass-through on this client."""
+    with _running(["bench.bare", "--upstream", f"http://127.0.0.1:{upstream_port}/v1", "--client", client], GATEWAY_CORE) as server:
         yield server
 
 

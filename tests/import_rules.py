@@ -39,7 +39,7 @@ LIVE_MODULES: Final = {
     "records": frozenset({"entry", "segment", "spool"}),
 }
 LIVE_LIBRARIES: Final = frozenset(
-    {"aiohttp", "ahocorasick_rs", "cryptography", "httptools", "msgspec", "numpy", "opencc", "uvicorn", "uvloop", "yaml", "yarl"}
+    {"ahocorasick_rs", "cryptography", "httptools", "msgspec", "numpy", "opencc", "uvicorn", "uvloop", "yaml"}
 )
 """What the live side may import besides the standard library: plain Python, no Django, no pages, no database."""
 

@@ -13,7 +13,7 @@ def test_help_loads_nothing_heavy() -> None:
     """Help within 0.3 s comes from this: none of the large packages is imported before a verb runs."""
     code = (
         "import sys; from guiju import cli; cli.whole_app();"
-        "heavy = {'django', 'rich', 'openai', 'aiohttp', 'uvicorn', 'numpy', 'opencc', 'cryptography', 'yaml', 'msgspec'};"
+        "heavy = {'django', 'rich', 'openai', 'uvicorn', 'numpy', 'opencc', 'cryptography', 'yaml', 'msgspec'};"
         "print(sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -38,7 +38,7 @@ class Gateway:
         self._data = data
         self._worker = worker
         self._counts: Counter[str] = Counter()
-        self._models: dict[str, tuple[float, list[dict[str, Any]]]] = {}
+        self._models: dict[str, tuple[float, list[dict[str, Any]] | GuijuError]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         digest = current_hash(data.bundles)
         self.live: Live = compile_bundle(self._load(digest), digest, None)
@@ -122,19 +122,34 @@ class Gateway:
         await _reply(send, 200, _ENCODE({"object": "list", "data": models}))
 
     async def _offered(self, service: LiveService) -> list[dict[str, Any]]:
+        """Return what the service's upstreams offer; one that does not answer hides only its own models.
+
+        Raises UPSTREAM-UNREACHABLE or UPSTREAM-BROKEN when none answers.
+        """
         models: dict[str, dict[str, Any]] = {}
+        problem: GuijuError | None = None
         for client in service.upstreams:
             upstream = client.upstream
             listed: list[dict[str, Any]]
             if upstream.models:
                 listed = [{"id": name, "object": "model", "created": 0, "owned_by": upstream.name} for name in upstream.models]
             else:
-                at, listed = self._models.get(upstream.name, (-_MODELS_KEPT_S, []))
-                if time.monotonic() - at > _MODELS_KEPT_S:
-                    listed = await client.models()
-                    self._models[upstream.name] = (time.monotonic(), listed)
+                at, found = self._models.get(upstream.name, (-_MODELS_KEPT_S, []))
+                if time.monotonic() - at > (_LOOK_AGAIN_S if isinstance(found, GuijuError) else _MODELS_KEPT_S):
+                    try:
+                        found = await client.models()
+                    except GuijuError as error:
+                        log.warning("the models of upstream %s are not listed: %s", upstream.name, error)
+                        found = error
+                    self._models[upstream.name] = (time.monotonic(), found)
+                if isinstance(found, GuijuError):
+                    problem = found
+                    continue
+                listed = found
             for model in listed:
                 models.setdefault(model["id"], model)
+        if problem is not None and not models:
+            raise problem
         return list(models.values())
 
     async def _sweep(self) -> None:

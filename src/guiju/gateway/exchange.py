@@ -74,6 +74,8 @@ class Exchange:
     _key: Key | None = None
     _upstream: UpstreamClient | None = None
     _model = ""
+    _renamed = ""
+    """The model's name where the upstream calls it otherwise: its own name is nobody's business."""
     _user = ""
     """Who asks, as the service named them; never recorded."""
     _subject = ""
@@ -228,6 +230,7 @@ class Exchange:
         if found is None:
             raise GuijuError(errors.MODEL_UNKNOWN, model=model[:100], param="model")
         self._upstream, request["model"] = found
+        self._renamed = model if request["model"] != model else ""
 
     def _pseudonym(self, user: str) -> str:
         assert self._service is not None
@@ -275,6 +278,8 @@ class Exchange:
         try:
             body = _DECODE(raw)
             upstream_id = str(body.get("id", ""))
+            if self._renamed:
+                body["model"] = self._renamed
             make = partial(
                 whole_answer, body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice()
             )
@@ -297,7 +302,14 @@ class Exchange:
             raise self._broken(f"it sent {response.content_type} where a stream was asked for")
         live = self._live
         stream = AnswerStream(
-            live.snapshot, service.policy, service.label, self.id, choices=request.get("n") or 1, prose=prose, notice=self._notice()
+            live.snapshot,
+            service.policy,
+            service.label,
+            self.id,
+            choices=request.get("n") or 1,
+            prose=prose,
+            notice=self._notice(),
+            model=self._renamed,
         )
         if self._watcher is None:
             self._watcher = asyncio.create_task(self.watch())

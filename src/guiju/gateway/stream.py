@@ -73,7 +73,7 @@ class AnswerStream:
     """
 
     def __init__(
-        self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str
+        self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str, model: str = ""
     ) -> None:
         self.ended = False
         self.hits: list[Hit] = []
@@ -89,6 +89,8 @@ class AnswerStream:
         self._prose = prose
         self._leads = prose and begins_with_label(label.mode)
         self._notice = notice
+        self._model = model
+        """What the model is called here, where the upstream calls it otherwise."""
         self._cutter = Cutter()
         self._choices: dict[int, _Choice] = {}
         self._seen: set[str] = set()
@@ -251,6 +253,8 @@ class AnswerStream:
         if not self.upstream_id:
             self.upstream_id = str(chunk.get("id", ""))
             self.upstream_model = str(chunk.get("model", ""))
+        if self._model and "model" in chunk:
+            chunk["model"] = self._model
         return True
 
     def _is_clean(self, value: object, path: str) -> bool:

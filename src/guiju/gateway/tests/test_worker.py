@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from guiju.gateway.bundle import LibraryEntry
+from guiju.gateway.bundle import LibraryEntry, Upstream
 from guiju.gateway.tests.client import hear
-from guiju.gateway.tests.rig import HANGING, KEYS, TERM, ScriptedUpstream, Site, Worker, wait_for
+from guiju.gateway.tests.rig import HANGING, KEYS, TERM, ScriptedUpstream, Site, Worker, closed_port, wait_for
 from guiju.screening.tests.test_view import REQUEST, at, walk
 
 LABEL = "（AI 生成）"
@@ -35,12 +35,16 @@ def test_every_parameter_reaches_the_upstream_as_it_was_sent(worker: Worker, ups
 
 
 def test_a_public_name_of_a_model_becomes_the_upstreams_own(worker: Worker, upstream: ScriptedUpstream) -> None:
-    assert worker.chat("public").status == 200
+    whole, streamed = worker.chat("public"), worker.chat("public", stream=True)
     assert upstream.calls[-1].request["model"] == "internal"
+    assert whole.json["model"] == "public"
+    assert {event["model"] for event in hear(streamed.body).events} == {"public"}
+    assert b"internal" not in whole.body + streamed.body
 
 
 def test_a_connection_that_the_upstream_closed_meanwhile_is_tried_once_more(worker: Worker, upstream: ScriptedUpstream) -> None:
-    """Red without the second `post` in `UpstreamClient.chat`."""
+    """Red without the StaleConnection branch of `Pool.ask`."""
+    assert worker.chat("ok").status == 200  # its connection waits in the pool
     reply = worker.chat("closed_once")
     assert reply.status == 200
     assert reply.json["choices"][0]["message"]["content"].startswith("又好了")
@@ -85,6 +89,22 @@ def test_models_are_listed(worker: Worker) -> None:
     assert next(model for model in reply.json["data"] if model["id"] == "listed")["x"] == "y"
     assert reply.headers["x-request-id"]
     assert {model["id"] for model in worker.get("/v1/models", KEYS["narrow"]).json["data"]} == set(HANGING)
+
+
+def test_an_upstream_that_is_away_hides_only_its_own_models(own_site: Site, start: list[Worker], tmp_path: Path) -> None:
+    away = Upstream(name="away", base_url=f"http://127.0.0.1:{closed_port()}/v1")
+    main, narrow, *others = own_site.bundle.services
+    services = (
+        msgspec.structs.replace(main, upstreams=("away", "hasty", "up")),
+        msgspec.structs.replace(narrow, upstreams=("away",)),
+        *others,
+    )
+    own_site.publish(msgspec.structs.replace(own_site.bundle, services=services, upstreams=(*own_site.bundle.upstreams, away)))
+    worker = Worker(own_site, tmp_path / "log")
+    start.append(worker)
+    assert {model["id"] for model in worker.get("/v1/models", KEYS["main"]).json["data"]} == {*HANGING, "listed"}
+    reply = worker.get("/v1/models", KEYS["narrow"])
+    assert (reply.status, reply.json["error"]["code"]) == (502, "upstream_unreachable")
 
 
 def test_end_users_are_recorded_under_a_pseudonym(worker: Worker, site: Site) -> None:
