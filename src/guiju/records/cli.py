@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guiju.core.clock import BEIJING
-from guiju.records import key_cli, sealing_cli
+from guiju.records import key_cli, pack_cli, sealing_cli
+from guiju.records.offline.command import report_document
 from guiju.records.report import Report
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ FAILED = 1
 app = typer.Typer(no_args_is_help=True, help="Records: list, show, prove. 记录：列出、查看、证明。")
 sealing_cli.add_to(app)
 key_cli.add_to(app)
+pack_cli.add_to(app)
 
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
 Json = Annotated[bool, typer.Option("--json", help="For programs. 供程序读取。")]
@@ -139,21 +141,36 @@ def prove(
 
 def verify_command(
     proof: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="A proof file; without one, the whole ledger. 证明文件。")
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="A pack or a proof; without one, the whole ledger. 记录包或证明。")
     ] = None,
     data: Data = _DATA,
     public_key: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="The provider's site.pub, for a proof file. 提供者公钥。")
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The provider's site.pub, for a file. 提供者公钥。")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A checkpoint kept earlier: did the log grow from it? 此前保存的检查点。"),
+    ] = None,
+    tsa_root: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Root certificates of time-stamp authorities, PEM. 时间戳机构根证书。")
+    ] = None,
+    write_verifier: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the check that needs nothing but Python, and stop. 写出独立核对程序。")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check the whole ledger, or one proof file without any ledger. Exit status 1 when something fails. 核对账本或证明。"""
-    report = _verify_file(proof, public_key) if proof is not None else _verify_site(data, quiet=as_json)
+    """Check the whole ledger, or a pack or proof without any ledger. Exit status 1 when something fails. 核对账本、记录包或证明。"""
+    if write_verifier is not None:
+        pack_cli.write_verifier(write_verifier)
+        return
+    if proof is None:
+        report = _verify_site(data, checkpoint, quiet=as_json)
+    elif pack_cli.is_pack(proof):
+        report = pack_cli.verify_pack(proof, public_key, checkpoint, tsa_root)
+    else:
+        report = _verify_file(proof, public_key)
     if as_json:
-        steps = [
-            {"number": step.number, "outcome": step.outcome, "zh": step.zh, "en": step.en, "detail": step.detail} for step in report.steps
-        ]
-        _print_json({"ok": report.ok, "steps": steps, "not_proven": [{"zh": zh, "en": en} for zh, en in report.not_proven]})
+        _print_json(report_document(report))
     else:
         _print_report(report)
     if not report.ok:
@@ -173,7 +190,7 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
     return check_proof(document, trusted)
 
 
-def _verify_site(data: Path, *, quiet: bool) -> Report:
+def _verify_site(data: Path, checkpoint: Path | None, *, quiet: bool) -> Report:
     from guiju.web import open_data_folder
 
     open_data_folder(data)
@@ -193,6 +210,7 @@ def _verify_site(data: Path, *, quiet: bool) -> Report:
             settings.SITE.ledger.origin,
             load_site_public_key(folder.keys),
             lambda done, whole: bar.update(task, completed=done, total=whole),
+            earlier=checkpoint.read_bytes() if checkpoint is not None else None,
         )
 
 

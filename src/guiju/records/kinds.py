@@ -64,6 +64,7 @@ declare("records.master_key.rotated", "主密钥已更换", "The master key was 
 declare("records.entry.damaged", "条目无法读取，原样另存", "An entry could not be read and was kept aside", ("GAI-9.3",))
 declare("records.key.changed", "更换站点签名密钥", "The site key was changed", ("GAI-9.3",))
 declare("records.key.retired", "旧站点密钥停止签名", "The old site key signs no more", ("GAI-9.3",))
+declare("records.pack.made", "制作记录包", "A pack of records was made", ("GAI-9.3", "GAI-19.3"))
 declare("records.ledger.checked", "账本自检", "The ledger was checked", ("GAI-9.3",))
 
 

@@ -1,30 +1,8 @@
-"""What a check found, step by step, in two languages; a frozen value that pages, terminals and programs show alike."""
+"""What a check found, as pages, terminals and programs show it; the values are those of the check that runs alone."""
 
-from dataclasses import dataclass
-from typing import Literal
+from guiju.records.offline.report import Report, Step
 
-Outcome = Literal["holds", "fails", "open"]
+__all__ = ["Outcome", "Report", "Step"]
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One numbered step. `open` is neither proven nor refuted; `detail` is for people who look closer."""
-
-    number: int
-    outcome: Outcome
-    zh: str
-    en: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All steps of a check, and what they do not prove (zh, en)."""
-
-    steps: tuple[Step, ...]
-    not_proven: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether no step fails."""
-        return all(step.outcome != "fails" for step in self.steps)
+Outcome = str
+"""`holds`, `fails`, or `open`: neither proven nor refuted."""

@@ -3,6 +3,8 @@
 Guarded lines: `public_key.verify` and `if not seen` in `verify`; the canonical base64 of `_plain`.
 """
 
+import base64
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
@@ -16,10 +18,12 @@ from guiju.records.note import (
     parse_verifier,
     sign,
     sign_checkpoint,
+    signed_by,
     verifier_text,
     verify,
     verify_checkpoint,
 )
+from guiju.records.offline.tests.test_arithmetic import NOTES
 
 # The example note of Go's note package.
 PUBLISHED_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -36,6 +40,32 @@ NOTE = sign_checkpoint(CHECKPOINT, KEY)
 def test_the_published_note_is_read() -> None:
     name, key = parse_verifier(PUBLISHED_KEY)
     assert verify(PUBLISHED, name, key) == PUBLISHED_TEXT
+
+
+@pytest.mark.parametrize(("line", "note"), NOTES)
+def test_other_published_notes_are_read(line: str, note: str) -> None:
+    name, key = parse_verifier(line)
+    assert verify(note.encode(), name, key) + "\n" in note
+
+
+def test_a_published_signing_key_signs_as_published() -> None:
+    """`PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz` of Go's note package."""
+    seed = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    assert sign(PUBLISHED_TEXT, "PeterNeumann", key) == PUBLISHED
+    assert verifier_text("PeterNeumann", key.public_key()) == PUBLISHED_KEY
+
+
+def test_two_keys_sign_one_note() -> None:
+    other = Ed25519PrivateKey.generate()
+    note = sign_checkpoint(CHECKPOINT, KEY, other)
+    for keys in ((KEY,), (other,), (other, KEY)):
+        assert verify_checkpoint(note, ORIGIN, *[key.public_key() for key in keys]) == CHECKPOINT
+    assert len(signed_by(note, ORIGIN, KEY.public_key(), other.public_key())[1]) == 2
+    wrong = note[:-10] + (b"A" if note[-10:-9] != b"A" else b"B") + note[-9:]
+    assert verify_checkpoint(wrong, ORIGIN, KEY.public_key()) == CHECKPOINT
+    with pytest.raises(GuijuError):  # a wrong signature of a key that is known is no stranger's
+        verify_checkpoint(wrong, ORIGIN, KEY.public_key(), other.public_key())
 
 
 def test_a_checkpoint_comes_back() -> None:

@@ -51,7 +51,11 @@ def full(data: DataFolder) -> DataFolder:
 
 @pytest.fixture
 def writable() -> None:
-    """The database without its guard, which whoever has the file can remove; the test's transaction is rolled back."""
+    disarm()
+
+
+def disarm() -> None:
+    """Take the guard from the database, as whoever has the file can; the test's transaction is rolled back."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         for (trigger,) in cursor.fetchall():
@@ -201,6 +205,28 @@ def test_a_ledger_signed_by_somebody_else_is_found(full: DataFolder, tmp_path: P
     Ledger(other.ledger, ORIGIN, other.keys).catch_up()
     shutil.copy(other.ledger / "checkpoint", full.ledger / "checkpoint")
     assert failing(full) == [1]
+
+
+def test_growth_from_a_checkpoint_that_was_kept(full: DataFolder) -> None:
+    """Guarded by `check_grown`: its comparison of sizes and its `check_consistency`."""
+    kept = read_checkpoint(full.ledger)
+    assert kept is not None
+
+    def sixth(earlier: bytes) -> str:
+        return verify_ledger(full, ORIGIN, load_site_public_key(full.keys), earlier=earlier).steps[5].outcome
+
+    assert sixth(kept) == "holds"
+    append(full, 100)
+    assert sixth(kept) == "holds"
+    key = load_site_key(full.keys)
+    for size, root in (
+        (COUNT, bytes(32)),
+        (COUNT - 1, parse_checkpoint(kept.decode().partition("\n\n")[0] + "\n").root),
+        (10_000, bytes(32)),
+    ):
+        assert sixth(sign_checkpoint(Checkpoint(ORIGIN, size, root), key)) == "fails"
+    assert sixth(kept[:-1]) == "fails"
+    assert sixth(sign_checkpoint(Checkpoint(ORIGIN, 0, sha256().digest()), key)) == "holds"
 
 
 def test_what_is_lost_and_what_waits_is_told(full: DataFolder) -> None:

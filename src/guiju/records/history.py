@@ -1,0 +1,24 @@
+"""The history of the ledger: has it grown from a checkpoint that was kept, and since when are its time stamps. Reads only."""
+
+from guiju.core.errors import GuijuError
+from guiju.core.keys import load_ring
+from guiju.core.layout import DataFolder
+from guiju.records.merkle import check_consistency, consistency_path
+from guiju.records.note import Checkpoint
+from guiju.records.report import Step
+from guiju.records.signers import verify_site_checkpoint
+from guiju.records.tiles import TileReader
+
+
+def check_grown(number: int, data: DataFolder, origin: str, newest: Checkpoint | None, earlier: bytes) -> Step:
+    """Return the step that says whether the log has grown from an earlier checkpoint: nothing removed, nothing exchanged."""
+    zh, en = "账本由此前保存的检查点增长而来", "The ledger has grown from the checkpoint that was kept"
+    try:
+        old = verify_site_checkpoint(earlier, origin, load_ring(data.keys))
+        size, root = (newest.size, newest.root) if newest is not None else (0, b"")
+        if old.size > size:
+            return Step(number, "fails", zh, en, f"the checkpoint kept has {old.size} records, the ledger {size}")
+        check_consistency(old.size, size, old.root, root, consistency_path(old.size, size, TileReader(data.ledger, size).subtree))
+    except (GuijuError, OSError) as problem:
+        return Step(number, "fails", zh, en, str(problem.facts.get("reason", problem)) if isinstance(problem, GuijuError) else str(problem))
+    return Step(number, "holds", zh, en, f"{old.size} → {size}")
