@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError
 from guiju.core.ids import new_id
 from guiju.core.keys import load_accepted_public_keys
@@ -19,12 +20,14 @@ from guiju.gateway import errors
 from guiju.gateway.bundle import Bundle, current_hash, load_bundle
 from guiju.gateway.exchange import Exchange, Receive, Scope, Send
 from guiju.gateway.live import Live, LiveService, compile_bundle
+from guiju.records.backlog import Backlog, measure_backlog
 from guiju.records.spool import SpoolWriter
 
 SWEEP_S: Final = 0.25
 _SLOW_S: Final = 0.5
 _MODELS_KEPT_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 5.0
+_BACKLOG_KEPT_S: Final = 1.0
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 log = logging.getLogger("guiju.gateway")
@@ -40,6 +43,7 @@ class Gateway:
         self._counts: Counter[str] = Counter()
         self._models: dict[str, tuple[float, list[dict[str, Any]] | GuijuError]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._backlog = (-_BACKLOG_KEPT_S, Backlog())
         digest = current_hash(data.bundles)
         self.live: Live = compile_bundle(self._load(digest), digest, None)
         bundle = self.live.bundle
@@ -73,8 +77,10 @@ class Gateway:
                     self.exchanges.discard(exchange)
             elif path == "/v1/models" and scope["method"] == "GET":
                 await self._list_models(scope, send)
-            elif path in ("/healthz", "/readyz"):
-                await self._health(send)
+            elif path == "/healthz":
+                await _reply(send, 200, _ENCODE(self._state()))
+            elif path == "/readyz":
+                await self._ready(send)
             else:
                 facts = {"method": scope["method"], "path": path[:100]}
                 await _reply(send, errors.PATH_UNKNOWN.status, errors.error_body(errors.PATH_UNKNOWN, facts))
@@ -92,9 +98,9 @@ class Gateway:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _health(self, send: Send) -> None:
+    def _state(self) -> dict[str, object]:
         live = self.live
-        state = {
+        return {
             "status": "ok",
             "worker": self._worker,
             "bundle": live.digest[:16],
@@ -103,7 +109,27 @@ class Gateway:
             "in_progress": len(self.exchanges),
             "records": dict(self._counts),
         }
-        await _reply(send, 200, _ENCODE(state))
+
+    async def _ready(self, send: Send) -> None:
+        """Tell whether requests are taken: `ok`; `degraded`, when records wait for the recorder; `full`, with 503, when they cannot wait."""
+        now = time.monotonic()
+        if now - self._backlog[0] > _BACKLOG_KEPT_S:
+            found = await asyncio.to_thread(measure_backlog, self._data.spool, self._data.run, now_us())
+            self._backlog = (now, found)
+        backlog, spool = self._backlog[1], self.spool
+        status = "degraded" if backlog.late else "ok"
+        try:
+            spool.refuse_if_full()
+        except GuijuError:
+            status = "full"
+        waiting = {
+            "waiting_bytes": backlog.size_bytes,
+            "waiting_segments": backlog.segments,
+            "oldest_ms": int(backlog.oldest_s * 1000),
+            "used_bytes": spool.used_bytes,
+            "limit_bytes": spool.limit_bytes,
+        }
+        await _reply(send, 503 if status == "full" else 200, _ENCODE(self._state() | {"status": status, "spool": waiting}))
 
     async def _list_models(self, scope: Scope, send: Send) -> None:
         token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
@@ -175,6 +201,7 @@ class Gateway:
                 if digest == self.live.digest or (digest == refused and time.monotonic() < again_at):
                     continue
                 self.live = await asyncio.to_thread(self._compiled, digest)
+                self.spool.limit_bytes = self.live.bundle.limits.spool_bytes
                 log.info("bundle %s in force (library %s)", digest[:16], self.live.snapshot.version[:16])
             except Exception as problem:  # a bad bundle must not end the watch; a bad moment of the disk passes
                 again_at = time.monotonic() + _LOOK_AGAIN_S

@@ -144,6 +144,8 @@ class Exchange:
         upstream = self._upstream
         assert upstream is not None
         streams = request.get("stream") is True
+        if not streams:
+            self.gateway.spool.refuse_if_full()  # before the upstream works for nothing; a stream's first record asks by itself
         opened = self._open() if streams else None
         self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
         response = self._response = await upstream.chat(_ENCODE(request))
@@ -497,8 +499,9 @@ class Exchange:
     def _open(self) -> "asyncio.Future[None]":
         """Record that an answer begins; the first byte waits for it, which the upstream's own delay hides."""
         metadata = self._metadata((), [], None, 0, "", None) | {"streamed": True}
-        self._opened = True
-        return self._append("gateway.answer.opened", metadata, {"request": self._body}, self.id)
+        opening = self._append("gateway.answer.opened", metadata, {"request": self._body}, self.id)
+        self._opened = True  # only now: what the spool refuses at once did not begin
+        return opening
 
     async def _record(self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None) -> None:
         """Write the closing record and return when it is durable. Raises SPOOL-UNWRITABLE or SPOOL-FULL."""
@@ -525,7 +528,7 @@ class Exchange:
             metadata["content_omitted_bytes"] = len(sealed)
             sealed = b""
         entry = Entry(entry_id, now_us(), kind, service.id if service else "", actor, subject, (), metadata, sealed)
-        return self.gateway.spool.append(encode_entry(entry))
+        return self.gateway.spool.append(encode_entry(entry), owed=self._opened)
 
     def _metadata(
         self,

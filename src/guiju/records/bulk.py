@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from django.db import connection
@@ -10,6 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ROWS_A_STATEMENT: Final = 128
 _VALUES_A_STATEMENT: Final = 16_000  # SQLite takes 32,766 at most
 _CACHE_KIB: Final = 65_536
 
@@ -29,16 +31,20 @@ def insert_rows(model: type[Model], columns: tuple[str, ...], rows: Sequence[tup
     if not rows:
         return
     table = _table(model)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # Django does not translate the errors of a COPY by itself.
-            with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({_listed(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
-                copy.set_types(_column_types(model, columns))
-                for row in rows:
-                    copy.write_row(row)
-            return
-        marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(f"INSERT INTO {table} ({_listed(columns)}) VALUES ({marks})", rows)  # noqa: S608  # names are ours
+    if connection.vendor == "postgresql":
+        text = f"COPY {table} ({_listed(columns)}) FROM STDIN (FORMAT BINARY)"
+        # Django does not translate the errors of a COPY by itself.
+        with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(text) as copy:
+            copy.set_types(_column_types(model, columns))
+            for row in rows:
+                copy.write_row(row)
+        return
+    # Many rows a statement, past Django's cursor, which looks through the text for its placeholders each time: while SQLite
+    # works on a long statement, another thread reads the next batch.
+    with connection.wrap_database_errors:
+        for at in range(0, len(rows), _ROWS_A_STATEMENT):
+            some = rows[at : at + _ROWS_A_STATEMENT]
+            connection.connection.execute(_insert_text(table, columns, len(some)), tuple(chain.from_iterable(some)))
 
 
 def instants(all_us: Iterable[int]) -> list[Any]:
@@ -62,6 +68,12 @@ def find_texts(model: type[Model], column: str, texts: Sequence[str]) -> set[str
             cursor.execute(f'SELECT "{column}" FROM {table} WHERE "{column}" IN ({marks})', list(some))  # noqa: S608  # names are ours
             found.update(row[0] for row in cursor.fetchall())
         return found
+
+
+@lru_cache(maxsize=64)
+def _insert_text(table: str, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({_listed(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608  # names are ours
 
 
 def _table(model: type[Model]) -> str:

@@ -34,11 +34,12 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How far a batch reads into a segment: the cursor `before` (None for none yet) and `after`."""
+    """How far a batch reads into a segment: the cursor `before` (None for none yet) and `after`; the time of its last entry."""
 
     segment: str
     before: int | None
     after: int
+    at_us: int = 0
 
 
 class SpoolIntake:
@@ -92,11 +93,15 @@ class SpoolIntake:
                     arrived.append(Arrived(read_entry(item.raw), writer))
             if items:
                 after = reader.counter - 1
-                moved.append(Moved(path.name, self._cursors[path.name], after))
+                moved.append(Moved(path.name, self._cursors[path.name], after, arrived[-1].incoming.entry.at_us))
                 self._cursors[path.name] = after
             elif gone:
                 self._retire(path)
         return arrived, moved
+
+    def places(self) -> dict[str, int]:
+        """Return how far each segment at hand was read, in bytes."""
+        return {path.name: reader.offset for path, reader in self._readers.items()}
 
     def outbox_signalled(self) -> bool:
         """Return whether the outbox was written to since the last call; one system call."""

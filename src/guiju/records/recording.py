@@ -13,16 +13,18 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
 from django.db.backends.signals import connection_created
 
 from guiju.core.clock import now_us
-from guiju.core.errors import GuijuError
+from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
 from guiju.core.keys import load_recorder_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records import lease
+from guiju.records.backlog import measure_backlog, read_progress, write_progress
 from guiju.records.bulk import give_room
 from guiju.records.entry import Entry
 from guiju.records.incoming import Incoming, read_entry
@@ -32,6 +34,25 @@ from guiju.records.ledger import Ledger
 from guiju.records.models import OpenAnswer, OutboxEntry, Record, SpoolCursor
 from guiju.records.months import make_months
 from guiju.records.sealing import unseal_from
+from guiju.records.segment import list_segments
+
+RECORDS_DELAYED = define(
+    "RECORDS-DELAYED",
+    status=503,
+    kind="server_error",
+    retry=True,
+    zh=Text(
+        "暂时无法写入记录：{reason}。",
+        "一条未失：{size_bytes} 字节已持久保存在暂存区 {folder}，等待入账；网关照常回答。",
+        "请恢复数据库或磁盘；恢复后自动续写，无需重启。积压见控制台首页和网关的 /readyz；暂存区满后新请求将得到 503。",
+    ),
+    en=Text(
+        "Records cannot be written now: {reason}.",
+        "Nothing is lost: {size_bytes} bytes wait durably in the spool {folder}, and the gateway goes on answering.",
+        "Bring the database or the disk back; recording then goes on by itself. The console's home page and /readyz of the gateway "
+        "tell the backlog; once the spool is full, new requests get 503.",
+    ),
+)
 
 OPENED: Final = "gateway.answer.opened"
 INTERRUPTED: Final = "gateway.answer.interrupted"
@@ -39,6 +60,7 @@ _POLL_S: Final = 0.1
 _OUTBOX_LOOK_S: Final = 5.0
 _RETRY_S: Final = 0.5
 _DRAIN_S: Final = 60.0
+_TELL_S: Final = 1.0
 
 log = logging.getLogger("guiju.records")
 
@@ -51,6 +73,7 @@ class Recorder:
     """One recorder; `step` does one round. Several may run: one writes, the others stand by."""
 
     def __init__(self, data: DataFolder, origin: str) -> None:
+        self._data = data
         self._recorder_key = load_recorder_key(data.keys)
         self._masters = load_master_keys(data.keys)
         self._intake = SpoolIntake(data.spool, self._recorder_key)
@@ -60,6 +83,9 @@ class Recorder:
         self._outbox_looked_at = 0.0
         self._open_writers: set[str] | None = None
         self._ledger_told = ""
+        self._progress = msgspec.structs.replace(read_progress(data.run), reason="", since_us=0)
+        self._told_at = 0.0
+        self._standing_by = False
 
     def start(self) -> None:
         """Catch up with what an earlier process left behind."""
@@ -69,10 +95,14 @@ class Recorder:
 
     def step(self) -> int:
         """Turn what has come into records; return how many were written. Raises DatabaseError when it cannot."""
+        begun_us = now_us()
         arrived, moved = self._intake.take()
         outbox = self._take_outbox()
         if not (arrived or moved or outbox):
-            return self._close_answers()
+            closed = self._close_answers()
+            if not closed:
+                self._tell(drained_at_us=begun_us)
+            return closed
         arrived += [Arrived(self._opened(bytes(row.sealed)), "") for row in outbox]
         try:
             with transaction.atomic():
@@ -87,17 +117,20 @@ class Recorder:
         if self._open_writers is not None:
             self._open_writers |= opened
         self._follow(written)
+        offsets = self._intake.places()
+        self._tell(places=self._progress.places | {each.segment: (offsets.get(each.segment, 0), each.at_us) for each in moved})
         return len(arrived)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then drain what is there and leave."""
-        self._quietly(self.start)
+        started = False
         leave_at = 0.0
         while True:
             if stop.is_set() and not leave_at:
                 leave_at = time.monotonic() + _DRAIN_S
                 self._outbox_looked_at = 0.0  # look once more whatever the signal says
-            wrote = self._quietly(self.step)
+            started = started or self._quietly(self.start) is not None
+            wrote = self._quietly(self.step) if started else None
             if leave_at and (not wrote or time.monotonic() > leave_at):
                 break
             if not wrote:
@@ -111,22 +144,50 @@ class Recorder:
         self._open_writers = None
 
     def _quietly(self, work: Callable[[], int | None]) -> int | None:
-        """Do a piece of work; None when the database or another recorder is in the way, which passes."""
+        """Do a piece of work; None when the database, the disk or another recorder is in the way, which passes.
+
+        What is in the way is said once, and once more when it has passed.
+        """
         try:
-            return work() or 0
+            done = work() or 0
         except LeaseLost:
-            log.info("another recorder is at work; standing by")
+            if not self._standing_by:
+                log.info("another recorder is at work; standing by")
+            self._standing_by = True
         except IntegrityError as problem:
             log.info("another recorder was faster (%s); reading again", problem)
-        except (DatabaseError, InterfaceError) as problem:
-            log.warning("the database cannot be used now (%s); entries wait in the spool", problem)
+        except (DatabaseError, InterfaceError, OSError) as problem:
+            self._delayed(" ".join(str(problem).split())[:300] or type(problem).__name__)
             connection.close()
+        else:
+            if self._progress.reason:
+                log.info("records are written again, %d s after they could not be", (now_us() - self._progress.since_us) // 1_000_000)
+                self._tell(now=True, reason="", since_us=0)
+            return done
         self.forget()
         return None
+
+    def _delayed(self, reason: str) -> None:
+        if not self._progress.reason:
+            self._tell(now=True, reason=reason, since_us=now_us())
+            size_bytes = measure_backlog(self._data.spool, self._data.run, now_us()).size_bytes
+            log.error("%s", GuijuError(RECORDS_DELAYED, reason=reason, size_bytes=size_bytes, folder=self._data.spool))
+        self._tell()
+
+    def _tell(self, *, now: bool = False, **changed: object) -> None:
+        """Write down how far the recorder has come, at most once a second; who stands by leaves that to the other."""
+        self._progress = msgspec.structs.replace(self._progress, at_us=now_us(), **changed)
+        if (now or time.monotonic() - self._told_at > _TELL_S) and not self._standing_by:
+            self._told_at = time.monotonic()
+            there = {path.name for path in list_segments(self._data.spool)}
+            places = {name: place for name, place in self._progress.places.items() if name in there}
+            self._progress = msgspec.structs.replace(self._progress, places=places)
+            write_progress(self._data.run, self._progress)
 
     def _hold(self) -> None:
         if not lease.take(self._holder):
             raise LeaseLost
+        self._standing_by = False
 
     def _take_outbox(self) -> list[OutboxEntry]:
         now = time.monotonic()

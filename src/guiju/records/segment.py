@@ -1,6 +1,6 @@
 """One spool segment: how its bytes lie, and how the recorder reads them back.
 
-    header   128 bytes: "GJSPOOL1" ‖ segment id (33 ASCII) ‖ ephemeral X25519 public key (32) ‖ zeros
+    header   128 bytes: "GJSPOOL1" ‖ segment id (33 ASCII) ‖ ephemeral X25519 public key (32) ‖ made at, u64 microseconds ‖ zeros
     frame    u32 length ‖ u32 counter ‖ AES-256-GCM(segment key, nonce = counter, AAD = segment id ‖ counter)
     end      a frame of an empty entry, set when the segment was ended in order: damage in front of it is seen
     tail     zeros, written ahead so that a commit changes no file metadata
@@ -57,6 +57,10 @@ SEGMENT_ID_CHARACTERS: Final = 33
 _WRITER_CHARACTERS: Final = 26
 _READ_BYTES: Final = 2**20
 _COUNTER: Final = struct.Struct("<I")
+_TIME: Final = struct.Struct("<Q")
+_TIME_AT: Final = 8 + SEGMENT_ID_CHARACTERS + 32
+_LOOK_BYTES: Final = 2**16
+_MARK_BYTES: Final = FRAME.size + TAG_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,34 @@ def segment_key(shared: bytes, segment_id: str, ephemeral: bytes, recorder: byte
     return HKDF(algorithm=SHA256(), length=32, salt=ephemeral + recorder, info=b"guiju spool segment " + segment_id.encode()).derive(shared)
 
 
-def header(segment_id: str, ephemeral: bytes) -> bytes:
+def header(segment_id: str, ephemeral: bytes, made_at_us: int) -> bytes:
     """Return the 128 bytes that open a segment."""
-    return (MAGIC + segment_id.encode() + ephemeral).ljust(HEADER_BYTES, b"\0")
+    return (MAGIC + segment_id.encode() + ephemeral + _TIME.pack(made_at_us)).ljust(HEADER_BYTES, b"\0")
+
+
+def created_us(path: Path) -> int:
+    """Return when a segment was made, microseconds since 1970 UTC, as its header says. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        head = file.read(HEADER_BYTES)
+    return int(_TIME.unpack_from(head, _TIME_AT)[0]) if len(head) == HEADER_BYTES else 0
+
+
+def end_of_frames(path: Path) -> int:
+    """Return where the zeros behind a segment's last frame begin, give or take a zero that a frame ends in. Raises OSError.
+
+    The end mark of a finished segment is no entry and is left out.
+    """
+    with path.open("rb", buffering=0) as file:
+        end = size = os.fstat(file.fileno()).st_size
+        while end > HEADER_BYTES:
+            start = max(HEADER_BYTES, end - _LOOK_BYTES)
+            piece = os.pread(file.fileno(), end - start, start).rstrip(b"\0")
+            if piece:
+                end = start + len(piece)
+                break
+            end = start
+        mark = os.pread(file.fileno(), _MARK_BYTES, end - _MARK_BYTES)
+        return end - _MARK_BYTES if end == size and mark[:4] == FRAME.pack(TAG_BYTES, 0)[:4] else end
 
 
 def list_segments(folder: Path) -> list[Path]:

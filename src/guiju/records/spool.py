@@ -3,7 +3,10 @@
 Group commit. `append` only queues, on the loop thread. One writer thread takes everything queued, seals it, writes
 it with one system call that returns when the disk has it, and resolves all its futures with one call into the loop.
 While a commit is under way the next one gathers; commits start at least two milliseconds apart unless many wait.
-An idle writer thread sleeps on a lock and is never woken.
+An idle writer thread sleeps on a lock; it is woken once, to let go of a segment in which nothing has moved for a minute.
+
+The folder is bounded. When it is full, new requests are refused before anything of them is recorded; what closes an answer
+that has begun is still taken, so that nothing stays half-recorded: there is at most one such entry for each open answer.
 
 An entry may be recorded although its answer's last byte never arrived; the reverse cannot happen.
 Source: Measures Art. 9; Cybersecurity Law Art. 23 (network logs).
@@ -23,6 +26,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
 from guiju.records.segment import (
@@ -76,6 +80,9 @@ GATHER_ENOUGH: Final = 32
 _GROW_BYTES: Final = 2**20
 _ZEROS: Final = bytes(_GROW_BYTES)
 _LOOK_AGAIN_S: Final = 1.0
+_IDLE_S: Final = 60.0
+_SEGMENTS_IN_LIMIT: Final = 8
+_LEAST_SEGMENT_BYTES: Final = 2**16
 
 
 class SpoolWriter:
@@ -96,8 +103,9 @@ class SpoolWriter:
         self._id = new_id()
         self._life: int | None = None
         self._segments = 0
-        self._segment_bytes = segment_bytes
-        self._limit_bytes = limit_bytes
+        # A drained segment is removed when its writer has ended it: small ones, or they alone would fill a small spool.
+        self._segment_bytes = min(segment_bytes, max(limit_bytes // _SEGMENTS_IN_LIMIT, _LEAST_SEGMENT_BYTES))
+        self.limit_bytes = limit_bytes
         self._used_bytes = _folder_bytes(folder)
         self._looked_at = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,20 +113,24 @@ class SpoolWriter:
         self._idle = True
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._closing = False
+        self._letting_go = False
         self._thread: threading.Thread | None = None
         self._segment: _Segment | None = None
 
-    def append(self, raw_entry: bytes) -> asyncio.Future[None]:
+    def append(self, raw_entry: bytes, *, owed: bool = False) -> asyncio.Future[None]:
         """Queue one entry and return a future that resolves when it is on the disk.
 
         The future fails with SPOOL-UNWRITABLE when the disk refuses; then nothing of the entry is acknowledged.
-        Raises SPOOL-FULL at once when the folder holds more than its limit, ValueError for an entry of 0 or over 64 MiB.
+        Raises SPOOL-FULL at once when the folder holds more than its limit, unless the entry is `owed`: it closes what another
+        entry began. Raises ValueError for an entry of 0 or over 64 MiB.
         """
         if not 0 < len(raw_entry) <= ENTRY_LIMIT_BYTES:
             raise ValueError(f"an entry of {len(raw_entry)} bytes; a reader takes 1 to {ENTRY_LIMIT_BYTES}")
-        used = self._used_bytes = self._used_bytes + len(raw_entry)
-        if used > self._limit_bytes:
-            self._refuse_if_full(len(raw_entry))
+        used = self._used_bytes + len(raw_entry)
+        if used > self.limit_bytes and not owed:
+            self.refuse_if_full(len(raw_entry))
+            used = self._used_bytes + len(raw_entry)
+        self._used_bytes = used
         loop = self._loop or self._start()
         future: asyncio.Future[None] = loop.create_future()
         self._queue.append((raw_entry, future))
@@ -143,15 +155,25 @@ class SpoolWriter:
         self._thread.start()
         return self._loop
 
-    def _refuse_if_full(self, size_bytes: int) -> None:
-        """Count the folder again, at most ten times a second, and raise SPOOL-FULL when it is over the limit."""
+    @property
+    def used_bytes(self) -> int:
+        """What the folder holds, as counted within the last second."""
+        return self._used_bytes
+
+    def refuse_if_full(self, size_bytes: int = 0) -> None:
+        """Raise SPOOL-FULL when the folder with `size_bytes` more is over its limit; it is counted again ten times a second at most."""
+        if self._used_bytes + size_bytes <= self.limit_bytes:
+            return
         now = time.monotonic()
         if now - self._looked_at > _LOOK_AGAIN_S / 10:
-            self._used_bytes = _folder_bytes(self._folder) + size_bytes
+            self._used_bytes = _folder_bytes(self._folder)
             self._looked_at = now
-        if self._used_bytes > self._limit_bytes:
-            self._used_bytes -= size_bytes
-            raise GuijuError(SPOOL_FULL, used_bytes=self._used_bytes, limit_bytes=self._limit_bytes)
+        if self._used_bytes + size_bytes > self.limit_bytes:
+            if self._thread is not None and not self._letting_go:
+                # What the recorder has read of this writer's own segment comes free only when the segment ends.
+                self._letting_go = True
+                self._wake.put(None)
+            raise GuijuError(SPOOL_FULL, used_bytes=self._used_bytes, limit_bytes=self.limit_bytes)
 
     # ── the writer thread ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,7 +185,7 @@ class SpoolWriter:
                 self._idle = True
                 # Looked at again, because whoever appended just before that line saw the thread awake and left it to us.
                 if not queue:
-                    wake.get()
+                    self._sleep()
             self._idle = False
             rest_s = begun_at + GATHER_MS / 1000 - time.monotonic()
             while rest_s > 0 and len(queue) < GATHER_ENOUGH and not self._closing:
@@ -186,6 +208,20 @@ class SpoolWriter:
                 self._segment.end()
             if self._life is not None:
                 os.close(self._life)
+
+    def _sleep(self) -> None:
+        """Wait until woken; let go of a segment that lies idle, and of one when the folder is full."""
+        try:
+            if not self._letting_go:
+                self._wake.get(timeout=_IDLE_S if self._segment is not None else None)
+        except Empty:
+            self._letting_go = True
+        if self._letting_go and not self._queue:
+            segment, self._segment = self._segment, None
+            if segment is not None:
+                with contextlib.suppress(OSError):
+                    segment.end()
+        self._letting_go = False
 
     def _commit(self, batch: list[tuple[bytes, asyncio.Future[None]]]) -> GuijuError | None:
         """Seal and write the batch; return what the waiters are told."""
@@ -247,7 +283,7 @@ class _Segment:
         self._name = name.encode()
         self._counter = 0
         self.end_bytes = self._size_bytes = HEADER_BYTES
-        self._descriptor = _locked_file(folder, file_name, header(name, ephemeral))
+        self._descriptor = _locked_file(folder, file_name, header(name, ephemeral, now_us()))
 
     def write(self, entries: list[bytes]) -> None:
         """Seal and write entries; they are on the disk when this returns. Raises OSError."""

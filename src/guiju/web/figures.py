@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final, TypeVar
 
 from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
-from guiju.core.clock import BEIJING
+from guiju.core.clock import BEIJING, now_us
 from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.records import browse
+from guiju.records.backlog import measure_backlog
 from guiju.records.proving import newest_checkpoint
 from guiju.web.chart import Hour
 
@@ -37,10 +37,17 @@ class Today:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """What waits to become records: segment files and their size."""
+    """What waits to become records, how old the oldest of it is at the most, and what it waits for where somebody knows."""
 
-    segments: int
     size_bytes: int
+    oldest_s: int
+    late: bool
+    reason: str
+
+    @property
+    def oldest_min(self) -> int:
+        """The age in minutes; 0 below two of them, when seconds say more."""
+        return self.oldest_s // 60 if self.oldest_s >= 120 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +71,10 @@ def last_day() -> list[Hour]:
 
 
 def spool() -> Spool:
-    """Look how much the spool holds."""
+    """Look how much of the spool is not on record yet."""
     folder: DataFolder = settings.DATA_FOLDER
-    sizes = [_allocated_bytes(path) for path in folder.spool.glob("*.seg")]
-    return Spool(len(sizes), sum(sizes))
+    backlog = measure_backlog(folder.spool, folder.run, now_us())
+    return Spool(backlog.size_bytes, int(backlog.oldest_s), backlog.late, backlog.reason)
 
 
 def _today() -> Today:
@@ -90,13 +97,6 @@ def _remembered(name: str, count: Callable[[], _T]) -> _T:
         known = count()
         cache.set(name, known, _KEPT_S)
     return known
-
-
-def _allocated_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def ledger() -> Ledger:

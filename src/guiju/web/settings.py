@@ -94,6 +94,8 @@ def _database(url: str, password: str) -> dict[str, Any]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
+        # A server or network that has gone silent is given up after seconds; the system's own patience is a quarter of an hour.
+        "OPTIONS": {"connect_timeout": 5, "tcp_user_timeout": 15_000, "keepalives_idle": 15, "keepalives_interval": 5},
     }
 
 

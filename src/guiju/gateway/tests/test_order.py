@@ -26,7 +26,11 @@ class HeldSpool:
     def __init__(self) -> None:
         self.waiting: list[tuple[str, asyncio.Future[None]]] = []
 
-    def append(self, raw: bytes) -> "asyncio.Future[None]":
+    def refuse_if_full(self) -> None:
+        pass
+
+    def append(self, raw: bytes, *, owed: bool) -> "asyncio.Future[None]":
+        del owed
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append((decode_entry(raw).kind, future))
         return future

@@ -1,5 +1,6 @@
 """Home, portal, playground and the ledger check: figures are counted, hostile text stays text."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from django_tasks_db.models import DBTaskResult
 
 from guiju.core.clock import now_us
 from guiju.core.layout import DataFolder
+from guiju.records.backlog import Progress, write_progress
+from guiju.records.spool import SpoolWriter
 from guiju.serve.state import State, write_state
 from guiju.web import chart, tasks
 from guiju.web.chart import Hour
@@ -100,6 +103,26 @@ def test_a_ledger_that_does_not_hold_is_shown_in_red(owner: Client, data: DataFo
     _run_queued()
     assert tasks.latest_check().state == "bad"
     assert "自检不通过" in owner.get("/console/").content.decode()
+
+
+def test_what_waits_to_be_recorded_is_shown_with_its_reason(owner: Client, data: DataFolder) -> None:
+    def waiting() -> str:
+        return owner.get("/console/").content.decode().partition("待入账")[2].partition("最近自检")[0]
+
+    assert "无" in waiting()
+    assert "延迟入账" not in waiting()
+
+    async def write() -> None:
+        writer = SpoolWriter(data.spool, bytes(range(32)), worker="w")
+        await writer.append(bytes(2_000))
+        await writer.close()
+
+    asyncio.run(write())
+    assert "2.0" in waiting()
+    assert "最早的已等待 0 秒" in waiting()
+    write_progress(data.run, Progress(reason="<connection refused>"))
+    assert "延迟入账" in waiting()
+    assert "&lt;connection refused&gt;" in waiting()
 
 
 def test_the_portal_shows_what_is_in_force(anybody: Client) -> None:
