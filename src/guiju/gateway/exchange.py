@@ -8,9 +8,7 @@ killed worker had begun to send is on record too.
 """
 
 import asyncio
-import base64
 import hashlib
-import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -22,6 +20,7 @@ import msgspec
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError
 from guiju.core.ids import new_id
+from guiju.core.pseudonyms import pseudonym_of
 from guiju.gateway import errors
 from guiju.gateway.bundle import Key, Service
 from guiju.gateway.connections import Answer
@@ -236,8 +235,7 @@ class Exchange:
 
     def _pseudonym(self, user: str) -> str:
         assert self._service is not None
-        digest = hmac.digest(self._live.bundle.pseudonym_key, f"{self._service.id}\0{user}".encode(errors="surrogatepass"), "sha256")
-        return "u-" + base64.b32encode(digest[:15]).decode().lower()
+        return pseudonym_of(self._live.bundle.pseudonym_key, self._service.id, user)
 
     async def _examine_input(self, request: dict[str, Any]) -> Verdict:
         """Return the verdict on everything the model would read. Raises NOT-EXAMINED where the policy stops for that."""

@@ -89,6 +89,7 @@ def show(
     open_data_folder(data)
     from guiju.core.errors import GuijuError
     from guiju.records import flow
+    from guiju.records.content import plain
     from guiju.records.models import Record
 
     record = Record.objects.filter(id=record_id).first()
@@ -96,7 +97,7 @@ def show(
         raise GuijuError(flow.RECORD_UNKNOWN, id=record_id)
     shown = _summary(record) | {"obligations": record.obligations, "metadata": record.metadata, "content_hash": record.content_hash}
     if open_:
-        shown["content"] = _readable(flow.open_content(record_id, actor=actor, reason=reason))
+        shown["content"] = plain(flow.open_content(record_id, actor=actor, reason=reason))
     if as_json:
         _print_json(shown)
         return
@@ -141,7 +142,10 @@ def prove(
 
 def verify_command(
     proof: Annotated[
-        Path | None, typer.Argument(exists=True, dir_okay=False, help="A pack or a proof; without one, the whole ledger. 记录包或证明。")
+        Path | None,
+        typer.Argument(
+            exists=True, dir_okay=False, help="A pack, a proof or a certificate; without one, the whole ledger. 记录包、证明或删除证书。"
+        ),
     ] = None,
     data: Data = _DATA,
     public_key: Annotated[
@@ -159,7 +163,7 @@ def verify_command(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check the whole ledger, or a pack or proof without any ledger. Exit status 1 when something fails. 核对账本、记录包或证明。"""
+    """Check the whole ledger, or a pack, proof or certificate without it. Exit status 1 when something fails. 核对账本、记录包、证明或证书。"""
     if write_verifier is not None:
         pack_cli.write_verifier(write_verifier)
         return
@@ -180,6 +184,7 @@ def verify_command(
 def _verify_file(proof: Path, public_key: Path | None) -> Report:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from guiju.records.certificate import check_certificate, is_certificate
     from guiju.records.proof import check_proof
 
     try:
@@ -187,7 +192,7 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
         trusted = Ed25519PublicKey.from_public_bytes(public_key.read_bytes()) if public_key is not None else None
     except ValueError as problem:
         raise typer.BadParameter(str(problem)) from None
-    return check_proof(document, trusted)
+    return check_certificate(document, trusted) if is_certificate(document) else check_proof(document, trusted)
 
 
 def _verify_site(data: Path, checkpoint: Path | None, *, quiet: bool) -> Report:
@@ -218,29 +223,6 @@ def _summary(record: "Record") -> dict[str, Any]:
     at: datetime = record.at
     names = ("kind", "service", "actor", "subject")
     return {"index": record.index, "id": record.id, "at": at.isoformat()} | {name: getattr(record, name) for name in names}
-
-
-def _readable(content: bytes) -> Any:
-    """Return sealed content as JSON shows it: MessagePack unpacked, bytes as text where they are text."""
-    import msgspec
-
-    try:
-        return _plain(msgspec.msgpack.decode(content))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _plain(content)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return value.hex()
-    if isinstance(value, dict):
-        return {str(_plain(key)): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return value if isinstance(value, (int, str, type(None))) else str(value)
 
 
 def _print_json(value: Any) -> None:

@@ -1,54 +1,46 @@
-"""What may be done with records: append one, open the sealed content of one, prove one, check the ledger."""
+"""What may be done with records: append one, open sealed content, prove one, check the ledger, hold, erase, finish.
 
-import os
-from contextlib import suppress
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, Final
+Opening, erasure, holds and the outbox are files of their own; their verbs are here for other duties.
+"""
+
+from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
-from django.db import transaction
 
-from guiju.core.canonical import canonical_json
-from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError, Text, define
-from guiju.core.ids import new_id
-from guiju.core.keys import load_recorder_public_key, load_ring, load_site_public_key
+from guiju.core.keys import load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
-from guiju.core.master_keys import load_master_keys
-from guiju.records.entry import Entry, encode_entry
-from guiju.records.kinds import KINDS
+from guiju.records.erasure import erase_subject, finish_erasures
+from guiju.records.hold import held_records, held_subjects, lift_hold, set_hold
 from guiju.records.merkle import PROOF_INVALID, inclusion_path
-from guiju.records.models import OutboxEntry, Record, RecordContent
+from guiju.records.models import Record
 from guiju.records.note import signed_by
+from guiju.records.opening import CONTENT_NONE, RECORD_UNKNOWN, open_content, open_subject
+from guiju.records.outbox import OUTBOX_SIGNAL, append, signal_outbox
 from guiju.records.proof import check_proof, make_proof
 from guiju.records.report import Report
-from guiju.records.sealing import CONTENT_UNREADABLE, seal_to, unseal, unwrap
 from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import TileReader, read_checkpoint
 
-RECORD_UNKNOWN = define(
-    "RECORD-UNKNOWN",
-    status=404,
-    kind="not_found_error",
-    zh=Text("没有编号为 {id} 的记录。", "什么也没有打开。", "请核对编号；刚发生的事一秒内入账。"),
-    en=Text(
-        "There is no record with the id {id}.", "Nothing was opened.", "Check the id; what has just happened is on record within a second."
-    ),
-)
-CONTENT_NONE = define(
-    "CONTENT-NONE",
-    status=404,
-    kind="not_found_error",
-    zh=Text("记录 {id} 没有封存内容，或其内容已删除。", "记录本身及其证明不变。", "无需处理；元数据仍可查看。"),
-    en=Text(
-        "Record {id} has no sealed content, or its content was erased.",
-        "The record and its proof are unchanged.",
-        "Nothing needs doing; its metadata can still be read.",
-    ),
-)
+__all__ = [
+    "CONTENT_NONE",
+    "OUTBOX_SIGNAL",
+    "RECORD_UNKNOWN",
+    "RECORD_WAITING",
+    "append",
+    "check_ledger",
+    "erase_subject",
+    "finish_erasures",
+    "held_records",
+    "held_subjects",
+    "lift_hold",
+    "open_content",
+    "open_subject",
+    "prove",
+    "set_hold",
+    "signal_outbox",
+]
 
 RECORD_WAITING = define(
     "RECORD-WAITING",
@@ -62,60 +54,6 @@ RECORD_WAITING = define(
         "Try again in a second; if this lasts, look at the recorder's log.",
     ),
 )
-
-OUTBOX_SIGNAL: Final = "outbox"
-
-
-def append(
-    *,
-    kind: str,
-    actor: str,
-    service: str = "",
-    subject: str = "",
-    metadata: dict[str, object] | None = None,
-    content: bytes = b"",
-    obligations: tuple[str, ...] = (),
-) -> str:
-    """Leave a record of something done on the paper side and return its id.
-
-    It is written in the caller's transaction: no deed without its record, no record without its deed. The recorder numbers
-    it within a second. Raises ValueError for a kind that is not declared, TypeError for metadata with floats.
-    """
-    if kind not in KINDS:
-        raise ValueError(f"record kind {kind} is not declared")
-    metadata = metadata or {}
-    canonical_json(metadata)
-    entry = Entry(new_id(), now_us(), kind, service, actor, subject, obligations, metadata, content)
-    folder: DataFolder = settings.DATA_FOLDER
-    recipient = load_recorder_public_key(folder.keys).public_bytes_raw()
-    OutboxEntry.objects.create(sealed=seal_to(recipient, encode_entry(entry)))
-    transaction.on_commit(lambda: signal_outbox(folder.spool))
-    return entry.id
-
-
-def open_content(record_id: str, *, actor: str, reason: str) -> bytes:
-    """Return the sealed content of a record; leave `records.content.opened` with who and why first.
-
-    Raises RECORD-UNKNOWN, CONTENT-NONE, ValueError without a reason, and CONTENT-UNREADABLE when content, key or record were
-    tampered with.
-    """
-    if not reason.strip():
-        raise ValueError("opening sealed content needs a reason")
-    record = Record.objects.filter(id=record_id).first()
-    if record is None:
-        raise GuijuError(RECORD_UNKNOWN, id=record_id)
-    content = RecordContent.objects.select_related("key").filter(record=record).first()
-    if content is None or not content.key.wrapped:
-        raise GuijuError(CONTENT_NONE, id=record_id)
-    sealed = bytes(content.sealed)
-    if sha256(sealed).hexdigest() != record.content_hash:
-        raise GuijuError(CONTENT_UNREADABLE, what=f"the content of record {record_id}", reason="it does not have the recorded hash")
-    folder: DataFolder = settings.DATA_FOLDER
-    key = unwrap(bytes(content.key.wrapped), load_master_keys(folder.keys).get(content.key.master), content.key.subject)
-    opened = unseal(AESGCM(key), record.id, sealed)
-    metadata: dict[str, object] = {"record": record.id, "reason": reason.strip()}
-    append(kind="records.content.opened", actor=actor, service=record.service, subject=record.subject, metadata=metadata)
-    return opened
 
 
 def prove(record_id: str) -> dict[str, Any]:
@@ -151,14 +89,3 @@ def check_ledger(actor: str) -> Report:
     steps = {str(step.number): step.outcome for step in report.steps}
     append(kind="records.ledger.checked", actor=actor, metadata={"ok": report.ok, "steps": steps})
     return report
-
-
-def signal_outbox(spool: Path) -> None:
-    """Tell the recorder, which watches the time of this file, that the outbox has something."""
-    with suppress(OSError):  # it looks by itself every few seconds
-        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(spool / OUTBOX_SIGNAL, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.utime(descriptor)
-        finally:
-            os.close(descriptor)

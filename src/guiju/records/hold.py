@@ -16,9 +16,9 @@ from django.db.models import Q, QuerySet
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.records import flow
 from guiju.records.lease import keep_recorder_out
 from guiju.records.models import Hold, Record
+from guiju.records.outbox import append
 
 SUBJECT_HELD = define(
     "SUBJECT-HELD",
@@ -96,7 +96,7 @@ def set_hold(selection: Selection, *, actor: str, reason: str, reference: str) -
             set_by=actor,
             set_at=datetime.now(UTC),
         )
-        flow.append(kind="records.hold.set", actor=actor, service=hold.service, subject=hold.subject, metadata=_told(hold))
+        append(kind="records.hold.set", actor=actor, service=hold.service, subject=hold.subject, metadata=_told(hold))
     return hold
 
 
@@ -112,7 +112,7 @@ def lift_hold(id: str, *, actor: str, reason: str) -> None:
             raise GuijuError(HOLD_UNKNOWN, id=id)
         hold = Hold.objects.get(id=id)
         metadata: dict[str, object] = {"hold": id, "reference": hold.reference, "reason": hold.lifted_reason}
-        flow.append(kind="records.hold.lifted", actor=actor, service=hold.service, subject=hold.subject, metadata=metadata)
+        append(kind="records.hold.lifted", actor=actor, service=hold.service, subject=hold.subject, metadata=metadata)
 
 
 def standing_holds() -> QuerySet[Hold]:

@@ -10,9 +10,9 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from guiju.core.errors import GuijuError
-from guiju.records.flow import OUTBOX_SIGNAL
 from guiju.records.incoming import Incoming, aside, read_entry
 from guiju.records.models import SpoolCursor
+from guiju.records.outbox import OUTBOX_SIGNAL
 from guiju.records.segment import WRITER_SUFFIX, Damage, SegmentReader, is_abandoned, list_segments, writer_of
 
 BATCH_ENTRIES: Final = 4_000

@@ -20,10 +20,10 @@ from django.db import connection, transaction
 from guiju.core.keys import KEY_BYTES
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import MasterKeys, load_master_keys, make_next, put_next_in_force
-from guiju.records import flow
 from guiju.records.forget import forget_old_bytes, forgetting
 from guiju.records.lease import keep_recorder_out
 from guiju.records.models import MasterKeyRotation, SubjectKey
+from guiju.records.outbox import append
 from guiju.records.sealing import unwrap, wrap
 
 BATCH_KEYS: Final = 500
@@ -62,7 +62,7 @@ def rotate_master_key(actor: str, progress: Progress | None = None) -> Rotated:
     with transaction.atomic():
         rows = MasterKeyRotation.objects.filter(id=rotation.id, finished_at=None)
         if rows.update(finished_at=datetime.now(UTC)):
-            flow.append(kind="records.master_key.rotated", actor=actor, metadata={"master_key": rotation.id})
+            append(kind="records.master_key.rotated", actor=actor, metadata={"master_key": rotation.id})
     told(whole, whole)
     return Rotated(rotation.id, before, done)
 
@@ -79,7 +79,7 @@ def _begin(folder: DataFolder, actor: str) -> MasterKeyRotation:
         if begun:
             before = load_master_keys(folder.keys).current
             metadata: dict[str, object] = {"master_key": id, "before": before}
-            flow.append(kind="records.master_key.rotation_begun", actor=actor, metadata=metadata)
+            append(kind="records.master_key.rotation_begun", actor=actor, metadata=metadata)
     return rotation
 
 

@@ -1,4 +1,4 @@
-"""Verbs about sealed content: holds, and the rotation of the master key. 保全与主密钥。"""
+"""Verbs about sealed content and the person it is about: hold, erase, export, rotate the master key. 封存内容的命令。"""
 
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from guiju.core.clock import BEIJING
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
 Actor = Annotated[str, typer.Option("--actor", help="Who does this, for the record. 记录中的操作人。")]
 Reason = Annotated[str, typer.Option(help="Why; it goes into the record. 理由，写入记录。")]
+Subject = Annotated[str, typer.Option("--subject", help="Subject as records name it. 主体。")]
 _DATA = Path("guiju-data")
 _CLI = "person:cli"
 
@@ -21,6 +22,9 @@ def add_to(app: typer.Typer) -> None:
     app.command("hold")(hold)
     app.command("lift-hold")(lift)
     app.command("holds")(holds)
+    app.command("subject")(subject)
+    app.command("erase")(erase)
+    app.command("export")(export)
 
 
 def rotate(data: Data = _DATA, actor: Actor = _CLI) -> None:
@@ -103,3 +107,98 @@ def holds(data: Data = _DATA) -> None:
         what = " · ".join(filter(None, parts))
         table.add_row(each.id, f"{each.set_at.astimezone(BEIJING):%Y-%m-%d %H:%M}", what, each.reference, each.reason, each.set_by)
     Console().print(table)
+
+
+def subject(
+    data: Data = _DATA,
+    name: Annotated[str, typer.Option("--subject", help="Subject as records name it. 主体。")] = "",
+    service: Annotated[str, typer.Option(help="With --user: the service. 服务。")] = "",
+    user: Annotated[str, typer.Option(help="Identifier that the service sends for its user. 服务所用的用户标识。")] = "",
+) -> None:
+    """Tell what there is about a subject; with --service and --user, under which subject that user is on record. 主体。"""
+    if bool(name) == bool(user) or bool(user) != bool(service):
+        raise typer.BadParameter("give --subject, or --service and --user. 请给出 --subject，或 --service 与 --user。")
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from django.conf import settings
+
+    from guiju.core.keys import load_pseudonym_key
+    from guiju.core.pseudonyms import pseudonym_of
+    from guiju.records.personal_data import find
+
+    found = find(name or pseudonym_of(load_pseudonym_key(settings.DATA_FOLDER.keys), service, user))
+    for label, value in (
+        ("主体 subject", found.subject),
+        ("记录 records", found.records),
+        ("封存内容 sealed contents", found.contents),
+        ("最早 first", _when(found.first_at)),
+        ("最近 last", _when(found.last_at)),
+        ("保全 holds", ", ".join(each.reference for each in found.holds) or "–"),
+        ("删除证书 certificates", ", ".join(each.id for each in found.erasures) or "–"),
+    ):
+        typer.echo(f"{label}  {value}")
+
+
+def erase(
+    name: Subject,
+    reason: Reason,
+    data: Data = _DATA,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the certificate here. 证书写入文件。")] = None,
+    actor: Actor = _CLI,
+) -> None:
+    """Destroy a subject's key and give the signed certificate; asks for approval first where the policy says so. 删除一个主体的内容。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from guiju.records.erasure import erase_subject
+
+    erasure = erase_subject(name, actor=actor, reason=reason)
+    if out is None:
+        typer.echo(erasure.certificate)
+        return
+    out.write_text(erasure.certificate + "\n", encoding="utf-8")
+    typer.echo(f"{out}")
+
+
+def export(
+    name: Subject,
+    reason: Reason,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to; it must be new or empty. 写入的目录。")],
+    data: Data = _DATA,
+    open_: Annotated[
+        bool, typer.Option("--open", help="With the sealed contents; asks for approval first where the policy says so. 含封存内容。")
+    ] = False,
+    actor: Actor = _CLI,
+) -> None:
+    """Write the records about a subject as JSON for programs and as pages in Chinese and English for people. 导出一个主体的记录。"""
+    if out.exists() and any(out.iterdir()):
+        raise typer.BadParameter(f"{out} is not empty. 目录非空。")
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from guiju.records.opening import open_subject
+    from guiju.records.personal_data import PAGE_RECORDS, begin_export, list_members
+
+    if open_:
+        open_subject(name, actor=actor, reason=reason)
+    export = begin_export(name, actor=actor, reason=reason, opened=open_)
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("导出 exporting", total=3 * export.records)
+        for member, pieces in list_members(export):
+            part = out / f"{member}.part"
+            with part.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                    bar.advance(task, 1 if member.endswith(".json") else PAGE_RECORDS)
+            part.rename(out / member)
+    typer.echo(f"{out}  {export.records} 条记录 records")
+
+
+def _when(at: datetime | None) -> str:
+    return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S") if at else "–"

@@ -1,0 +1,198 @@
+"""Requests to open or to erase what is sealed, and their approval by another person.
+
+A request waits `records.request_hours`; approved, it can be used for `records.approval_hours`, once, by the person who
+made it. The person who made it never approves it, and of two who decide one is first.
+Source: Measures Art. 11; PIPL Art. 51 (2).
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from guiju.core.errors import GuijuError, Text, define
+from guiju.core.ids import new_id
+from guiju.core.settings import Records
+from guiju.records.lease import keep_recorder_out
+from guiju.records.models import Request
+from guiju.records.outbox import append
+
+APPROVAL_NEEDED = define(
+    "APPROVAL-NEEDED",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "此事需要另一人批准；申请 {id} 等待批准，截止 {until}。",
+        "内容没有打开，也没有删除。",
+        "请有批准权限的另一人在控制台“申请与批准”中处理；批准后由您再次操作。",
+    ),
+    en=Text(
+        "This needs another person's approval; request {id} waits for it until {until}.",
+        "Nothing was opened and nothing erased.",
+        "Let another person with the right to approve decide under “Requests” in the console; then do the same again.",
+    ),
+)
+REQUEST_UNKNOWN = define(
+    "REQUEST-UNKNOWN",
+    status=404,
+    kind="not_found_error",
+    zh=Text("没有编号为 {id} 的申请。", "什么也没有改动。", "请核对编号。"),
+    en=Text("There is no request with the id {id}.", "Nothing was changed.", "Check the id."),
+)
+REQUEST_OWN = define(
+    "REQUEST-OWN",
+    status=403,
+    kind="permission_error",
+    zh=Text("申请 {id} 由您本人提出。", "申请未获批准，状态不变。", "请由另一位有批准权限的人处理。"),
+    en=Text(
+        "Request {id} is your own.",
+        "It was not approved; its state is unchanged.",
+        "Let another person with the right to approve decide.",
+    ),
+)
+REQUEST_SETTLED = define(
+    "REQUEST-SETTLED",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text("申请 {id} 已有结果：{state}。", "此前的结果不变。", "请刷新页面；如有需要，重新提出申请。"),
+    en=Text("Request {id} was settled before: {state}.", "That result stays.", "Reload the page; if need be, make a new request."),
+)
+REQUEST_EXPIRED = define(
+    "REQUEST-EXPIRED",
+    status=410,
+    kind="invalid_request_error",
+    zh=Text("申请 {id} 已于 {until} 过期。", "什么也没有打开或删除。", "请重新提出申请。"),
+    en=Text("Request {id} expired at {until}.", "Nothing was opened or erased.", "Make a new request."),
+)
+
+TEXT_CHARACTERS: Final = 200
+Deed = Request.Deed
+State = Request.State
+_WAITING: Final = (State.ASKED, State.APPROVED)
+
+
+def policy() -> Records:
+    """Return what the settings say of opening and erasing."""
+    found: Records = settings.SITE.records
+    return found
+
+
+def people_for(deed: str) -> int:
+    """Return how many people this deed takes."""
+    return policy().erasure_people if deed == Deed.ERASE_SUBJECT else policy().opening_people
+
+
+def ask(deed: Request.Deed, *, actor: str, reason: str, subject: str = "", record: str = "") -> Request:
+    """Return the actor's request, made now with `records.request.made` unless one is waiting already.
+
+    Raises ValueError without a reason.
+    """
+    if not reason.strip():
+        raise ValueError("a request needs a reason")
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        keep_recorder_out()  # and everybody else who asks: two at once would make two requests
+        waiting = _own(deed, actor, subject, record).filter(state__in=_WAITING, until__gt=now).first()
+        if waiting is not None:
+            return waiting
+        request = Request.objects.create(
+            id=new_id(),
+            deed=deed,
+            subject=subject,
+            record=record,
+            reason=reason.strip()[:TEXT_CHARACTERS],
+            state=State.ASKED,
+            until=now + timedelta(hours=policy().request_hours),
+            asked_by=actor,
+            asked_at=now,
+        )
+        _leave("records.request.made", request, actor, reason=request.reason)
+    return request
+
+
+def approve(id: str, *, actor: str, reason: str = "") -> Request:
+    """Approve another person's request and leave `records.request.approved`.
+
+    Raises REQUEST-UNKNOWN, REQUEST-OWN, REQUEST-SETTLED (also for the second of two who decide), REQUEST-EXPIRED.
+    """
+    until = datetime.now(UTC) + timedelta(hours=policy().approval_hours)
+    return _decide(id, State.APPROVED, actor, reason, until)
+
+
+def refuse(id: str, *, actor: str, reason: str = "") -> Request:
+    """Refuse a request, or withdraw one's own; leave `records.request.refused`. Raises as `approve`, but for REQUEST-OWN."""
+    return _decide(id, State.REFUSED, actor, reason, None)
+
+
+def take(deed: Request.Deed, *, actor: str, subject: str = "", record: str = "", into: Request.State = State.DONE) -> Request | None:
+    """Use up the actor's approved request inside the caller's transaction; None when there is none to use.
+
+    `into` is the state it goes to; OPEN lasts `records.opening_minutes`.
+    """
+    now = datetime.now(UTC)
+    approved = _own(deed, actor, subject, record).filter(state=State.APPROVED, until__gt=now).order_by("asked_at").first()
+    if approved is None:
+        return None
+    until = now + timedelta(minutes=policy().opening_minutes) if into == State.OPEN else approved.until
+    taken = Request.objects.filter(pk=approved.pk, state=State.APPROVED, until__gt=now).update(state=into, done_at=now, until=until)
+    if not taken:
+        return None
+    approved.refresh_from_db()
+    return approved
+
+
+def approval_needed(request: Request) -> GuijuError:
+    """Return the error that tells of a request that waits."""
+    return GuijuError(APPROVAL_NEEDED, id=request.id, until=_when(request.until))
+
+
+def list_waiting() -> QuerySet[Request]:
+    """Return the requests that wait for a decision, oldest first."""
+    return Request.objects.filter(state=State.ASKED, until__gt=datetime.now(UTC)).order_by("asked_at")
+
+
+def _own(deed: Request.Deed, actor: str, subject: str, record: str) -> QuerySet[Request]:
+    return Request.objects.filter(deed=deed, asked_by=actor, subject=subject, record=record)
+
+
+def _decide(id: str, state: Request.State, actor: str, reason: str, until: datetime | None) -> Request:
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        rows = Request.objects.filter(id=id, state=State.ASKED, until__gt=now)
+        if state == State.APPROVED:
+            rows = rows.exclude(asked_by=actor)
+        changed: dict[str, object] = {
+            "state": state,
+            "decided_by": actor,
+            "decided_at": now,
+            "decided_reason": reason.strip()[:TEXT_CHARACTERS],
+        }
+        if until is not None:
+            changed["until"] = until
+        done = rows.update(**changed)
+        request = Request.objects.filter(id=id).first()
+        if request is None:
+            raise GuijuError(REQUEST_UNKNOWN, id=id)
+        if not done:
+            if request.asked_by == actor and state == State.APPROVED:
+                raise GuijuError(REQUEST_OWN, id=id)
+            if request.state != State.ASKED:
+                raise GuijuError(REQUEST_SETTLED, id=id, state=request.state)
+            raise GuijuError(REQUEST_EXPIRED, id=id, until=_when(request.until))
+        kind = "records.request.approved" if state == State.APPROVED else "records.request.refused"
+        _leave(kind, request, actor, reason=request.decided_reason, asked_by=request.asked_by)
+    return request
+
+
+def _leave(kind: str, request: Request, actor: str, **facts: str) -> None:
+    about = {"record": request.record} if request.record else {}
+    told = {name: value for name, value in facts.items() if value}
+    append(kind=kind, actor=actor, subject=request.subject, metadata={"request": request.id, "deed": request.deed, **about, **told})
+
+
+def _when(at: datetime) -> str:
+    from guiju.core.clock import BEIJING
+
+    return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M")
