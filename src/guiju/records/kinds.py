@@ -49,6 +49,7 @@ declare("screening.library.activated", "启用关键词库", "A keyword library 
 declare("web.session.signed_in", "登录", "Somebody signed in", ("GAI-11.1",))
 declare("web.session.refused", "登录被拒绝", "A sign-in was refused", ("GAI-11.1",))
 declare("web.owner.created", "创建所有者账号", "The account of the owner was created", ("GAI-11.1",))
+declare("web.person.added", "创建账号", "An account was made", ("GAI-11.1",))
 declare("records.request.made", "申请打开或删除封存内容", "Opening or erasing was asked for", ("GAI-11.1",))
 declare("records.request.approved", "批准打开或删除封存内容", "Opening or erasing was approved", ("GAI-11.1",))
 declare("records.request.refused", "不批准打开或删除封存内容", "Opening or erasing was not approved", ("GAI-11.1",))

@@ -1,6 +1,6 @@
 """Sealing: content under the key of the person it is about, that key under the site's master key. Pure.
 
-Destroying a subject's key makes its content unreadable everywhere, backups included, and leaves every proof valid.
+Destroying a subject's key makes its content unreadable wherever a copy of the sealed bytes lies, and leaves every proof valid.
 Source: Measures Art. 11; PIPL Art. 47.
 """
 

@@ -1,0 +1,63 @@
+"""Accounts of the people who work in the console, by role; the owner of the first start may do everything.
+
+| role | may |
+|---|---|
+| reader | read records without their content |
+| officer | and open, search, export, ask to erase, set and lift holds |
+| approver | and approve what others ask for |
+"""
+
+import secrets
+from typing import Final
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import translation
+
+from guiju.core.errors import GuijuError, Text, define
+from guiju.records import flow as records
+
+PERSON_REFUSED = define(
+    "PERSON-REFUSED",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("无法为“{name}”创建账号：{reason}", "没有创建或改动任何账号。", "请换一个名称或密码再试；不给密码则自动生成。"),
+    en=Text(
+        "No account could be made for '{name}': {reason}",
+        "No account was made or changed.",
+        "Try another name or password; without one, a password is generated.",
+    ),
+)
+
+_READ: Final = ("records.view_record",)
+_WORK: Final = (*_READ, "records.open_record", "records.erase_subject", "records.set_hold")
+_APPROVE: Final = (*_READ, "records.approve_opening", "records.approve_erasure")
+ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE}
+
+
+def add_person(name: str, role: str, actor: str, password: str = "") -> str:
+    """Make an account with the permissions of its role, leave `web.person.added`, and return its password.
+
+    Raises PERSON-REFUSED for a name that is taken or no name, an unknown role, and a weak password.
+    """
+    people = get_user_model()
+    chosen = password or secrets.token_urlsafe(15)
+    if role not in ROLES:
+        raise GuijuError(PERSON_REFUSED, name=name, reason=f"{role}: {', '.join(ROLES)}")
+    with transaction.atomic(), translation.override("zh-hans"):
+        person = people(username=name)
+        person.set_password(chosen)
+        try:
+            person.full_clean()
+            validate_password(chosen, person)
+        except ValidationError as problem:
+            raise GuijuError(PERSON_REFUSED, name=name, reason=" ".join(problem.messages)) from None
+        person.save()
+        for permission in ROLES[role]:
+            app, codename = permission.split(".")
+            person.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        records.append(kind="web.person.added", actor=actor, metadata={"name": name, "role": role})
+    return chosen
