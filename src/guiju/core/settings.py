@@ -47,9 +47,12 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """The Merkle log."""
+    """The Merkle log, and the authority that stamps its checkpoints, if there is one."""
 
     origin: str = "guiju.local/ledger"
+    tsa_url: str = ""
+    tsa_root_file: str = ""
+    tsa_interval_minutes: int = 60
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):

@@ -269,6 +269,13 @@ class _Check:
                 "空，因为已设 password_env",
                 "empty, because password_env is set",
             )
+        if settings.ledger.tsa_url and not settings.ledger.tsa_root_file:
+            self._missing(
+                ("ledger", "tsa_url"),
+                "ledger.tsa_root_file",
+                "设 tsa_url 时须写明其根证书文件",
+                "with tsa_url, its root certificates must be named",
+            )
         names = [each.name for each in settings.upstreams]
         for place, service in enumerate(settings.services):
             for number, name in enumerate(service.upstreams):

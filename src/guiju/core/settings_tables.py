@@ -78,6 +78,7 @@ _ORIGIN: Final = Form(r"[^\s+]{1,120}", "不含空格和加号的名称", "a nam
 _API: Final = Form(
     r"https?://[^/\s@?#]+(/[^\s@?#]*)?", "http(s) 地址，不含密码、问号和井号", "an http(s) address without password, question mark and hash"
 )
+_TSA: Final = Form(_API.pattern.join(("(", ")?")), _API.zh, _API.en)
 _MODEL: Final = Form(r"\S.{0,199}", "模型名", "names of models")
 _TITLE: Final = Form(r"(?=.*\S)[^\n]{1,60}", "1–60 个字，不换行", "1–60 characters on one line")
 _WORDS: Final = Form(r"[^\n]{4,100}", "4–100 个字，不换行", "4–100 characters on one line")
@@ -113,7 +114,12 @@ TABLES: Final[tuple[Table, ...]] = (
     ),
     Table(
         "ledger", Ledger, "记录账本。", "The ledger of records.",
-        (Setting("origin", "账本名称，写入每个检查点；启用后请勿更改。", "Name of the log, in every checkpoint; do not change it once in use.", _ORIGIN, example='"example.com/guiju"'),),
+        (
+            Setting("origin", "账本名称，写入每个检查点；启用后请勿更改。", "Name of the log, in every checkpoint; do not change it once in use.", _ORIGIN, example='"example.com/guiju"'),
+            Setting("tsa_url", "RFC 3161 时间戳机构的地址；留空则不加时间戳。只访问此地址，不跟随重定向。", "Address of an RFC 3161 time-stamp authority; empty stamps nothing. Only this address is asked, redirects are not followed.", _TSA, example='"https://tsa.example.com/tsr"'),
+            Setting("tsa_root_file", "时间戳机构的根证书（PEM，可含多个）；设 tsa_url 时必填。", "Root certificates of the authority (PEM, one or more); required with tsa_url.", example='"tsa-root.pem"'),
+            Setting("tsa_interval_minutes", "为最新检查点加盖时间戳的间隔。", "Time between two stamps of the newest checkpoint.", Span(1, 10_080, "minutes")),
+        ),
     ),
     Table(
         "records", Records, "封存内容的打开与删除。", "Opening and erasing what is sealed.",

@@ -168,7 +168,7 @@ def verify_command(
         pack_cli.write_verifier(write_verifier)
         return
     if proof is None:
-        report = _verify_site(data, checkpoint, quiet=as_json)
+        report = _verify_site(data, checkpoint, tsa_root, quiet=as_json)
     elif pack_cli.is_pack(proof):
         report = pack_cli.verify_pack(proof, public_key, checkpoint, tsa_root)
     else:
@@ -195,7 +195,7 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
     return check_certificate(document, trusted) if is_certificate(document) else check_proof(document, trusted)
 
 
-def _verify_site(data: Path, checkpoint: Path | None, *, quiet: bool) -> Report:
+def _verify_site(data: Path, checkpoint: Path | None, tsa_root: Path | None, *, quiet: bool) -> Report:
     from guiju.web import open_data_folder
 
     open_data_folder(data)
@@ -204,6 +204,7 @@ def _verify_site(data: Path, checkpoint: Path | None, *, quiet: bool) -> Report:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from guiju.core.keys import load_site_public_key
+    from guiju.records import flow
     from guiju.records.verify import verify_ledger
 
     folder = settings.DATA_FOLDER
@@ -216,6 +217,7 @@ def _verify_site(data: Path, checkpoint: Path | None, *, quiet: bool) -> Report:
             load_site_public_key(folder.keys),
             lambda done, whole: bar.update(task, completed=done, total=whole),
             earlier=checkpoint.read_bytes() if checkpoint is not None else None,
+            stamps=tsa_root or flow.stamp_roots(),
         )
 
 

@@ -3,6 +3,7 @@
 Opening, erasure, holds and the outbox are files of their own; their verbs are here for other duties.
 """
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,6 +41,7 @@ __all__ = [
     "prove",
     "set_hold",
     "signal_outbox",
+    "stamp_roots",
 ]
 
 RECORD_WAITING = define(
@@ -85,7 +87,12 @@ def check_ledger(actor: str) -> Report:
     from guiju.records.verify import verify_ledger  # here, because only this function needs it
 
     folder: DataFolder = settings.DATA_FOLDER
-    report = verify_ledger(folder, settings.SITE.ledger.origin, load_site_public_key(folder.keys))
+    report = verify_ledger(folder, settings.SITE.ledger.origin, load_site_public_key(folder.keys), stamps=stamp_roots())
     steps = {str(step.number): step.outcome for step in report.steps}
     append(kind="records.ledger.checked", actor=actor, metadata={"ok": report.ok, "steps": steps})
     return report
+
+
+def stamp_roots() -> Path | None:
+    """Return the file with the root certificates of the time-stamp authority; None when none is set."""
+    return Path(settings.SITE.ledger.tsa_root_file) if settings.SITE.ledger.tsa_root_file else None

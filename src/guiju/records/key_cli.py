@@ -1,4 +1,4 @@
-"""`guiju records rotate-site-key` and `site-keys`: the change of the site key from the command line. 站点密钥。"""
+"""`guiju records rotate-site-key`, `site-keys`, `stamp`: what signs and stamps checkpoints, from the command line. 站点密钥与时间戳。"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ def add_to(app: typer.Typer) -> None:
     """Give the verbs of this file to `guiju records`."""
     app.command("rotate-site-key")(rotate_site_key)
     app.command("site-keys")(site_keys)
+    app.command("stamp")(stamp)
 
 
 def rotate_site_key(
@@ -62,3 +63,27 @@ def site_keys(
         line = verifier_text(settings.SITE.ledger.origin, key.public_key())
         table.add_row(key.state, line, f"{key.from_size} · {key.from_at}".removesuffix(" · "), until)
     Console().print(table)
+
+
+def stamp(
+    data: Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")] = Path("guiju-data"),
+) -> None:
+    """Have the newest checkpoint stamped now by the authority of the settings. 立即加盖时间戳。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from django.conf import settings
+
+    from guiju.core.errors import GuijuError
+    from guiju.records import anchor, flow
+    from guiju.records.offline.timestamp import read_pem
+    from guiju.records.tiles import read_checkpoint
+
+    roots, note = flow.stamp_roots(), read_checkpoint(settings.DATA_FOLDER.ledger)
+    if not settings.SITE.ledger.tsa_url or roots is None:
+        raise GuijuError(anchor.ANCHOR_UNSET)
+    if note is None:
+        typer.echo("账本为空 the ledger is empty")
+        return
+    made = anchor.stamp(settings.DATA_FOLDER.ledger, note, settings.SITE.ledger.tsa_url, roots)
+    typer.echo(f"{made.size} 条记录 records  < {made.stamped_at(read_pem(roots.read_bytes())).isoformat()}")

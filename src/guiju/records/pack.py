@@ -6,9 +6,11 @@ are shared: a range of any length needs a few dozen of them. Sealed content is r
 """
 
 import base64
+import logging
 import os
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,15 +28,18 @@ from guiju.core.keys import load_ring, load_site_key
 from guiju.core.layout import DataFolder
 from guiju.core.site_keys import Ring
 from guiju.records import flow
+from guiju.records.anchor import list_anchors, read_anchor
+from guiju.records.content import plain
 from guiju.records.merkle import PROOF_INVALID, consistency_path
 from guiju.records.models import Record
 from guiju.records.note import Checkpoint, sign, stated_checkpoint, verifier_text
 from guiju.records.offline.packcheck import check_pack
-from guiju.records.offline.packfile import ANCHORS, CHECKPOINT, CONTENTS, KEYS, MANIFEST, PACK_FORM, RECORDS, TREE
+from guiju.records.offline.packfile import ANCHORS, CHECKPOINT, CONTENTS, KEYS, MANIFEST, PACK_FORM, RECORDS, TREE, TSA_ROOTS
+from guiju.records.offline.report import Broken
 from guiju.records.offline.single import single_file
+from guiju.records.offline.timestamp import read_pem
 from guiju.records.offline.tree import missing_nodes
 from guiju.records.pack_texts import README
-from guiju.records.readable import readable
 from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import WIDTH, TileReader, read_checkpoint
 
@@ -53,8 +58,11 @@ PACK_EMPTY = define(
 MADE: Final = "records.pack.made"
 _ROWS_AT_ONCE: Final = 2_000
 _IDS_AT_ONCE: Final = 500
+_STAMPS_AT_MOST: Final = 50
 _ALWAYS: Final = (1980, 1, 1, 0, 0, 0)  # the zip has no time of its own; the manifest has
 _ENCODE: Final = msgspec.json.Encoder().encode
+
+log = logging.getLogger("guiju.records")
 
 Open = Callable[[str], bytes]
 """Opens the content of a record by its id, leaving the record of it. Raises CONTENT-NONE where there is none."""
@@ -108,7 +116,6 @@ def write_pack(
     actor: str,
     open_content: Open | None = None,
     earlier: Iterable[Earlier] = (),
-    tsa_roots: bytes = b"",
     with_verifier: bool = True,
     progress: Progress = lambda _: None,
 ) -> Packed:
@@ -134,9 +141,11 @@ def write_pack(
         made.add_records(selection, progress)
         if open_content is not None:
             made.add_contents(open_content)
-        made.add_proofs(earlier)
-        if tsa_roots:
-            made.add("tsa.pem", tsa_roots)
+        roots = flow.stamp_roots()
+        stamps = _stamps(folder.ledger, made.indices, roots) if roots is not None else []
+        made.add_proofs([*earlier, *stamps])
+        if stamps and roots is not None:
+            made.add(TSA_ROOTS, roots.read_bytes())
         digest = made.seal(selection, origin, actor, load_site_key(folder.keys))
         report = check_pack(temporary, trusted=load_site_key(folder.keys).public_key().public_bytes_raw())
         for step in report.steps:
@@ -235,7 +244,7 @@ class _Pack:
         def lines() -> Iterator[bytes]:
             for index, identity in self._with_content:
                 try:
-                    content = readable(open_content(identity))
+                    content = plain(open_content(identity))
                 except GuijuError as problem:
                     if problem.code is not flow.CONTENT_NONE:
                         raise
@@ -298,6 +307,24 @@ class _Pack:
             os.fsync(file.fileno())
         digest.update(seal)
         return digest.hexdigest()
+
+
+def _stamps(ledger: Path, indices: Sequence[int], root_file: Path) -> list[Earlier]:
+    """Return the time stamps that say most about these records: for each the earliest above it, at most some dozens in all."""
+    sizes = {int(path.stem): path for path in list_anchors(ledger)}
+    ordered = sorted(sizes)
+    wanted = sorted({at for index in indices if (at := bisect_right(ordered, index)) < len(ordered)})
+    if len(wanted) > _STAMPS_AT_MOST:  # fewer of them, evenly; the last covers every record
+        wanted = [wanted[number * (len(wanted) - 1) // (_STAMPS_AT_MOST - 1)] for number in range(_STAMPS_AT_MOST)]
+    found = []
+    for at in wanted:
+        try:
+            anchor = read_anchor(sizes[ordered[at]])
+            anchor.stamped_at(read_pem(root_file.read_bytes()))
+            found.append(Earlier(checkpoint=anchor.checkpoint.encode(), token=anchor.token))
+        except (GuijuError, Broken, OSError) as problem:
+            log.warning("a time stamp is left out of the pack: %s", problem)
+    return found
 
 
 def _rows(selection: Selection, first: int, last: int) -> Iterator[tuple[int, str, str, bytes]]:

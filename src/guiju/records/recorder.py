@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         from django.conf import settings
 
         from guiju.records.recording import Recorder  # its models need Django made ready
+        from guiju.records.upkeep import start_upkeep
 
         configure("recorder")  # Django has its own idea of logging
         recorder = Recorder(DataFolder(options.data.absolute()), settings.SITE.ledger.origin)
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("%s", error)
         return 2
     log.info("ready")
+    start_upkeep(stop)
     recorder.run(stop)
     return 0
 

@@ -118,20 +118,24 @@ def finish(actor: str, now: datetime | None = None) -> Change:
 
 
 def finish_if_due(now: datetime | None = None) -> bool:
-    """End a change whose overlap is over; also remove what a kill left of it. Return whether one was ended."""
+    """End a change whose overlap is over. Return whether one was ended."""
     folder, _ = _site()
-    ring = load_ring(folder.keys)
-    old = _leaving(ring)
-    if old is not None and datetime.fromisoformat(old.leaves_at) <= (now or datetime.now(UTC)):
-        finish("recorder", now)
-        return True
-    if len(ring) > 1:
+    old = _leaving(load_ring(folder.keys))
+    if old is None or datetime.fromisoformat(old.leaves_at) > (now or datetime.now(UTC)):
+        return False
+    finish("recorder", now)
+    return True
+
+
+def tidy() -> None:
+    """Do what a kill has left of a change: the published half, the bundle, the private halves of keys that are retired."""
+    folder, _ = _site()
+    if len(load_ring(folder.keys)) > 1:
         with _one_at_a_time(folder.keys):
             _settle(folder)
             for key in load_ring(folder.keys):
                 if key.state == "retired":
                     (folder.keys / key.file).unlink(missing_ok=True)
-    return False
 
 
 def _settle(folder: DataFolder) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,7 @@ from guiju.core.errors import GuijuError
 from guiju.core.keys import load_ring
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
-from guiju.records.history import check_grown
+from guiju.records.history import check_grown, check_stamps
 from guiju.records.intake import DAMAGED_FOLDER
 from guiju.records.merkle import EMPTY_ROOT, leaf_hash, root_of
 from guiju.records.models import OutboxEntry, Record, RecordContent, SubjectKey, next_index
@@ -63,11 +64,18 @@ class _Findings:
 
 
 def verify_ledger(
-    data: DataFolder, origin: str, public_key: Ed25519PublicKey, progress: Progress | None = None, *, earlier: bytes | None = None
+    data: DataFolder,
+    origin: str,
+    public_key: Ed25519PublicKey,
+    progress: Progress | None = None,
+    *,
+    earlier: bytes | None = None,
+    stamps: Path | None = None,
 ) -> Report:
     """Return what holds, step by step; every step is done whatever the others find.
 
-    `earlier` is a checkpoint that somebody kept: a further step says whether the ledger has grown from it.
+    `stamps` is the file with the roots of the time-stamp authority: a further step checks the time stamps. `earlier` is a
+    checkpoint that somebody kept: a further step says whether the ledger has grown from it.
 
     `progress` is told (done, all) while tiles and records are read, one unit for each record and step.
     Source: Measures Art. 9; Cybersecurity Law Art. 23.
@@ -87,6 +95,8 @@ def verify_ledger(
     steps.append(_check_records(data, size, kept, lambda done: told(size + done, whole)))
     steps.append(_check_contents(data, lambda done: told(size + kept + done, whole)))
     steps.append(_check_waiting(data, size, kept))
+    if stamps is not None:
+        steps.append(check_stamps(len(steps) + 1, data, origin, signed, stamps))
     if earlier is not None:
         steps.append(check_grown(len(steps) + 1, data, origin, signed, earlier))
     told(whole, whole)

@@ -108,6 +108,8 @@ MISTAKES = [
     ("SETTING-RANGE", 6, "content_producer", SERVICE + "[service.label]\ncontent_producer = 'has space'\n"),
     ("SETTING-RANGE", 6, "on_output", SERVICE + "[service.policy]\non_output.'*' = 'refuse'\n"),
     ("SETTING-RANGE", 6, "stop_notice_zh", SERVICE + "[service.policy]\nstop_notice_zh = ' '\n"),
+    ("SETTING-MISSING", 3, "ledger.tsa_root_file", "[ledger]\n\ntsa_url = 'http://tsa.example.com/'\n"),
+    ("SETTING-RANGE", 2, "ledger.tsa_url", "[ledger]\ntsa_url = 'file:///etc/hosts'\ntsa_root_file = 'x'\n"),
     ("SETTING-MISSING", 2, "upstream.base_url", "\n[[upstream]]\nname = 'x'\n"),
     ("SETTING-MISSING", 1, "service.name_en", "[[service]]\nid = 'a'\nname_zh = '甲'\n"),
     ("SETTING-MISSING", 4, "service.label.content_producer", UPSTREAM + SERVICE),

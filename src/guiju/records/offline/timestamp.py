@@ -78,14 +78,15 @@ def check_time_stamp(response: bytes, data: bytes, roots: list[bytes]) -> dateti
 
 def _check_time_stamp(response: bytes, data: bytes, roots: list[X509]) -> datetime:
     status, token = der_parts(der_one(response, SEQUENCE).content)
-    if int.from_bytes(der_parts(status.content)[0].content, "big") not in (0, 1):
+    if int.from_bytes(der_parts(status.content)[0].content, "big") != 0:
         raise Broken("the authority did not grant the time stamp")
     kind, wrapped = der_parts(token.content)
-    if oid_text(kind) != _SIGNED_DATA:
+    if token.tag != SEQUENCE or wrapped.tag != 0xA0 or oid_text(kind) != _SIGNED_DATA:
         raise Broken("a time stamp is no signed data")
     parts = der_parts(der_one(wrapped.content, SEQUENCE).content)
     encapsulated, signers = der_parts(parts[2].content), der_parts(parts[-1].content)
-    if oid_text(encapsulated[0]) != _TST_INFO or parts[-1].tag != SET or len(signers) != 1:
+    tags = [part.tag for part in (*parts[:3], parts[-1], encapsulated[1], signers[0])]
+    if tags != [INTEGER, SET, SEQUENCE, SET, 0xA0, SEQUENCE] or len(signers) != 1 or oid_text(encapsulated[0]) != _TST_INFO:
         raise Broken("a time stamp has not its form")
     info = der_one(encapsulated[1].content, OCTETS).content
     carried = [read_certificate(part.raw) for part in parts[3:-1] if part.tag == 0xA0 for part in der_parts(part.content)]
@@ -107,7 +108,7 @@ def _check_info(info: bytes, data: bytes) -> datetime:
 
 def _check_signer(signer: Part, info: bytes, known: list[X509], roots: list[X509], at: datetime) -> None:
     version, identity, digest, *rest = der_parts(signer.content)
-    if version.tag != INTEGER or rest[0].tag != 0xA0:
+    if [part.tag for part in (version, identity, digest, *rest[:3])] != [INTEGER, SEQUENCE, SEQUENCE, 0xA0, SEQUENCE, OCTETS]:
         raise Broken("a time stamp signs no attributes")
     issuer, serial = der_parts(identity.content)
     certificate = next((each for each in known if (each.issuer, each.serial) == (issuer.raw, serial.content)), None)

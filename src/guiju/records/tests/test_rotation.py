@@ -33,6 +33,7 @@ from guiju.records.note import NOTE_INVALID, Checkpoint, sign_checkpoint, signed
 from guiju.records.proof import check_proof
 from guiju.records.signers import ring_from, verify_site_checkpoint
 from guiju.records.tests.conftest import ORIGIN
+from guiju.records.tests.site import RECORD, make_site
 from guiju.records.tests.test_verify import append, verify
 from guiju.records.tiles import read_checkpoint
 
@@ -227,13 +228,14 @@ def test_a_kill_at_any_instant_leaves_a_site_that_works(data: DataFolder, site: 
         if any(key.state == "leaving" for key in load_ring(data.keys)) == (verb == "finish"):
             work("person:owner")  # taken up where it was left
         rotation.finish_if_due(datetime.now(UTC))
+        rotation.tidy()
         _works(data, site)
         if verb == "begin":
             assert len([key for key in load_ring(data.keys) if key.state != "retired"]) == 2
             assert len(load_ring(data.keys)) <= count + 1
             rotation.finish("person:owner")
-        kept = {key.file for key in load_ring(data.keys) if key.state != "retired"}
-        assert kept <= {path.name for path in data.keys.iterdir()}
+        assert {key.file for key in load_ring(data.keys) if key.state != "retired"} <= {path.name for path in data.keys.iterdir()}
+        assert not [key for key in load_ring(data.keys) if key.state == "retired" and (data.keys / key.file).exists()]
     assert whole
     assert kill_after >= 5
     append(data, 1)
@@ -301,3 +303,21 @@ def test_the_verb(data: DataFolder) -> None:
     assert "leaving" in run("site-keys")
     assert "retired" in run("rotate-site-key", "--finish")
     assert "retired" in run("site-keys")
+
+
+def test_a_real_recorder_ends_the_overlap_when_its_time_has_come(tmp_path: Path) -> None:
+    """Guarded by `finish_if_due` in upkeep.py; the recorder signs on meanwhile."""
+    made = make_site(tmp_path / "data")
+    recorder = made.start(RECORD)
+    try:
+        made.run("from datetime import timedelta; from guiju.records import rotation; rotation.begin('person:owner', timedelta(0))")
+        wait_for(lambda: [key.state for key in load_ring(made.data.keys)] == ["retired", "signing"], 60)
+        wait_for((made.data.ledger / "checkpoint").exists, 30)
+    finally:
+        recorder.terminate()
+        assert recorder.wait(30) == 0
+        assert recorder.stdout is not None
+        recorder.stdout.close()
+    seen = made.look()
+    assert [kind for _, _, kind, _ in seen["records"]] == ["records.key.changed", "records.key.retired"]
+    assert not [step for step in seen["steps"] if step[0] == "fails"]
