@@ -5,6 +5,7 @@ The commented file of the first start and `docs/settings.md` are made from the d
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -65,6 +66,30 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     opening_minutes: int = 60
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long records and their content are kept at most, and how they are removed. The least is the law's (records/values.py)."""
+
+    log_days: int = 200
+    case_days: int = 1096
+    label_days: int = 200
+    rule_days: int = 1826
+    rights_days: int = 1461
+    transfer_days: int = 1461
+    content_days: int = 90
+    case_content_days: int = 200
+    sweeps: Literal["on", "off"] = "on"
+    rows_per_s: int = 2_000
+
+    def days_of(self, name: str) -> int:
+        """Return how many days the records of a class are kept at most; 0 for a class that is never removed."""
+        return int(getattr(self, f"{name}_days", 0))
+
+    def content_days_of(self, name: str) -> int:
+        """Return how many days the content of such records is kept at most, never longer than the records."""
+        days = self.case_content_days if name == "case" else self.content_days
+        return min(days, self.days_of(name) or days)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of `guiju.toml`. Without an upstream every service is served by the built-in demo model."""
 
@@ -73,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: Database = Database()
     ledger: Ledger = Ledger()
     records: Records = Records()
+    retention: Retention = Retention()
     limits: Limits = Limits()
     upstreams: tuple[Upstream, ...] = ()
     services: tuple[Service, ...] = (Service(id="chat", name_zh="对话服务", name_en="Chat", upstreams=()),)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
-from guiju.core.settings import Console, Database, Ledger, Records, Server, Settings
+from guiju.core.settings import Console, Database, Ledger, Records, Retention, Server, Settings
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
 from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Limits, Service, Upstream
@@ -55,7 +55,7 @@ SETTING_SECRET = _define(
     "Move it to an environment variable or a file of mode 600 and use {instead}; replace the secret if others may have read the file.",
 )  # fmt: skip
 
-_ROOT: Final = ("server", "console", "database", "ledger", "records", "limits", "upstream", "service")
+_ROOT: Final = ("server", "console", "database", "ledger", "records", "retention", "limits", "upstream", "service")
 _SECRET_NAMES: Final = re.compile(r"(?i)(^|_)(api_?key|key|token|password|passwd|secret|authorization|credential)s?$")
 _SHOWN_CHARACTERS: Final = 60
 _TYPES_ZH: Final = {bool: "布尔值", int: "整数", float: "小数", str: "文本", list: "数组", dict: "表"}
@@ -104,6 +104,7 @@ class _Check:
             database=Database(**self._single("database")),
             ledger=Ledger(**self._single("ledger")),
             records=Records(**self._single("records")),
+            retention=Retention(**self._single("retention")),
             limits=Limits(**self._single("limits")),
             upstreams=upstreams,
             services=services or Settings().services,
@@ -276,6 +277,17 @@ class _Check:
                 "设 tsa_url 时须写明其根证书文件",
                 "with tsa_url, its root certificates must be named",
             )
+        kept = settings.retention
+        for setting, limit in (("content_days", "log_days"), ("case_content_days", "case_days")):
+            days, longest = getattr(kept, setting), getattr(kept, limit)
+            if days > longest:
+                self._out_of_range(
+                    ("retention", setting),
+                    f"retention.{setting}",
+                    days,
+                    f"不超过 {longest}，即 retention.{limit}",
+                    f"at most {longest}, which is retention.{limit}",
+                )
         names = [each.name for each in settings.upstreams]
         for place, service in enumerate(settings.services):
             for number, name in enumerate(service.upstreams):

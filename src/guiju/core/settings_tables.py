@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.core.settings import Console, Database, Ledger, Records, Server
+from guiju.core.settings import Console, Database, Ledger, Records, Retention, Server
 from guiju.gateway.bundle import Limits, Service, Upstream
 from guiju.labelling.values import Label
+from guiju.records.values import BY_NAME
 from guiju.screening.values import Policy
 
 
@@ -85,6 +86,17 @@ _WORDS: Final = Form(r"[^\n]{4,100}", "4–100 个字，不换行", "4–100 cha
 _NOTICE: Final = Form(r"(?s)(?=.*\S).{1,500}", "1–500 个字", "1–500 characters")
 _PORT: Final = Span(0, 65_535)
 _WAIT: Final = Span(1, 3_600_000, "ms")
+_LONGEST_DAYS: Final = 36_500
+
+
+def _kept(name: str) -> Setting:
+    """Return the setting of a retention class: never less than the law's minimum."""
+    of = BY_NAME[name]
+    return Setting(
+        f"{name}_days", f"{of.zh}保存的最长天数；不少于 {of.minimum_days} 天。",
+        f"{of.en}: days kept at most; not less than {of.minimum_days}.", Span(of.minimum_days, _LONGEST_DAYS, "days"), source=f"{of.basis} [{of.mark}]",
+    )  # fmt: skip
+
 
 TABLES: Final[tuple[Table, ...]] = (
     Table(
@@ -129,6 +141,16 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("request_hours", "申请等待批准的时间；过后失效。", "How long a request waits for approval before it expires.", Span(1, 720, "h")),
             Setting("approval_hours", "批准后可以使用的时间。", "How long an approval can be used.", Span(1, 720, "h")),
             Setting("opening_minutes", "打开一个主体的内容后可以查找和导出的时间。", "How long a subject, once opened, can be searched and exported.", Span(1, 1_440, "min")),
+        ),
+    ),
+    Table(
+        "retention", Retention, "记录保存多久：每类的上限，不少于法律的下限。", "How long records are kept: the most for each class, never less than the law's least.",
+        (
+            *map(_kept, ("log", "case", "label", "rule", "rights", "transfer")),
+            Setting("content_days", "封存内容保存的最长天数；不长于记录本身。", "Days for which sealed content is kept at most; never longer than its record.", Span(1, _LONGEST_DAYS, "days"), source="PIPL 19, 47; GAI 11 [S]"),
+            Setting("case_content_days", "处置与情形的封存内容保存的最长天数。", "The same for the content of measures and cases.", Span(1, _LONGEST_DAYS, "days"), source="GAI 14(2) [S]"),
+            Setting("sweeps", "是否每日清除过期的记录与内容：on 或 off。", "Whether what is past its days is removed every day: on or off."),
+            Setting("rows_per_s", "清除时每秒最多移除的行数，以免妨碍记录。", "Rows removed in a second at most, so that recording is not disturbed.", Span(10, 1_000_000, "rows")),
         ),
     ),
     Table(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guiju.core.clock import BEIJING
-from guiju.records import key_cli, pack_cli, sealing_cli
+from guiju.records import key_cli, pack_cli, retention_cli, sealing_cli
 from guiju.records.offline.command import report_document
 from guiju.records.report import Report
 
@@ -23,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Records: list, show, prove. 记录
 sealing_cli.add_to(app)
 key_cli.add_to(app)
 pack_cli.add_to(app)
+retention_cli.add_to(app)
 
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
 Json = Annotated[bool, typer.Option("--json", help="For programs. 供程序读取。")]

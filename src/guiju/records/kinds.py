@@ -62,6 +62,7 @@ declare("records.hold.set", "设定法律保全", "A legal hold was set", ("GAI-
 declare("records.hold.lifted", "解除法律保全", "A legal hold was lifted", ("GAI-9.3",))
 declare("records.master_key.rotation_begun", "开始更换主密钥", "Rotation of the master key began", ("GAI-11.1", "GAI-9.4"))
 declare("records.master_key.rotated", "主密钥已更换", "The master key was rotated", ("GAI-11.1", "GAI-9.4"))
+declare("records.retention.removed", "按保存期限清除", "Removed by retention", ("GAI-11.3", "GAI-9.3"))
 declare("records.entry.damaged", "条目无法读取，原样另存", "An entry could not be read and was kept aside", ("GAI-9.3",))
 declare("records.key.changed", "更换站点签名密钥", "The site key was changed", ("GAI-9.3",))
 declare("records.key.retired", "旧站点密钥停止签名", "The old site key signs no more", ("GAI-9.3",))

@@ -8,6 +8,7 @@ signing stops and LEDGER-DIVERGED says so, while records go on being written.
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from guiju.records.ingest import Written
 from guiju.records.models import Record, next_index
 from guiju.records.note import Checkpoint, sign_checkpoint
 from guiju.records.signers import verify_site_checkpoint
-from guiju.records.tiles import TILE_MISSING, TileWriter, read_checkpoint, remove_tiles, write_checkpoint
+from guiju.records.tiles import TILE_MISSING, WIDTH, TileReader, TileWriter, former_tiles, read_checkpoint, write_checkpoint
 
 LEDGER_DIVERGED = define(
     "LEDGER-DIVERGED",
@@ -99,24 +100,36 @@ class Ledger:
                 raise
             whole = False
         if not whole:
-            remove_tiles(self._folder)
-            tiles = TileWriter(self._folder)
-            for leaves in _leaves_from(0, signed.size):
-                tiles.extend(leaves)
-            if tiles.root() != signed.root:
-                raise GuijuError(LEDGER_DIVERGED, reason=f"the first {signed.size} records do not give the signed root")
+            # What retention has removed from the database has its leaf in the former tiles only: they stay until the new ones lead
+            # to the signed root. Killed in between, the former ones are still there, and it begins again.
+            with former_tiles(self._folder) as former:
+                tiles = TileWriter(self._folder)
+                for leaves in _leaves_from(0, signed.size, TileReader(former, signed.size)):
+                    tiles.extend(leaves)
+                if tiles.root() != signed.root:
+                    raise GuijuError(LEDGER_DIVERGED, reason=f"the first {signed.size} records do not give the signed root")
         self._tiles = tiles
         self._note = note
 
 
-def _leaves_from(start: int, end: int | None = None) -> Iterator[list[bytes]]:
-    """Yield the leaves of records from `start` to before `end` in order. Raises LEDGER-DIVERGED at a gap."""
+def _leaves_from(start: int, end: int | None = None, former: TileReader | None = None) -> Iterator[list[bytes]]:
+    """Yield the leaves of records from `start` to before `end` in order; those that are gone from the database from `former`.
+
+    Raises LEDGER-DIVERGED for a leaf that lies nowhere.
+    """
     while end is None or start < end:
         rows = Record.objects.filter(index__gte=start).order_by("index").values_list("index", "leaf")
-        found = list(rows[: _LEAVES_AT_ONCE if end is None else min(_LEAVES_AT_ONCE, end - start)])
-        if not found:
+        found = dict(rows[: _LEAVES_AT_ONCE if end is None else min(_LEAVES_AT_ONCE, end - start)])
+        until = max(found, default=start - 1) + 1 if end is None else min(max(found, default=end) + 1, end)
+        if not found and (end is None or former is None):
             return
-        if [index for index, _ in found] != list(range(start, start + len(found))):
-            raise GuijuError(LEDGER_DIVERGED, reason=f"record numbers behind {start} have a gap")
-        yield [bytes(leaf) for _, leaf in found]
-        start += len(found)
+        until = min(until, start + _LEAVES_AT_ONCE)
+        yield [bytes(found[index]) if index in found else _former_leaf(former, index) for index in range(start, until)]
+        start = until
+
+
+def _former_leaf(former: TileReader | None, index: int) -> bytes:
+    if former is not None:
+        with suppress(GuijuError, OSError):
+            return former.entries(index // WIDTH)[index % WIDTH]
+    raise GuijuError(LEDGER_DIVERGED, reason=f"record numbers have a gap at {index}, and no tile holds its leaf")

@@ -94,6 +94,48 @@ class DayMark(models.Model):
         return f"{self.day} {self.next_index}"
 
 
+class RetentionRule(models.Model):
+    """How many days the database keeps records of a kind from being removed; 0 for ever. It lets nobody shorten one."""
+
+    kind = models.CharField(max_length=_TEXT_LIMIT, primary_key=True)
+    minimum_days = models.IntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(minimum_days=0) | models.Q(minimum_days__gte=184), name="records_six_months_or_ever")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.minimum_days}"
+
+
+class Removal(models.Model):
+    """What retention removes from one block of numbers: ordered together with its record, carried out afterwards.
+
+    `id` is that of the record `records.retention.removed`, which names each number. Numbers below `done_until` are done.
+    """
+
+    class What(models.TextChoices):
+        """What goes."""
+
+        CONTENT = "content"
+        RECORD = "record"
+
+    id = models.CharField(max_length=26, primary_key=True)
+    what = models.CharField(max_length=10, choices=What.choices)
+    first = models.BigIntegerField()
+    until = models.BigIntegerField()
+    bits = models.BinaryField()  # a bit for each number from `first` on: what the database lets go
+    ordered = models.IntegerField()
+    removed = models.IntegerField(default=0)
+    done_until = models.BigIntegerField()
+    ordered_at = models.DateTimeField(db_index=True)
+    finished_at = models.DateTimeField(null=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.what} {self.first}–{self.until}"
+
+
 class SubjectKey(models.Model):
     """The data key of one subject, wrapped by the master key. Destroyed, it is empty, and a later key is another row."""
 

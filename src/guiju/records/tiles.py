@@ -34,6 +34,7 @@ WIDTH: Final = 256
 HASH_BYTES: Final = 32
 _HEIGHT: Final = 8
 _CHECKPOINT: Final = "checkpoint"
+_FORMER: Final = "former"
 
 
 def tile_path(level: int | str, number: int, width: int = WIDTH) -> str:
@@ -224,6 +225,23 @@ def write_checkpoint(folder: Path, note: bytes) -> None:
 def remove_tiles(folder: Path) -> None:
     """Remove all tiles, to make them anew from the database."""
     shutil.rmtree(folder / "tile", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def former_tiles(folder: Path) -> Iterator[Path]:
+    """Put the tiles aside while new ones are made; give the folder in which they are read. They go when it ends well.
+
+    When it does not, or is killed, the next call reads the same ones: what was made in between is no better than they.
+    """
+    aside = folder / _FORMER
+    if not aside.exists():
+        aside.mkdir(mode=0o700)
+    if (aside / "tile").exists():
+        remove_tiles(folder)
+    elif (folder / "tile").exists():
+        (folder / "tile").rename(aside / "tile")
+    yield aside
+    shutil.rmtree(aside)
 
 
 def iterate_entries(folder: Path, size: int) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ Steps are numbered as in the report:
 5. what is not in the ledger yet, and what could not be read.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db.models import Max
 
 from guiju.core.errors import GuijuError
 from guiju.core.keys import load_ring
@@ -25,10 +27,11 @@ from guiju.core.master_keys import load_master_keys
 from guiju.records.history import check_grown, check_stamps
 from guiju.records.intake import DAMAGED_FOLDER
 from guiju.records.merkle import EMPTY_ROOT, leaf_hash, root_of
-from guiju.records.models import OutboxEntry, Record, RecordContent, SubjectKey, next_index
+from guiju.records.models import OutboxEntry, Record, RecordContent, Removal, SubjectKey, next_index
 from guiju.records.note import Checkpoint, stated_checkpoint
+from guiju.records.removal import Removed, removed_numbers
 from guiju.records.report import Outcome, Report, Step
-from guiju.records.sealing import unwrap
+from guiju.records.sealing import SITE_SUBJECT, unwrap
 from guiju.records.segment import list_segments
 from guiju.records.signers import ring_from, verify_site_checkpoint
 from guiju.records.tiles import WIDTH, TileReader, read_checkpoint
@@ -92,8 +95,9 @@ def verify_ledger(
     told = progress or (lambda done, whole: None)
     whole = 3 * max(size, kept)
     steps.append(_check_tiles(data, signed, lambda done: told(done, whole)))
-    steps.append(_check_records(data, size, kept, lambda done: told(size + done, whole)))
-    steps.append(_check_contents(data, lambda done: told(size + kept + done, whole)))
+    removed = removed_numbers()
+    steps.append(_check_records(data, size, kept, removed, lambda done: told(size + done, whole)))
+    steps.append(_check_contents(data, removed, lambda done: told(size + kept + done, whole)))
     steps.append(_check_waiting(data, size, kept))
     if stamps is not None:
         steps.append(check_stamps(len(steps) + 1, data, origin, signed, stamps))
@@ -152,11 +156,12 @@ def _check_tiles(data: DataFolder, signed: Checkpoint | None, told: Callable[[in
     return Step(2, "fails" if found.count else "holds", zh, en, found.text())
 
 
-def _check_records(data: DataFolder, size: int, kept: int, told: Callable[[int], None]) -> Step:
-    # 3. Body → leaf → entry of the ledger; columns repeat the body; numbers are 0, 1, 2, …
+def _check_records(data: DataFolder, size: int, kept: int, removed: Removed, told: Callable[[int], None]) -> Step:
+    # 3. Body → leaf → entry of the ledger; columns repeat the body; numbers are 0, 1, 2, …, but for what a removal names.
     found = _Findings()
     entries = _entries(data, size)
-    expected = 0
+    expected = present = 0
+    gone: Counter[str] = Counter()
     rows = Record.objects.order_by("index").values_list("index", "at", "leaf", "body", *_COLUMNS)
     for index, at, leaf, body, *columns in rows.iterator(chunk_size=_AT_ONCE):
         if index >= max(size, kept):
@@ -165,10 +170,11 @@ def _check_records(data: DataFolder, size: int, kept: int, told: Callable[[int],
             found.add(f"record {index} ({columns[0]}): its number is none")
             continue
         if index != expected:
-            found.add(f"records {expected} to {index - 1} are missing")
+            _explain_missing(expected, index, removed, gone, found)
             for _ in range(expected, min(index, size)):
                 next(entries)
         expected = index + 1
+        present += 1
         problem = _record_problem(at, bytes(leaf), bytes(body), columns)
         if index < size and next(entries, b"") != bytes(leaf):
             problem = problem or "its leaf is not the ledger's"
@@ -176,10 +182,35 @@ def _check_records(data: DataFolder, size: int, kept: int, told: Callable[[int],
             found.add(f"record {index} ({columns[0]}): {problem}")
         if not index % _AT_ONCE:
             told(index)
-    if expected < max(size, kept):
-        found.add(f"records {expected} to {max(size, kept) - 1} are missing")
-    zh, en = f"{expected} 条记录未改动、未删除、未调换", f"{expected} records are unchanged, none removed, none exchanged"
-    return Step(3, "fails" if found.count else "holds", zh, en, found.text())
+    _explain_missing(expected, max(size, kept), removed, gone, found)
+    zh, en = f"{present} 条记录未改动、未调换，无一缺失", f"{present} records are unchanged, none missing, none exchanged"
+    if gone:
+        zh += f"；另有 {gone.total()} 条按保存期限清除"
+        en += f"; {gone.total()} more were removed by retention"
+    return Step(3, "fails" if found.count else "holds", zh, en, found.text() or _per_record(gone))
+
+
+def _explain_missing(first: int, until: int, removed: Removed, gone: Counter[str], found: _Findings) -> None:
+    """Count the numbers that a removal names, add the others as missing."""
+    missing = -1
+    for number in range(first, until):
+        record = removed.find(Removal.What.RECORD, number)
+        if record:
+            gone[record] += 1
+        if record and missing >= 0:
+            found.add(f"records {missing} to {number - 1} are missing")
+            missing = -1
+        elif not record and missing < 0:
+            missing = number
+    if missing >= 0:
+        found.add(f"records {missing} to {until - 1} are missing")
+
+
+def _per_record(gone: Counter[str]) -> str:
+    shown = sorted(gone.items(), reverse=True)[:_SHOWN]
+    more = len(gone) - len(shown)
+    parts = [f"{count} removed by retention, per record {record}" for record, count in shown]
+    return "; ".join(parts) + (f"; and {more} removals more" if more else "")
 
 
 def _entries(data: DataFolder, size: int) -> Iterator[bytes]:
@@ -208,7 +239,7 @@ def _record_problem(at: datetime, leaf: bytes, body: bytes, columns: list[str]) 
     return ""
 
 
-def _check_contents(data: DataFolder, told: Callable[[int], None]) -> Step:
+def _check_contents(data: DataFolder, removed: Removed, told: Callable[[int], None]) -> Step:
     # 4. Content as it was sealed; keys as they were wrapped. Content that was erased is counted, not missed.
     found = _Findings()
     rows = RecordContent.objects.order_by("record_id").values_list(
@@ -223,7 +254,9 @@ def _check_contents(data: DataFolder, told: Callable[[int], None]) -> Step:
             found.add(f"the content of record {index} hangs on another subject's key")
         if not count % _AT_ONCE:
             told(count)
-    erased = Record.objects.exclude(content_hash="").filter(content=None).count()
+    if RecordContent.objects.count() != count:
+        found.add("there is content of no record")
+    erased, gone = _count_gone(removed, found)
     try:
         masters = load_master_keys(data.keys)
     except GuijuError as problem:
@@ -238,7 +271,27 @@ def _check_contents(data: DataFolder, told: Callable[[int], None]) -> Step:
         f"{count} 份封存内容与记录的哈希一致，{erased} 份已删除",
         f"{count} sealed contents have the recorded hash; {erased} were erased",
     )
-    return Step(4, "fails" if found.count else "holds", zh, en, found.text())
+    if gone:
+        zh += f"，{gone.total()} 份按保存期限清除"
+        en += f"; {gone.total()} were removed by retention"
+    return Step(4, "fails" if found.count else "holds", zh, en, found.text() or _per_record(gone))
+
+
+def _count_gone(removed: Removed, found: _Findings) -> tuple[int, Counter[str]]:
+    """Count content that is gone: erased with its subject's key, or removed by retention. Any other is missing."""
+    destroyed = SubjectKey.objects.exclude(destroyed_at=None).values_list("subject").annotate(Max("destroyed_at")).order_by()
+    erased_at = dict(destroyed)
+    erased, gone = 0, Counter[str]()
+    rows = Record.objects.exclude(content_hash="").filter(content=None).order_by("index").values_list("index", "subject", "at")
+    for index, subject, at in rows.iterator(chunk_size=_AT_ONCE):
+        key_gone_at = erased_at.get(subject or SITE_SUBJECT)
+        if key_gone_at is not None and at <= key_gone_at:
+            erased += 1
+        elif record := removed.find(Removal.What.CONTENT, index):
+            gone[record] += 1
+        else:
+            found.add(f"the content of record {index} is missing")
+    return erased, gone
 
 
 def _check_waiting(data: DataFolder, size: int, kept: int) -> Step:

@@ -22,6 +22,7 @@ STATEMENTS = (
     "UPDATE records_record SET kind = 'x' WHERE \"index\" = 0",
     'DELETE FROM records_record WHERE "index" = 0',
     "UPDATE records_recordcontent SET sealed = sealed",
+    "DELETE FROM records_recordcontent",
     "UPDATE records_record SET body = body",
     # Numbers: taken already, one left out, none; an id that is taken.
     f"INSERT INTO records_record {_ROW} SELECT 0, 'B', at, kind, '', '', '', '', body, leaf FROM records_record WHERE \"index\" = 0",
@@ -79,6 +80,7 @@ for statement in (*STATEMENTS, *ON_POSTGRESQL):
         assert "append-only" in str(problem) or "duplicate key" in str(problem), problem
 assert not done, done
 with connection.cursor() as cursor:
+    cursor.execute("UPDATE records_subjectkey SET destroyed_at = now()")
     cursor.execute("DELETE FROM records_recordcontent")
     assert cursor.rowcount == 2
 """
@@ -114,7 +116,8 @@ def test_sqlite_refuses(statement: str) -> None:
             cursor.execute(statement)
         assert next_index() == 2
         assert list(DayMark.objects.values_list("day", "next_index")) == [(datetime.now(UTC).date(), 0)]
-        cursor.execute("DELETE FROM records_recordcontent")  # erasure and retention may remove content
+        cursor.execute("UPDATE records_subjectkey SET destroyed_at = '2026-01-02'")
+        cursor.execute("DELETE FROM records_recordcontent")  # nobody can read it any more
 
 
 @pytest.mark.django_db

@@ -6,6 +6,7 @@ Guarded lines: each `found.add` in verify.py; `canonical_json(record) == body` a
 import asyncio
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -193,10 +194,19 @@ def test_a_signed_root_that_is_not_the_tiles_is_found(full: DataFolder) -> None:
 
 
 def test_erased_content_is_counted_not_missed(full: DataFolder) -> None:
+    SubjectKey.objects.update(wrapped=None, destroyed_at=datetime.now(UTC))
     _execute('DELETE FROM records_recordcontent WHERE record_id = (SELECT id FROM records_record WHERE "index" = 5)')
     report = verify(full)
     assert report.ok
     assert "1 were erased" in report.steps[3].en
+
+
+@pytest.mark.usefixtures("writable")
+def test_content_that_nothing_explains_is_missed(full: DataFolder) -> None:
+    _execute('DELETE FROM records_recordcontent WHERE record_id = (SELECT id FROM records_record WHERE "index" = 5)')
+    assert failing(full) == [4]
+    _execute("INSERT INTO records_recordcontent (record_id, key_id, sealed) SELECT 'X', key_id, sealed FROM records_recordcontent LIMIT 1")
+    assert "there is content of no record" in verify(full).steps[3].detail
 
 
 def test_a_ledger_signed_by_somebody_else_is_found(full: DataFolder, tmp_path: Path) -> None:
