@@ -81,6 +81,7 @@ _API: Final = Form(
 )
 _TSA: Final = Form(_API.pattern.join(("(", ")?")), _API.zh, _API.en)
 _MODEL: Final = Form(r"\S.{0,199}", "模型名", "names of models")
+_HASH: Final = Form(r"[0-9a-f]{64}", "64 位小写十六进制", "64 lower-case hexadecimal digits")
 _TITLE: Final = Form(r"(?=.*\S)[^\n]{1,60}", "1–60 个字，不换行", "1–60 characters on one line")
 _WORDS: Final = Form(r"[^\n]{4,100}", "4–100 个字，不换行", "4–100 characters on one line")
 _NOTICE: Final = Form(r"(?s)(?=.*\S).{1,500}", "1–500 个字", "1–500 characters")
@@ -174,6 +175,10 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("api_key_file", "存放密钥的文件，相对路径从本文件所在目录算起。", "File that holds the key; a relative path starts at the folder of this file."),
             Setting("models", "对外提供的模型名；留空为上游列出的全部。", "Names of the models offered; empty offers all that the upstream lists.", _MODEL, example='["my-model"]'),
             Setting("rename", "对外的模型名 → 上游的模型名。", "Public model name → the upstream's own name.", _MODEL, example='{ "my-model" = "their-model-2" }'),
+            Setting("supplier", "模型由谁提供，写入记录。", "Who supplies the model; in every record.", _TITLE, source="Measures Art. 9", example='"Example Model Company"'),
+            Setting("model_version", "上游的模型名 → 正在运行的版本，写入记录。", "The upstream's own model name → the version that runs; in every record.", _TITLE, source="Measures Art. 14", example='{ "their-model-2" = "2.1.0" }'),
+            Setting("weights_sha256", "上游的模型名 → 权重的 SHA-256，写入记录。", "The upstream's own model name → SHA-256 of its weights; in every record.", _HASH, example='{ "their-model-2" = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" }'),
+            Setting("filing_number", "上游的模型名 → 备案号，写入记录。", "The upstream's own model name → its filing number; in every record.", _TITLE, source="Measures Art. 17", example='{ "their-model-2" = "…" }'),
             Setting("connect_timeout_ms", "等待连接。", "Wait for a connection.", _WAIT),
             Setting("first_byte_timeout_ms", "等待回答的第一个字节。", "Wait for the first byte of an answer.", _WAIT),
             Setting("idle_timeout_ms", "等待回答的下一段。", "Wait for the next part of an answer.", _WAIT),

@@ -45,6 +45,12 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """Model names offered; empty offers whatever the upstream lists."""
     rename: dict[str, str] = msgspec.field(default_factory=dict)
     """Public model name → the upstream's own name."""
+    supplier: str = ""
+    """Who runs the model, as records name it."""
+    model_version: dict[str, str] = msgspec.field(default_factory=dict)
+    """The upstream's own name → the version that runs; likewise the two below."""
+    weights_sha256: dict[str, str] = msgspec.field(default_factory=dict)
+    filing_number: dict[str, str] = msgspec.field(default_factory=dict)
     connect_timeout_ms: int = 5_000
     first_byte_timeout_ms: int = 60_000
     idle_timeout_ms: int = 60_000

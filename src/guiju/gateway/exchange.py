@@ -23,16 +23,17 @@ from guiju.core.ids import new_id
 from guiju.core.pseudonyms import pseudonym_of
 from guiju.gateway import errors
 from guiju.gateway.bundle import Key, Service
+from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
 from guiju.gateway.connections import Answer
 from guiju.gateway.live import Live, LiveService
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
-from guiju.labelling.explicit import Applied, asks_for_words
+from guiju.labelling.explicit import asks_for_words
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.segment import ENTRY_LIMIT_BYTES
-from guiju.screening.values import PASS, Hit, Verdict
+from guiju.screening.values import PASS, Verdict
 from guiju.screening.view import paths, strings
 
 if TYPE_CHECKING:
@@ -49,10 +50,7 @@ _JSON: Final = (b"content-type", b"application/json")
 _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _LARGE_CHARACTERS: Final = 200_000
 """Longer texts are examined off the loop, so that one user's novel does not make the others wait."""
-_HITS_RECORDED: Final = 20
 _SEALED_LIMIT: Final = ENTRY_LIMIT_BYTES - 2**20
-_COUNT_LIMIT: Final = 2**53
-"""Counts that an upstream reports and that are larger are no counts."""
 _CONTENT_LIMIT: Final = 2**16
 """Of a body that could not be read, this many bytes are kept for the record."""
 
@@ -79,6 +77,9 @@ class Exchange:
     """Who asks, as the service named them; never recorded."""
     _subject = ""
     """Who asks, as records name them: a pseudonym."""
+    _asked: dict[str, Any] = {}  # replaced whole, never changed
+    """The request as it goes to the upstream."""
+    _told = NOTHING_TOLD
     _body = b""
     _language = b""
     _verdict: Verdict = PASS
@@ -231,6 +232,9 @@ class Exchange:
         if found is None:
             raise GuijuError(errors.MODEL_UNKNOWN, model=model[:100], param="model")
         self._upstream, request["model"] = found
+        self._asked = request
+        if EXTENSION in request:
+            self._told = read_told(request.pop(EXTENSION))
         self._renamed = model if request["model"] != model else ""
 
     def _pseudonym(self, user: str) -> str:
@@ -277,7 +281,8 @@ class Exchange:
             raise self._broken(f"it is larger than {limits.answer_bytes} bytes")
         try:
             body = _DECODE(raw)
-            upstream_id = str(body.get("id", ""))
+            upstream_id, answered_as = str(body.get("id", "")), str(body.get("model", ""))
+            usage, system_fingerprint = body.get("usage"), body.get("system_fingerprint")
             if self._renamed:
                 body["model"] = self._renamed
             make = partial(
@@ -289,7 +294,11 @@ class Exchange:
         except Exception as problem:
             raise self._unexamined(problem) from problem
         stopped = whole.hits and any(hit.action != "deliver" for hit in whole.hits)
-        metadata = self._metadata(whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, body.get("usage"))
+        outcome = Outcome(
+            whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, usage, answered_as, system_fingerprint,
+            whole.texts, whole.calls,
+        )  # fmt: skip
+        metadata = self._metadata(outcome)
         await self._record(
             "gateway.answer.stopped" if stopped else "gateway.answer.delivered", metadata, {"request": self._body, "answer": raw}
         )
@@ -358,9 +367,7 @@ class Exchange:
         stream = self._stream
         assert stream is not None
         stream.note_flags()
-        metadata = self._metadata(
-            stream.hits, stream.finishes, stream.applied, stream.released_characters, stream.upstream_id, stream.usage
-        )
+        metadata = self._metadata(stream.outcome())
         metadata["streamed"] = True
         metadata.update(more)
         await self._record(kind, metadata, {"answer": stream.texts()})
@@ -416,7 +423,7 @@ class Exchange:
             kind = "gateway.upstream.failed"
         elif code is errors.STOPPING:
             kind = "gateway.answer.interrupted"
-        metadata = self._metadata((), [], None, 0, "", None)
+        metadata = self._metadata()
         metadata |= {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
         content: dict[str, object] | None = (
             {"request": self._body[:_CONTENT_LIMIT] if code is errors.BODY_NOT_JSON else self._body} if self._body and self._key else None
@@ -477,7 +484,7 @@ class Exchange:
             self._stream.fail({"code": reason})
             await self._quietly(self._close_stream("gateway.answer.interrupted", reason=reason))
             return
-        metadata = self._metadata((), [], None, 0, "", None) | {"reason": reason}
+        metadata = self._metadata() | {"reason": reason}
         await self._quietly(self._record("gateway.answer.interrupted", metadata, {"request": self._body} if self._body else None))
 
     def _late(self) -> GuijuError:
@@ -496,7 +503,7 @@ class Exchange:
 
     def _open(self) -> "asyncio.Future[None]":
         """Record that an answer begins; the first byte waits for it, which the upstream's own delay hides."""
-        metadata = self._metadata((), [], None, 0, "", None) | {"streamed": True}
+        metadata = self._metadata() | {"streamed": True}
         opening = self._append("gateway.answer.opened", metadata, {"request": self._body}, self.id)
         self._opened = True  # only now: what the spool refuses at once did not begin
         return opening
@@ -528,45 +535,31 @@ class Exchange:
         entry = Entry(entry_id, now_us(), kind, service.id if service else "", actor, subject, (), metadata, sealed)
         return self.gateway.spool.append(encode_entry(entry), owed=self._opened)
 
-    def _metadata(
-        self,
-        hits: "tuple[Hit, ...] | list[Hit] | Any",
-        finishes: list[str],
-        applied: Applied | None,
-        released: int,
-        upstream_id: str,
-        usage: object,
-    ) -> dict[str, object]:
-        live, verdict = self._live, self._verdict
+    def _metadata(self, outcome: Outcome | None = None) -> dict[str, object]:
+        """Return what the record says beside who and when; with an outcome it is the causation record of an answer."""
+        live = self._live
         metadata: dict[str, object] = {
             "bundle": live.short_digest,
             "library": live.short_library,
             "model": self._model[:100],
             "duration_us": int((time.monotonic() - self.begun) * 1_000_000),
-            "input": {"outcome": verdict.outcome, "bytes": len(self._body)},
+            "input": examined(self._verdict, len(self._body)),
         }
-        if verdict.hits or verdict.reason:
-            metadata["input"] = {
-                "outcome": verdict.outcome,
-                "bytes": len(self._body),
-                "reason": verdict.reason,
-                "hits": _recorded(verdict.hits),
-            }
-        if self._upstream is not None:
-            metadata["upstream"] = self._upstream.upstream.name
-        if applied is not None:
-            metadata["output"] = {
-                "outcome": "hit" if hits else "pass",
-                "released_characters": released,
-                "hits": _recorded(hits) if hits else [],
-            }
-            metadata["label"] = {"produce_id": self.id, "explicit": applied}
-            metadata["finish"] = [reason[:100] for reason in finishes]
-            metadata["upstream_id"] = upstream_id[:100]
-            if isinstance(usage, dict):
-                metadata["usage"] = {
-                    name[:100]: count for name, count in usage.items() if isinstance(count, int) and abs(count) < _COUNT_LIMIT
-                }
+        upstream, service = self._upstream, self._service
+        if upstream is not None:
+            metadata["upstream"] = upstream.upstream.name
+        if outcome is not None and upstream is not None and service is not None and self._response is not None:
+            key = live.bundle.pseudonym_key
+            metadata["cause"] = cause(self._asked, self._told, key, service.id)
+            metadata["source"] = source(upstream.upstream, self._asked["model"], outcome, self._response.headers)
+            metadata["output"] = effect(outcome, key, service.id)
+            metadata["label"] = {"produce_id": self.id, "explicit": outcome.applied}
+            metadata["finish"] = [reason[:100] for reason in outcome.finishes]
+            usage = counts(outcome.usage)
+            if usage is not None:
+                metadata["usage"] = usage
+            if "content_filter" in outcome.finishes and outcome.hits:
+                metadata["notice"] = {"id": "stop", "language": self._notice_language()}
         return metadata
 
     async def _reply(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -583,19 +576,15 @@ class Exchange:
         policy = self._service.policy
         zh = f"{policy.stop_notice_zh}（编号 {self.id}）"
         en = f"{policy.stop_notice_en} (number {self.id})"
-        wanted = self._language[:2].lower()
-        return zh if wanted == b"zh" else en if wanted == b"en" else f"{zh}\n{en}"
+        wanted = self._notice_language()
+        return zh if wanted == "zh" else en if wanted == "en" else f"{zh}\n{en}"
+
+    def _notice_language(self) -> str:
+        return {b"zh": "zh", b"en": "en"}.get(self._language[:2].lower(), "both")
 
     def _wait(self, limit_ms: int, what: str) -> None:
         self.waits_for = what
         self.deadline = time.monotonic() + limit_ms / 1000
-
-
-def _recorded(hits: Any) -> list[dict[str, object]]:
-    return [
-        {"path": hit.path, "start": hit.start, "end": hit.end, "risk": hit.risk, "rule": hit.rule, "action": hit.action}
-        for hit in hits[:_HITS_RECORDED]
-    ]
 
 
 def _field(param: str, wanted_zh: str, wanted_en: str) -> GuijuError:

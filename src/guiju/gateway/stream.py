@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from guiju.gateway.causation import Outcome
 from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
@@ -80,6 +81,7 @@ class AnswerStream:
         self.usage: dict[str, Any] | None = None
         self.upstream_id = ""
         self.upstream_model = ""
+        self._system_fingerprint: object = None
         self._snapshot = snapshot
         self._trie = snapshot.trie(policy, "output")
         self._policy = policy
@@ -187,6 +189,16 @@ class AnswerStream:
         """Return all text that the upstream sent, by path, whether it left or not. For the record, sealed."""
         return {_shown(choice.index, path): "".join(pieces) for choice in self._choices.values() for path, pieces in choice.texts.items()}
 
+    def outcome(self) -> Outcome:
+        """Return what became of the answer, for its record."""
+        choices = [self._choices[index] for index in sorted(self._choices)]
+        texts = ["".join(choice.texts.get(_CONTENT, ())) for choice in choices]
+        calls = [call for choice in choices if len(choice.texts) > 1 for call in _tool_calls(choice)]
+        return Outcome(
+            self.hits, self.finishes, self.applied, self.released_characters, self.upstream_id, self.usage, self.upstream_model,
+            self._system_fingerprint, texts, calls,
+        )  # fmt: skip
+
     def note_flags(self) -> None:
         """Add the words that are only flagged to `hits`: they stop nothing, so no gate looks for them."""
         texts = list(self.texts().items())
@@ -253,6 +265,7 @@ class AnswerStream:
         if not self.upstream_id:
             self.upstream_id = str(chunk.get("id", ""))
             self.upstream_model = str(chunk.get("model", ""))
+            self._system_fingerprint = chunk.get("system_fingerprint")
         if self._model and "model" in chunk:
             chunk["model"] = self._model
         return True
@@ -528,6 +541,15 @@ class AnswerStream:
 
     def _aigc(self) -> dict[str, object]:
         return aigc_object(self._label, self._produce_id, self.applied)
+
+
+def _tool_calls(choice: _Choice) -> list[tuple[str, str, str]]:
+    """Return (id, name, arguments) of each tool that a choice called, joined from their pieces."""
+    found: dict[Any, dict[str, str]] = {}
+    for path, pieces in choice.texts.items():
+        if path[0] == "tool_calls" and len(path) > 2:
+            found.setdefault(path[1], {})[str(path[-1])] = "".join(pieces)
+    return [(call.get("id", ""), call.get("name", ""), call.get("arguments", "")) for call in found.values()]
 
 
 def _is_plain(value: object) -> bool:

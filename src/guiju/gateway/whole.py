@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from guiju.gateway.causation import tool_calls
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
@@ -26,6 +27,9 @@ class WholeAnswer(msgspec.Struct, frozen=True, array_like=True):
     applied: Applied
     finishes: list[str]
     released_characters: int
+    texts: list[str]
+    """The text of each choice as the model sent it."""
+    calls: list[tuple[str, str, str]]
 
 
 def examine_json(snapshot: Snapshot, policy: Policy, value: object) -> Verdict:
@@ -45,6 +49,7 @@ def whole_answer(
         raise ValueError("it has no choices")
     answer.pop("retraction", None)  # only this gateway retracts
     verdict = examine_json(snapshot, policy, answer)
+    sent, calls = _sent(choices)
     if verdict.action != "deliver":
         answer = _without_hits(answer, choices, snapshot, policy, notice, produce_id)
         choices = answer["choices"]
@@ -65,7 +70,23 @@ def whole_answer(
     applied: Applied = label.mode if texts and labelled == texts else "interface"
     answer["aigc"] = aigc_object(label, produce_id, applied)
     finishes = [str(choice.get("finish_reason") or "") for choice in choices]
-    return WholeAnswer(_ENCODE(answer), verdict.hits, applied, finishes, released)
+    return WholeAnswer(_ENCODE(answer), verdict.hits, applied, finishes, released, sent, calls)
+
+
+def _sent(choices: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, str, str]]]:
+    """Return the text of each choice, and the tools that they call."""
+    texts: list[str] = []
+    calls: list[tuple[str, str, str]] = []
+    for choice in choices:
+        message = choice.get("message")
+        if isinstance(message, dict):
+            content = message.get("content")
+            texts.append(content if isinstance(content, str) else "")
+            if message.get("tool_calls"):
+                calls += tool_calls(message)
+        else:
+            texts.append("")
+    return texts, calls
 
 
 def _without_hits(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from django.db.models import Count, QuerySet
+from django.db import connection
+from django.db.models import BinaryField, Count, F, Func, IntegerField, QuerySet, Value
 from django.db.models.functions import TruncHour
 
 from guiju.core.clock import BEIJING
@@ -60,6 +61,21 @@ def page_of(asked: Asked, before: int | None = None, after: int | None = None) -
     query = {name: value for name, value in asdict(asked).items() if value}
     newer = urlencode(query | {"after": found[0].index}) if more_newer else ""
     return Page(found, newer, urlencode(query | {"before": found[-1].index}) if more_older else "")
+
+
+def find_fingerprint(made: str) -> Iterable[Record]:
+    """Return the records that name a text by its fingerprint, oldest first. Reads all of them: half a minute for each million.
+
+    Raises ValueError for what is no fingerprint.
+    """
+    if not re.fullmatch("[0-9a-f]{32}", made):
+        raise ValueError("a fingerprint has 32 hexadecimal digits")
+    body, sought, place = F("body"), Value(made.encode(), BinaryField()), IntegerField()
+    if connection.vendor == "postgresql":
+        found_at = Func(sought, body, template="position(%(expressions)s)", arg_joiner=" in ", output_field=place)
+    else:
+        found_at = Func(body, sought, function="instr", output_field=place)
+    return Record.objects.annotate(found_at=found_at).filter(found_at__gt=0).order_by("index")
 
 
 def _matching(asked: Asked) -> QuerySet[Record]:

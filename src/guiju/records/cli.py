@@ -141,6 +141,42 @@ def prove(
         typer.echo(f"{out}")
 
 
+@app.command("fingerprint")
+def fingerprint_(
+    text: Annotated[
+        Path, typer.Argument(allow_dash=True, exists=True, dir_okay=False, help="File with the text; - reads standard input. 文本文件。")
+    ],
+    service: Annotated[str, typer.Option(help="The service whose records are meant. 服务标识。")],
+    data: Data = _DATA,
+    find: Annotated[bool, typer.Option("--find", help="Look through all records for it. 在全部记录中查找。")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give the fingerprint under which records name a text: an answer, a system prompt, a tool's result. 文本在记录中的指纹。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from django.conf import settings
+
+    from guiju.core.fingerprint import fingerprint
+    from guiju.core.keys import load_pseudonym_key
+    from guiju.records.browse import find_fingerprint
+
+    raw = sys.stdin.buffer.read() if str(text) == "-" else text.read_bytes()
+    try:
+        made = fingerprint(load_pseudonym_key(settings.DATA_FOLDER.keys), service, raw.decode())
+    except UnicodeDecodeError as problem:
+        raise typer.BadParameter(f"{text}: {problem}") from None
+    found = [_summary(record) for record in find_fingerprint(made)] if find else []
+    if as_json:
+        _print_json({"fingerprint": made} | ({"records": found} if find else {}))
+        return
+    typer.echo(made)
+    for row in found:
+        typer.echo(f"{row['index']}  {row['id']}  {row['at']}  {row['kind']}")
+    if find and not found:
+        typer.echo("没有记录提到它。 No record names it.")
+
+
 def verify_command(
     proof: Annotated[
         Path | None,

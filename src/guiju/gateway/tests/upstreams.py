@@ -29,6 +29,11 @@ FIRST = event({"role": "assistant", "content": "你好，"})
 LAST = event({}, "stop")
 
 
+def _call(index: int, city: str) -> dict[str, Any]:
+    function = {"name": "weather", "arguments": f'{{"city":"{city}"}}'}
+    return {"index": index, "id": f"call_{index + 1}", "type": "function", "function": function}
+
+
 def whole(body: object) -> Behaviour:
     return raw(json.dumps(body, ensure_ascii=False).encode())
 
@@ -197,6 +202,15 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "strays": either(completion(f"我们去{TERM}吧"), FIRST, event({"content": "我们去赌"}), event({"content": "博吧"}), LAST, DONE),
     "flags": either(completion("some flagged words here"), event({"content": "some flagged words here"}), LAST, DONE),
     "parrot": parrot,
+    "numbered": raw(json.dumps(completion("好")).encode(), 200, "application/json", "X-Request-Id: req_0815"),
+    "calls_tools": either(
+        completion(None, tool_calls=[_call(0, "北京"), _call(1, "上海")]),
+        event({"role": "assistant", "content": None, "tool_calls": [_call(0, "北京")]}),
+        event({"tool_calls": [_call(1, "") | {"function": {"name": "weather", "arguments": '{"city":"'}}]}),
+        event({"tool_calls": [{"index": 1, "function": {"arguments": '上海"}'}}]}),
+        event({}, "tool_calls"),
+        DONE,
+    ),
     "closed_once": closed_once,
     "odd_usage": either(
         completion("好") | {"usage": {"total_tokens": 10**30, "x" * 500: 1, "y": 2}},
