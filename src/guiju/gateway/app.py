@@ -18,7 +18,7 @@ from guiju.core.keys import load_accepted_public_keys
 from guiju.core.layout import DataFolder
 from guiju.gateway import errors
 from guiju.gateway.bundle import Bundle, current_hash, load_bundle
-from guiju.gateway.exchange import Exchange, Receive, Scope, Send
+from guiju.gateway.exchange import RECORD_BYTES, Exchange, Receive, Scope, Send
 from guiju.gateway.live import Live, LiveService, compile_bundle
 from guiju.records.backlog import Backlog, measure_backlog
 from guiju.records.spool import SpoolWriter
@@ -119,7 +119,7 @@ class Gateway:
         backlog, spool = self._backlog[1], self.spool
         status = "degraded" if backlog.late else "ok"
         try:
-            spool.refuse_if_full()
+            spool.refuse_if_full(RECORD_BYTES)
         except GuijuError:
             status = "full"
         waiting = {

@@ -51,6 +51,8 @@ _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cac
 _LARGE_CHARACTERS: Final = 200_000
 """Longer texts are examined off the loop, so that one user's novel does not make the others wait."""
 _SEALED_LIMIT: Final = ENTRY_LIMIT_BYTES - 2**20
+RECORD_BYTES: Final = 4_096
+"""What a short answer and its metadata need in a record, generously."""
 _CONTENT_LIMIT: Final = 2**16
 """Of a body that could not be read, this many bytes are kept for the record."""
 
@@ -145,7 +147,8 @@ class Exchange:
         assert upstream is not None
         streams = request.get("stream") is True
         if not streams:
-            self.gateway.spool.refuse_if_full()  # before the upstream works for nothing; a stream's first record asks by itself
+            # Before the upstream works for nothing: room for the record that is to come. A stream's first record asks by itself.
+            self.gateway.spool.refuse_if_full(len(self._body) + RECORD_BYTES)
         opened = self._open() if streams else None
         self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
         response = self._response = await upstream.chat(_ENCODE(request))

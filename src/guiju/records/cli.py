@@ -143,9 +143,7 @@ def prove(
 
 @app.command("fingerprint")
 def fingerprint_(
-    text: Annotated[
-        Path, typer.Argument(allow_dash=True, exists=True, dir_okay=False, help="File with the text; - reads standard input. 文本文件。")
-    ],
+    text: Annotated[Path, typer.Argument(help="File with the text; - reads standard input. 文本文件。")],
     service: Annotated[str, typer.Option(help="The service whose records are meant. 服务标识。")],
     data: Data = _DATA,
     find: Annotated[bool, typer.Option("--find", help="Look through all records for it. 在全部记录中查找。")] = False,
@@ -161,11 +159,11 @@ def fingerprint_(
     from guiju.core.keys import load_pseudonym_key
     from guiju.records.browse import find_fingerprint
 
-    raw = sys.stdin.buffer.read() if str(text) == "-" else text.read_bytes()
     try:
+        raw = sys.stdin.buffer.read() if str(text) == "-" else text.read_bytes()
         made = fingerprint(load_pseudonym_key(settings.DATA_FOLDER.keys), service, raw.decode())
-    except UnicodeDecodeError as problem:
-        raise typer.BadParameter(f"{text}: {problem}") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise typer.BadParameter(str(problem)) from None
     found = [_summary(record) for record in find_fingerprint(made)] if find else []
     if as_json:
         _print_json({"fingerprint": made} | ({"records": found} if find else {}))

@@ -26,7 +26,7 @@ class HeldSpool:
     def __init__(self) -> None:
         self.waiting: list[tuple[str, asyncio.Future[None]]] = []
 
-    def refuse_if_full(self) -> None:
+    def refuse_if_full(self, size_bytes: int) -> None:
         pass
 
     def append(self, raw: bytes, *, owed: bool) -> "asyncio.Future[None]":

@@ -84,6 +84,15 @@ def make_site(root: Path, database: str = "") -> Site:
     return site
 
 
+def make_postgresql_site(root: Path, url: str, name: str) -> Site:
+    """Return a new site in a database of its own on this PostgreSQL."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}".encode())
+    return make_site(root, f"{name} {url.partition('host=')[2]}")
+
+
 def entry(kind: str = "gateway.answer.delivered", *, subject: str = "u-1", content: bytes = b"", **metadata: object) -> Entry:
     """Return a new entry."""
     return Entry(new_id(), now_us(), kind, "chat", "key-1", subject, (), metadata, content)

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from guiju.core.ids import id_prefix, new_id
 from guiju.records.models import DayMark, next_index
 from guiju.records.months import Month, month_of, months_ahead
-from guiju.records.tests.site import Site, make_site
+from guiju.records.tests.site import Site, make_postgresql_site, make_site
 
 _ROW = '("index", id, at, kind, service, actor, subject, content_hash, body, leaf)'
 STATEMENTS = (
@@ -135,11 +135,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     if request.param == "sqlite":
         return make_site(tmp_path / "data")
     url: str = request.getfixturevalue("postgresql_url")
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute("CREATE DATABASE twice")
-    return make_site(tmp_path / "data", f"twice {url.partition('host=')[2]}")
+    return make_postgresql_site(tmp_path / "data", url, "twice")
 
 
 def test_postgresql_refuses_and_holds_hostile_text(on_postgresql: Site) -> None:
