@@ -74,10 +74,10 @@ def visit(browser: Browser, service: Serving) -> Iterator[Open]:
     assert errors == []
 
 
-def sign_in(page: Page) -> None:
-    """Sign in as the owner on the sign-in page that is open."""
-    page.fill("[name=name]", "owner")
-    page.fill("[name=password]", PASSWORD)
+def sign_in(page: Page, name: str = "owner", password: str = PASSWORD) -> None:
+    """Sign in on the sign-in page that is open, as the owner or somebody else."""
+    page.fill("[name=name]", name)
+    page.fill("[name=password]", password)
     page.click("button.main")
     page.wait_for_load_state("load")
 

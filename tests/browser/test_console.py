@@ -14,6 +14,7 @@ PAGES = {
     "portal": "/",
     "home": "/console/",
     "records": "/console/records/",
+    "requests": "/console/records/requests/",
     "keywords": "/console/keywords/",
     "services": "/console/services/",
     "try": "/console/try/",

@@ -9,14 +9,16 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from guiju.core.errors import GuijuError
 from guiju.records import flow
 from guiju.records.browse import Asked, find_record, find_related, page_of
 from guiju.records.kinds import KINDS
 from guiju.records.models import Record
 from guiju.records.proving import show_proof
+from guiju.records.requests import APPROVAL_NEEDED, list_waiting
 from guiju.screening.risks import BY_ID
 from guiju.web.access import actor_of, needs, text_of
-from guiju.web.templatetags.guiju import said
+from guiju.web.templatetags.guiju import error_text, said
 
 REASON_CHARACTERS: Final = 4
 FILTER_CHARACTERS: Final = 200
@@ -28,7 +30,7 @@ _VALUE_CHARACTERS: Final = 2_000
 def records(request: HttpRequest) -> HttpResponse:
     """List records, newest first."""
     asked = Asked(*(text_of(request.GET, name, FILTER_CHARACTERS) for name in Asked.__dataclass_fields__))
-    facts: dict[str, Any] = {"asked": asked, "kinds": list(KINDS.values())}
+    facts: dict[str, Any] = {"asked": asked, "kinds": list(KINDS.values()), "waiting": list_waiting().count()}
     try:
         page = page_of(asked, before=_index(request, "before"), after=_index(request, "after"))
         facts |= {"found": page.found, "newer": page.newer, "older": page.older}
@@ -73,7 +75,12 @@ def open_content(request: HttpRequest, id: str) -> HttpResponse:
     reason = text_of(request.POST, "reason", 200)
     if len(reason) < REASON_CHARACTERS:
         return _detail(request, record, refusal=_("请写明理由（至少 4 个字）。内容没有打开。"), status=400)
-    content = flow.open_content(record.id, actor=actor_of(request), reason=reason)
+    try:
+        content = flow.open_content(record.id, actor=actor_of(request), reason=reason)
+    except GuijuError as problem:
+        if problem.code is not APPROVAL_NEEDED:
+            raise
+        return _detail(request, record, refusal=error_text(problem), waiting=True, status=problem.code.status)
     return _detail(request, record, opened=list(_readable(content)))
 
 
@@ -85,7 +92,13 @@ def _get(id: str) -> Record:
 
 
 def _detail(
-    request: HttpRequest, record: Record, *, refusal: str = "", opened: list[tuple[str, str]] | None = None, status: int = 200
+    request: HttpRequest,
+    record: Record,
+    *,
+    refusal: str = "",
+    waiting: bool = False,
+    opened: list[tuple[str, str]] | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     facts = {
         "record": record,
@@ -94,6 +107,7 @@ def _detail(
         "related": find_related(record),
         "proof": show_proof(record.id),
         "refusal": refusal,
+        "waiting": waiting,
         "opened": opened,
     }
     return render(request, "records/detail.html", facts, status=status)

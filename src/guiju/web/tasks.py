@@ -53,6 +53,7 @@ def queue_check() -> bool:
 def queue_due() -> None:
     """Queue the daily check when the last one is a day old, and what else is due; forget results nobody looks at any more."""
     records_tasks.queue_due()
+    records.finish_erasures()
     latest = _checks().order_by("-enqueued_at").first()
     if latest is None or latest.enqueued_at < timezone.now() - EVERY:
         queue_check()

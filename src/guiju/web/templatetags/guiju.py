@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django import template
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -77,6 +78,27 @@ def kind_badge(kind: str) -> SafeString:
     return format_html(
         '<span class="state {}" title="{}">{}</span>', TONES.get(kind.rpartition(".")[2], "note"), kind, said(known) if known else kind
     )
+
+
+@register.filter
+def deed_name(deed: str) -> str:
+    """Return what a request asks for."""
+    return {"open_record": _("打开记录"), "open_subject": _("打开主体"), "erase_subject": _("删除主体")}.get(deed, deed)
+
+
+@register.simple_tag
+def request_badge(request: Any) -> SafeString:
+    """Return the badge of a request: where it stands, or that its time has passed."""
+    if request.state in ("asked", "approved", "open") and request.until <= timezone.now():
+        return state("", _("已过期"))
+    tone, text = {
+        "asked": ("note", _("等待批准")),
+        "approved": ("good", _("已批准")),
+        "refused": ("bad", _("未批准")),
+        "open": ("warn", _("已打开")),
+        "done": ("", _("已完成")),
+    }.get(request.state, ("", request.state))
+    return state(tone, text)
 
 
 @register.filter

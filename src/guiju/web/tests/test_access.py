@@ -14,7 +14,7 @@ from guiju.web.models import RefusedSignIn
 from guiju.web.tests.rig import OWNER_PASSWORD, left, tags_of
 
 OPEN = {"portal", "language", "sign-in", "sign-out"}
-PAGES = ["/console/", "/console/records/", "/console/keywords/", "/console/services/", "/console/try/"]
+PAGES = ["/console/", "/console/records/", "/console/records/requests/", "/console/keywords/", "/console/services/", "/console/try/"]
 
 
 def _patterns(resolver: URLResolver, before: str = "") -> list[tuple[str, URLPattern]]:
@@ -167,6 +167,8 @@ def test_a_form_without_its_token_changes_nothing(data: DataFolder, account: Use
         "/console/services/keys/create/",
         "/console/try/send/",
         "/console/ledger-check/",
+        "/console/records/subject/erase/",
+        "/console/records/subject/export/",
         "/console/sign-out/",
     ):
         response = strict.post(page)

@@ -1,0 +1,61 @@
+"""Requests to open or to erase, and who approves them: the queue, and the latest that were settled."""
+
+from typing import Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from guiju.core.errors import GuijuError
+from guiju.records.hold import list_holds_on, standing_holds
+from guiju.records.models import Request
+from guiju.records.requests import Deed, State, approve, list_waiting, refuse
+from guiju.web.access import actor_of, needs, text_of
+from guiju.web.templatetags.guiju import error_text
+
+SHOWN: Final = 50
+
+
+@needs("records.view_record")
+@require_GET
+def requests(request: HttpRequest) -> HttpResponse:
+    """List what waits for a decision, what one's own approvals allow, and what was settled lately."""
+    actor = actor_of(request)
+    waiting = [
+        {
+            "asked": each,
+            "own": each.asked_by == actor,
+            "may": _may(request, each),
+            "holds": list_holds_on(each.subject) if each.deed == Deed.ERASE_SUBJECT else [],
+        }
+        for each in list_waiting()[:SHOWN]
+    ]
+    usable = Request.objects.filter(state__in=(State.APPROVED, State.OPEN), until__gt=timezone.now(), asked_by=actor).order_by("until")
+    settled = Request.objects.exclude(pk__in=[each["asked"].pk for each in waiting]).order_by("-asked_at")[:SHOWN]  # type: ignore[attr-defined]  # values of one list
+    facts = {"waiting": waiting, "usable": usable, "settled": settled, "holds": standing_holds()[:SHOWN], "now": timezone.now()}
+    return render(request, "records/requests.html", facts)
+
+
+@needs("records.view_record")
+@require_POST
+def decide(request: HttpRequest, id: str) -> HttpResponse:
+    """Approve or refuse another person's request, or withdraw one's own."""
+    asked = Request.objects.filter(id=id).first()
+    own = asked is not None and asked.asked_by == actor_of(request)
+    approving = request.POST.get("decision") == "approve"
+    if asked is None or not (_may(request, asked) or (own and not approving)):
+        raise Http404(_("没有这个页面，或您无权查看。"))
+    reason = text_of(request.POST, "reason", 200)
+    try:
+        (approve if approving else refuse)(id, actor=actor_of(request), reason=reason)
+        messages.success(request, _("已批准；由申请人操作。") if approving else _("已撤回。") if own else _("已拒绝。"))
+    except GuijuError as problem:
+        messages.error(request, error_text(problem))
+    return redirect("records:requests")
+
+
+def _may(request: HttpRequest, asked: Request) -> bool:
+    return request.user.has_perm("records.approve_erasure" if asked.deed == Deed.ERASE_SUBJECT else "records.approve_opening")
