@@ -23,8 +23,8 @@ FORM: Final = "guiju-erasure-1"
 _SIGNED: Final = FORM.encode() + b"\n"
 REMAINS: Final = (
     (
-        "记录本身及其元数据（时间、类型、结论、计数）按法定最短期限保留，并可继续证明。",
-        "The records themselves with their metadata (times, kinds, verdicts, counts) stay for the period that the law sets, and still prove.",
+        "记录本身及其元数据（时间、类型、结论、计数、以本站密钥计算的文本指纹）按法定最短期限保留，并可继续证明。",
+        "The records with their metadata (times, kinds, verdicts, counts, keyed fingerprints of texts) stay as long as the law asks, and still prove.",
     ),
     (
         "此前已在途、尚未入账的内容，入账时不再保留；只留其哈希。",
