@@ -244,13 +244,14 @@ def _verify_site(data: Path, checkpoint: Path | None, tsa_root: Path | None, *, 
 
     folder = settings.DATA_FOLDER
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    # Refreshed by hand: a thread that does it would keep the check from using a second core (beside.py).
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet, auto_refresh=False) as bar:
         task = bar.add_task("核对 verifying")
         return verify_ledger(
             folder,
             settings.SITE.ledger.origin,
             load_site_public_key(folder.keys),
-            lambda done, whole: bar.update(task, completed=done, total=whole),
+            lambda done, whole: bar.update(task, completed=done, total=whole, refresh=True),
             earlier=checkpoint.read_bytes() if checkpoint is not None else None,
             stamps=tsa_root or flow.stamp_roots(),
         )

@@ -63,3 +63,5 @@ def test_it_imports_the_standard_library_alone() -> None:
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names | {"__future__"}
     inner = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node not in top}
     assert {name.partition(".")[0] for name in inner if name} == {"cryptography"}
+    plain = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) and node not in top for alias in node.names}
+    assert plain == {"msgspec"}
