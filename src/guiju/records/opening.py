@@ -72,7 +72,7 @@ BATCH_RECORDS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """One record of a subject with its content: `state` is none, sealed (not opened), opened, erased or unreadable."""
+    """One record of a subject with its content: `state` is none, sealed (not opened), opened, gone (erased, or past its days) or unreadable."""
 
     record: Record
     state: str
@@ -196,7 +196,7 @@ def list_opened(subject: str, *, after: int = -1, last: int | None = None, opene
             content = contents.get(record.id)
             cipher = ciphers[content.key_id] if content is not None else None
             if content is None or cipher is None:
-                yield Opened(record, "erased")
+                yield Opened(record, "gone")
             elif not opened:
                 yield Opened(record, "sealed")
             else:

@@ -1,5 +1,6 @@
 """Requests to open or to erase, and who approves them: the queue, and the latest that were settled."""
 
+from datetime import datetime
 from typing import Final
 
 from django.contrib import messages
@@ -9,8 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
-from guiju.records.hold import list_holds_on, standing_holds
+from guiju.records.hold import Selection, list_holds_on, set_hold, standing_holds
+from guiju.records.kinds import KINDS
 from guiju.records.models import Request
 from guiju.records.requests import Deed, State, approve, list_waiting, refuse
 from guiju.web.access import actor_of, needs, text_of
@@ -35,7 +38,7 @@ def requests(request: HttpRequest) -> HttpResponse:
     ]
     usable = Request.objects.filter(state__in=(State.APPROVED, State.OPEN), until__gt=timezone.now(), asked_by=actor).order_by("until")
     settled = Request.objects.exclude(pk__in=[each["asked"].pk for each in waiting]).order_by("-asked_at")[:SHOWN]  # type: ignore[attr-defined]  # values of one list
-    facts = {"waiting": waiting, "usable": usable, "settled": settled, "holds": standing_holds()[:SHOWN], "now": timezone.now()}
+    facts = {"waiting": waiting, "usable": usable, "settled": settled, "holds": standing_holds()[:SHOWN], "kinds": list(KINDS.values())}
     return render(request, "records/requests.html", facts)
 
 
@@ -52,6 +55,25 @@ def decide(request: HttpRequest, id: str) -> HttpResponse:
     try:
         (approve if approving else refuse)(id, actor=actor_of(request), reason=reason)
         messages.success(request, _("已批准；由申请人操作。") if approving else _("已撤回。") if own else _("已拒绝。"))
+    except GuijuError as problem:
+        messages.error(request, error_text(problem))
+    return redirect("records:requests")
+
+
+@needs("records.set_hold")
+@require_POST
+def hold_selection(request: HttpRequest) -> HttpResponse:
+    """Set a legal hold on a selection of records."""
+    reason = text_of(request.POST, "reason", 200)
+    subject, kind, service, since, until, reference = (
+        text_of(request.POST, name, 200) for name in ("subject", "kind", "service", "since", "until", "reference")
+    )
+    try:
+        times = [datetime.fromisoformat(each).replace(tzinfo=BEIJING) if each else None for each in (since, until)]
+        set_hold(Selection(subject, kind, service, *times), actor=actor_of(request), reason=reason, reference=reference)
+        messages.success(request, _("保全已设定。"))
+    except ValueError:
+        messages.error(request, _("时间不对，没有设定保全。请改正后重试。"))
     except GuijuError as problem:
         messages.error(request, error_text(problem))
     return redirect("records:requests")

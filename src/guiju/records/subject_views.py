@@ -150,7 +150,7 @@ def _do(request: HttpRequest, work: Callable[[str, str], object], done: str) -> 
         except GuijuError as problem:
             tell = messages.warning if problem.code is APPROVAL_NEEDED else messages.error
             tell(request, error_text(problem))
-    return redirect(_address(name))
+    return redirect(_address(name) if name else "records:requests")
 
 
 def _page(request: HttpRequest, name: str, more: dict[str, Any] | None = None) -> HttpResponse:

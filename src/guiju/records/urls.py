@@ -14,6 +14,7 @@ urlpatterns = [
     path("subject/export/", subject_views.export, name="export"),
     path("subject/hold/", subject_views.hold, name="hold"),
     path("subject/erase/", subject_views.erase, name="erase"),
+    path("holds/", request_views.hold_selection, name="hold-selection"),
     path("holds/<str:id>/lift/", subject_views.lift, name="lift-hold"),
     path("erasures/<str:id>/certificate.json", subject_views.certificate, name="certificate"),
     path("requests/", request_views.requests, name="requests"),

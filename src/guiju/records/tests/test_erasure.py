@@ -80,7 +80,7 @@ def test_erased_is_unreadable_and_every_proof_holds(filled: DataFolder) -> None:
     before = {record.id: bytes(record.body) for record in Record.objects.all()}
     erase()
     assert SubjectKey.objects.get(subject="u-1").wrapped is None
-    assert {each.state for each in list_opened("u-1")} == {"erased", "none"}
+    assert {each.state for each in list_opened("u-1")} == {"gone", "none"}
     assert [each.content for each in list_opened("u-2")] == [b"secret of u-2"] * 5
     with pytest.raises(GuijuError) as told:
         flow.open_content(Record.objects.filter(subject="u-1")[0].id, actor=OFFICER, reason="look")
@@ -255,7 +255,7 @@ def test_killed_anywhere_it_is_either_whole_or_nothing(filled: DataFolder, monke
             erase()
     committed = name in ("_finish", "forget_old_bytes")
     assert Erasure.objects.count() == (1 if committed else 0)
-    assert {each.state for each in list_opened("u-1")} == ({"erased", "none"} if committed else {"opened", "none"})
+    assert {each.state for each in list_opened("u-1")} == ({"gone", "none"} if committed else {"opened", "none"})
     assert_ledger_holds(filled)
     if committed:
         assert RecordContent.objects.filter(record__subject="u-1").count() == 5

@@ -104,7 +104,7 @@ assert sorted(done) == ["erased", "written"], done
 assert Erasure.objects.count() == 8
 assert not RecordContent.objects.filter(key__destroyed_at__isnull=False).exists(), "content hangs on a destroyed key"
 states = [each.state for each in list_opened("u-1") if each.record.kind == "web.session.signed_in"]
-assert set(states) <= {"erased", "opened"}, states
+assert set(states) <= {"gone", "opened"}, states
 """
 # One process with Django ready forks the rotations, so that a kill costs no start; a recorder writes all the while.
 _ROTATE = """
