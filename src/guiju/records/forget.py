@@ -22,12 +22,14 @@ def forgetting() -> Iterator[None]:
         yield
         return
     with connection.cursor() as cursor:
+        cursor.execute("PRAGMA secure_delete")
+        before = int(cursor.fetchone()[0])  # some builds have it on from the start
         cursor.execute("PRAGMA secure_delete=ON")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("PRAGMA secure_delete=OFF")
+            cursor.execute(f"PRAGMA secure_delete={('OFF', 'ON', 'FAST')[before]}")
 
 
 def forget_old_bytes() -> bool:
