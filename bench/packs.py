@@ -11,17 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from bench.recorder import fill
 from bench.report import Row, row
-from guiju.core.keys import load_recorder_public_key, load_site_public_key
+from guiju.core.keys import load_site_public_key
 from guiju.core.layout import DataFolder
-from guiju.records.entry import Entry, encode_entry
+from guiju.records.entry import Entry
 from guiju.records.offline.packcheck import check_pack
 from guiju.records.offline.single import single_file
-from guiju.records.spool import SpoolWriter
 
 RECORDS: Final = 200_000
 TURNS: Final = 3
-_AT_ONCE: Final = 1_000
 
 
 def measure_checks(data: DataFolder, origin: str, make_entry: Callable[[int], Entry]) -> list[Row]:
@@ -33,7 +32,7 @@ def measure_checks(data: DataFolder, origin: str, make_entry: Callable[[int], En
 
     recorder = Recorder(data, origin)
     while (missing := RECORDS - Record.objects.count()) > 0:
-        asyncio.run(_fill(data, min(missing, 20 * _AT_ONCE), make_entry))
+        asyncio.run(fill(data, min(missing, 20_000), make_entry))
         _drain(recorder.step)
     out, alone = data.root / "pack.zip", data.root / "verify.py"
     begun = time.perf_counter()
@@ -65,13 +64,6 @@ def _drain(step: Callable[[], int]) -> None:
                 return
         except LeaseLost:
             time.sleep(0.5)
-
-
-async def _fill(data: DataFolder, count: int, make_entry: Callable[[int], Entry]) -> None:
-    spool = SpoolWriter(data.spool, load_recorder_public_key(data.keys).public_bytes_raw(), worker="bench")
-    for start in range(0, count, _AT_ONCE):
-        await asyncio.gather(*[spool.append(encode_entry(make_entry(number))) for number in range(min(_AT_ONCE, count - start))])
-    await spool.close()
 
 
 def _best(check: Callable[[], bool]) -> tuple[float, int]:

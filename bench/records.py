@@ -20,13 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench.packs import measure_checks
+from bench.recorder import CONTENT, ORIGIN, entry, measure_recorder, measure_recorder_on_postgresql
 from bench.report import Row, report, row
 from bench.rig import file_system
-from guiju.core.clock import now_us
 from guiju.core.ids import new_id
-from guiju.core.keys import create_keys, load_recorder_public_key, load_site_public_key
+from guiju.core.keys import create_keys
 from guiju.core.layout import DataFolder
-from guiju.records.entry import Entry, encode_entry
 from guiju.records.merkle import inclusion_path, leaf_hash, root_from_inclusion
 from guiju.records.sealing import new_subject_key, seal
 from guiju.records.segment import list_segments, read_segment
@@ -37,10 +36,7 @@ CLIENTS: Final = 32
 ENTRY_BYTES: Final = 2_500
 PACED_PER_S: Final = 7_000
 LEAVES: Final = 200_000
-RECORDS: Final = 20_000
-CONTENT: Final = 2_000
 TURNS: Final = 5
-ORIGIN: Final = "guiju.local/ledger"  # that of the default settings, which packs are made under
 
 
 class Appends(Protocol):
@@ -164,40 +160,6 @@ def measure_proofs(folder: Path) -> list[Row]:
     ]
 
 
-def measure_recorder(data: DataFolder) -> list[Row]:
-    """The whole way from spool to signed checkpoint on SQLite, then the check of it all."""
-    from django.core.management import call_command
-
-    from guiju.web import configure_django
-
-    configure_django(data.root)
-    call_command("migrate", verbosity=0)
-    from guiju.records.models import Record
-    from guiju.records.recording import Recorder
-    from guiju.records.verify import verify_ledger
-
-    async def fill() -> None:
-        spool = SpoolWriter(data.spool, load_recorder_public_key(data.keys).public_bytes_raw(), worker="bench")
-        for _ in range(RECORDS // 1_000):
-            await asyncio.gather(*[spool.append(encode_entry(_entry(number))) for number in range(1_000)])
-        await spool.close()
-
-    asyncio.run(fill())
-    recorder = Recorder(data, ORIGIN)
-    begun, cpu = time.perf_counter(), time.process_time()
-    while recorder.step():
-        pass
-    spent, cpu = time.perf_counter() - begun, time.process_time() - cpu
-    whole = verify_ledger(data, ORIGIN, load_site_public_key(data.keys)).ok
-    count = Record.objects.count()
-    return [
-        row("recorder: entries without a record", RECORDS - count, "records", at_most=0),
-        row("recorder: spool to signed checkpoint, SQLite", RECORDS / spent, "records/s"),
-        row("recorder: CPU a record", cpu / RECORDS * 1e6, "µs"),
-        row("verify: steps that fail", 0 if whole else 1, "", at_most=0),
-    ]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write `bench/out/records.json`; return 1 when a bar is missed."""
     with tempfile.TemporaryDirectory() as name:
@@ -208,23 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = uvloop.run(measure_spool(folder / "spool"))
         rows += measure_sealing()
         rows += measure_proofs(folder / "ledger")
-        rows += measure_recorder(data)
-        rows += measure_checks(data, ORIGIN, _entry)
+        rows += measure_recorder_on_postgresql()
+        rows += measure_recorder(data, "SQLite")
+        rows += measure_checks(data, ORIGIN, entry)
     return 1 if report("records", rows) else 0
-
-
-def _entry(number: int) -> Entry:
-    metadata: dict[str, object] = {
-        "bundle": "0123456789abcdef",
-        "library": "0123456789abcdef",
-        "model": "model",
-        "duration_us": 123_456,
-        "input": {"outcome": "pass", "bytes": 900},
-        "output": {"outcome": "pass", "released_characters": 400, "hits": []},
-        "label": {"produce_id": "01M853W2H31Q8MJM2MAD8F0FDM", "explicit": "suffix"},
-        "usage": {"prompt_tokens": 100, "completion_tokens": 300},
-    }
-    return Entry(new_id(), now_us(), "gateway.answer.delivered", "chat", "key-1", f"u-{number % 300}", (), metadata, os.urandom(CONTENT))
 
 
 def _us(work: Callable[[], object]) -> float:
