@@ -10,7 +10,8 @@ import typer
 
 from guiju.core.clock import BEIJING
 from guiju.records import key_cli, pack_cli, retention_cli, sealing_cli
-from guiju.records.offline.command import report_document
+from guiju.records.offline.command import read_public_key, report_document
+from guiju.records.offline.report import Broken
 from guiju.records.report import Report
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def verify_command(
     ] = None,
     data: Data = _DATA,
     public_key: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="The provider's site.pub, for a file. 提供者公钥。")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The provider's site.pub, or a file with its line from site-keys. 提供者公钥。"),
     ] = None,
     checkpoint: Annotated[
         Path | None,
@@ -224,8 +226,8 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
 
     try:
         document: Any = json.loads(proof.read_bytes())
-        trusted = Ed25519PublicKey.from_public_bytes(public_key.read_bytes()) if public_key is not None else None
-    except ValueError as problem:
+        trusted = Ed25519PublicKey.from_public_bytes(read_public_key(public_key.read_bytes())) if public_key is not None else None
+    except (ValueError, Broken) as problem:
         raise typer.BadParameter(str(problem)) from None
     return check_certificate(document, trusted) if is_certificate(document) else check_proof(document, trusted)
 

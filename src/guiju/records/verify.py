@@ -244,7 +244,7 @@ def _record_problem(at: str, leaf: bytes, body: bytes, columns: list[str]) -> st
         if [said[name] for name in _COLUMNS] != columns:
             return "its columns do not repeat its body"
         said_at: str = said["at"]
-        if at != f"{said_at[:10]} {said_at[11:26]}" and _moment(at) != said_at:
+        if at.removesuffix("+00") != f"{said_at[:10]} {said_at[11:26]}" and _moment(at) != said_at:
             return "its time column does not repeat its body"
     except (msgspec.DecodeError, KeyError, TypeError, ValueError) as problem:
         return f"its body is no record ({problem})"
