@@ -261,7 +261,8 @@ class PackCheck:
             return
         kept = read_signed_checkpoint(self._kept, stated.origin, keys)
         if kept.size > stated.size:
-            raise Broken(f"the checkpoint kept has {kept.size} records, this one {stated.size}: ask for a newer pack")
+            self._open(f"the checkpoint kept is the later one: it has {kept.size} records, this one {stated.size}; ask for a newer pack")
+            return
         path = next((each.path for each in growth if parse_stated(split_note(each.checkpoint)[0]).size == kept.size), None)
         if path is None and kept.size not in (0, stated.size):
             self._open(f"the pack has no proof of growth from {kept.size}: ask for one made with --since and this checkpoint")
