@@ -6,12 +6,14 @@ SIGTERM drains what is there and leaves with status 0.
 """
 
 import argparse
+import gc
 import logging
 import signal
 import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
@@ -20,6 +22,17 @@ from guiju.core.process import die_with_parent
 from guiju.web import configure_django
 
 log = logging.getLogger("guiju.records")
+_COLLECT_AFTER_OBJECTS: Final = 50_000
+
+
+def spare_the_collector() -> None:
+    """Let the collector of reference cycles leave alone what lives as long as the process, and look at the rest seldom.
+
+    A batch is tens of thousands of small objects without cycles; walking them all the while costs an eighth of the recorder's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 50, 100)
 
 
 def main(arguments: list[str] | None = None) -> int:
