@@ -6,6 +6,7 @@ nobody sees vanish; punctuation, space and symbols vanish too but leave a *gap*,
 Escapes as in JSON (`\\u8d4c`, `\\n`) fold to the character they stand for, because that is what a model or a reader gets.
 """
 
+import contextlib
 import re
 import unicodedata
 from codecs import utf_16_le_decode, utf_16_le_encode
@@ -173,6 +174,47 @@ def _unescaped(match: re.Match[str]) -> str:
     if high:
         return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
     return chr(int(code, 16))
+
+
+def origins(text: str) -> numpy.typing.NDArray[numpy.intp]:
+    """Return where the original of each character of `fold(text)` begins; about 10 ns a character.
+
+    Whoever needs the ends and the gaps too folds that part alone with `fold_exactly`: they depend on what stands between two
+    folded characters and on nothing further away.
+    """
+    if "\\" not in text:
+        with contextlib.suppress(UnicodeEncodeError):
+            folded = _table().take(numpy.frombuffer(utf_16_le_encode(text)[0], numpy.uint16))
+            if not (folded == _MANY).any():
+                return numpy.flatnonzero(folded)
+    replaced: list[tuple[int, int, int]] = []
+
+    def replace(match: re.Match[str]) -> str:
+        cell = CELLS[match[0] if len(match[0]) == 1 else _unescaped(match)]
+        kept = cell if type(cell) is str else ""
+        replaced.append((match.start(), match.end(), len(kept)))
+        return kept
+
+    codes = numpy.frombuffer(_special().sub(replace, text).encode("utf-32-le"), numpy.uint32)
+    places = numpy.flatnonzero((codes > 0xFFFF) | (_second_table().take(numpy.minimum(codes, 0xFFFF)) != _DROP))
+    return _before(places, replaced) if replaced else places
+
+
+@lru_cache(maxsize=1)
+def _special() -> re.Pattern[str]:
+    """Return the pattern of all that the table cannot fold: escapes, and the characters of `_many`."""
+    return re.compile(f"{_ESCAPE.pattern}|{_many().pattern}")
+
+
+def _before(places: numpy.typing.NDArray[numpy.intp], replaced: list[tuple[int, int, int]]) -> numpy.typing.NDArray[numpy.intp]:
+    """Return where places of a text stood before parts of it were replaced: (start, end, new length) in the text before."""
+    starts, ends, lengths = numpy.array(replaced, numpy.intp).T
+    grown = numpy.cumsum(lengths - (ends - starts))
+    now = starts + numpy.concatenate(([0], grown[:-1]))
+    last = numpy.searchsorted(now, places, "right") - 1
+    after = places - now[last] - lengths[last]  # negative inside what was put there
+    before: numpy.typing.NDArray[numpy.intp] = numpy.where(after < 0, starts[last], ends[last] + after)
+    return numpy.where(last < 0, places, before)
 
 
 class Fold(NamedTuple):

@@ -22,6 +22,7 @@ from guiju.screening.fold import (
     Folder,
     fold,
     fold_exactly,
+    origins,
 )
 
 AWKWARD = "赌賭赌博ＡａÀﬁ㍿①Ⓐ🅰𝐚😀 \t-_/·.，。\n\u200b\u00ad\u0301\ufe0f\ud83d\ude00\\u8d4cnDdEeßİıΣς臺台ヷガ한"
@@ -84,6 +85,17 @@ def test_folding_a_fold_changes_nothing() -> None:
 @given(texts)
 def test_the_fast_fold_is_the_exact_fold(text: str) -> None:
     assert fold(text) == "".join(fold_exactly(text).characters)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(texts)
+def test_the_way_back_is_the_exact_one(text: str) -> None:
+    assert origins(text).tolist() == fold_exactly(text).starts
+
+
+def test_the_way_back_is_the_exact_one_for_every_code_point() -> None:
+    every = "".join(chr(code) for code in range(0x110000))
+    assert origins(every).tolist() == fold_exactly(every).starts
 
 
 @settings(max_examples=600, deadline=None)

@@ -1,0 +1,84 @@
+"""A snapshot folds exactly only the parts around matches, and many texts in one pass; both give what each whole text alone gives.
+
+Guarded lines, each seen red when changed: `begins - 1` in `_unfolded` (the character before decides about words), `maximum.accumulate`
+there (a long match over a short one), `finish >= begins[place + 1]` in `_confirmed` (no hit over two texts), `last - self._longest` in `_is_excused`.
+"""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guiju.screening import snapshot as rooms
+from guiju.screening.fold import fold
+from guiju.screening.snapshot import Snapshot
+from guiju.screening.tests.test_gate import LETTERS, NOISE, libraries
+from guiju.screening.values import PASS, LibraryEntry, Policy, Verdict
+
+POLICY = Policy()
+pieces = st.one_of(st.text(LETTERS, max_size=4), st.text(NOISE, max_size=3))
+texts = st.lists(pieces, max_size=20).map("".join)
+
+
+def whole(monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot, text: str) -> Verdict:
+    """The oracle: every character folded exactly."""
+    with monkeypatch.context() as patch:
+        patch.setattr(rooms, "_SHORT_CHARACTERS", 10**9)
+        return snapshot.examine(text, "output", POLICY)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(libraries, texts, st.data())
+def test_the_parts_around_matches_give_what_the_whole_gives(library: list[LibraryEntry], text: str, data: st.DataObject) -> None:
+    planted = [entry.term for entry in library] + [longer for entry in library for longer in entry.exceptions]
+    text += "".join(data.draw(st.lists(st.one_of(st.sampled_from(planted), pieces), max_size=10)))
+    snapshot = Snapshot(library, "test")
+    with pytest.MonkeyPatch.context() as patch:
+        expected = whole(patch, snapshot, text)
+        patch.setattr(rooms, "_SHORT_CHARACTERS", -1)
+        assert snapshot.examine(text, "output", POLICY) == expected
+
+
+@settings(max_examples=500, deadline=None)
+@given(libraries, st.lists(texts, max_size=6))
+def test_many_in_one_pass_give_what_each_alone_gives(library: list[LibraryEntry], many: list[str]) -> None:
+    snapshot = Snapshot(library, "test")
+    with pytest.MonkeyPatch.context() as patch:
+        expected = [whole(patch, snapshot, text) for text in many]
+        assert snapshot.examine_each(many, "output", POLICY) == expected
+        patch.setattr(rooms, "_SHORT_CHARACTERS", -1)
+        assert snapshot.examine_each(many, "output", POLICY) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("赌", "博"), ("赌\\", "n博"), ("\\u8d", "4c博"), ("赌\ud83d", "\ude00博"), ("赌 ", " 博"), ("赌博", "罪"), ("银行卡", "四件套")],
+)
+def test_nothing_reaches_over_two_texts(left: str, right: str) -> None:
+    entries = [LibraryEntry("kw-1", "赌博", "A.1.h", "block", ("赌博罪",)), LibraryEntry("kw-2", "银行卡四件套", "A.1.h")]
+    snapshot = Snapshot(entries, "test")
+    assert snapshot.examine("银行卡\n四件套", "input", POLICY).hits  # in one text a line end is bridged
+    alone = [snapshot.examine(text, "input", POLICY) for text in (left, right)]
+    assert snapshot.examine_each([left, right], "input", POLICY) == alone
+    assert (alone[0] is PASS) == ("赌博" not in fold(left))
+
+
+def test_spans_far_into_a_long_text_are_exact() -> None:
+    snapshot = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h")], "test")
+    text = "今天天气好。😀" * 5_000 + r"去\u8d4c*賻博" + "㍿" * 1_000 + "ＡＢ賭 博。"
+    (hit,) = snapshot.examine(text, "input", POLICY).hits
+    assert text[hit.start : hit.end] == "賭 博"
+
+
+def test_a_text_full_of_excused_matches_takes_time_in_proportion() -> None:
+    """Each match must not be compared with every exception found."""
+    snapshot = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h", "block", ("赌博罪",))], "test")
+
+    def seconds(count: int) -> float:
+        began = time.process_time()
+        assert snapshot.examine("赌博罪，" * count, "input", POLICY) is PASS
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(40_000) < 40 * max(seconds(4_000), 0.005)
