@@ -35,7 +35,7 @@ DUTIES: Final[dict[str, tuple[int, ...]]] = {
 LIVE_PACKAGES: Final = frozenset({"core", "gateway", "labelling"})
 LIVE_ROOMS: Final = frozenset({"stage", "values", "rules", "containers", "detectors"})
 LIVE_MODULES: Final = {
-    "screening": frozenset({"risks", "values", "fold", "rules", "library", "snapshot", "gate", "view"}),
+    "screening": frozenset({"risks", "values", "fold", "rules", "library", "snapshot", "gate", "view", "screener"}),
     "records": frozenset({"backlog", "entry", "segment", "spool"}),
 }
 LIVE_LIBRARIES: Final = frozenset(
