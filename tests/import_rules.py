@@ -36,7 +36,7 @@ LIVE_PACKAGES: Final = frozenset({"core", "gateway", "labelling"})
 LIVE_ROOMS: Final = frozenset({"stage", "values", "rules", "containers", "detectors"})
 LIVE_MODULES: Final = {
     "screening": frozenset({"risks", "values", "fold", "rules", "library", "snapshot", "gate", "view", "screener"}),
-    "records": frozenset({"backlog", "entry", "segment", "spool"}),
+    "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),
 }
 LIVE_LIBRARIES: Final = frozenset(
     {"ahocorasick_rs", "cryptography", "httptools", "msgspec", "numpy", "opencc", "uvicorn", "uvloop", "yaml"}

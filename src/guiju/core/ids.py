@@ -39,3 +39,18 @@ def id_prefix(at_ms: int) -> str:
     ('0000000000', '01M3250V00')
     """
     return "".join(_ALPHABET[at_ms >> shift & 31] for shift in range(45, -1, -5))
+
+
+def made_at_ms(id: str) -> int:
+    """Return the millisecond at which an id was made; 0 for a text that is none.
+
+    >>> made_at_ms("01M3250V000000000000000000")
+    1790000000000
+    """
+    try:
+        value = 0
+        for character in id[:10]:
+            value = value << 5 | _ALPHABET.index(character)
+    except ValueError:
+        return 0
+    return value

@@ -164,6 +164,7 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("concurrent_requests", "每个网关进程同时处理的请求数。", "Requests in progress in one gateway process.", Span(1, 100_000)),
             Setting("spool_bytes", "尚未入账的记录所占空间上限；超过则拒绝新请求。", "Room for records not yet in the ledger; beyond it requests are refused.", Span(2**26, 2**44, "bytes"), source="Measures Art. 9"),
             Setting("drain_ms", "停止时等待进行中的回答。", "Wait for answers under way when stopping.", Span(0, 600_000, "ms")),
+            Setting("heartbeat_ms", "网关进程每隔多久留下一条心跳记录；缺失由此可见。", "Time between two heartbeat records of a gateway process, which show that records are missing.", Span(1_000, 3_600_000, "ms"), source="CSL 23(3) [S]"),
         ),
     ),
     Table(

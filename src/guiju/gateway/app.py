@@ -21,6 +21,8 @@ from guiju.gateway.bundle import Bundle, current_hash, load_bundle
 from guiju.gateway.exchange import RECORD_BYTES, Exchange, Receive, Scope, Send
 from guiju.gateway.live import Live, LiveService, compile_bundle
 from guiju.records.backlog import Backlog, measure_backlog
+from guiju.records.entry import encode_entry
+from guiju.records.heart import worker_beat
 from guiju.records.spool import SpoolWriter
 
 SWEEP_S: Final = 0.25
@@ -41,6 +43,8 @@ class Gateway:
         self._data = data
         self._worker = worker
         self._counts: Counter[str] = Counter()
+        self._answers: Counter[str] = Counter()
+        self._beats = 0
         self._models: dict[str, tuple[float, list[dict[str, Any]] | GuijuError]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._backlog = (-_BACKLOG_KEPT_S, Backlog())
@@ -51,19 +55,23 @@ class Gateway:
 
     async def start(self) -> None:
         """Begin to watch the bundle and the clocks."""
-        self._tasks = [asyncio.create_task(self._sweep()), asyncio.create_task(self._follow_bundle())]
+        self._tasks = [asyncio.create_task(each) for each in (self._sweep(), self._follow_bundle(), self._beat())]
 
     async def stop(self) -> None:
         """Commit what the spool holds and close the connections."""
         for task in self._tasks:
             task.cancel()
+        if self._beats:
+            await self._leave_beat(last=True)
         await self.spool.close()
         for client in self.live.clients.values():
             client.close()
 
-    def count(self, kind: str) -> None:
-        """Count a record of this kind; shown by /healthz."""
+    def count(self, kind: str, service: str) -> None:
+        """Count a record of this kind, shown by /healthz, and of this service, told by heartbeats."""
         self._counts[kind] += 1
+        if service:
+            self._answers[service] += 1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -189,6 +197,20 @@ class Gateway:
                     exchange.task.cancel()
                 elif now - exchange.begun > _SLOW_S:
                     exchange.watch_if_slow()
+
+    async def _beat(self) -> None:
+        """Leave a heartbeat on record now and then: silence can then be told from nothing happening."""
+        while True:
+            await asyncio.sleep(self.live.bundle.limits.heartbeat_ms / 1000)
+            self._beats += 1
+            await self._leave_beat()
+
+    async def _leave_beat(self, *, last: bool = False) -> None:
+        entry = worker_beat(self.spool.id, self._worker, self._beats, self._answers, last=last)
+        try:
+            await self.spool.append(encode_entry(entry), owed=True)
+        except GuijuError as problem:  # the disk; answers meet it as well, and are refused
+            log.warning("no heartbeat: %s", problem)
 
     async def _follow_bundle(self) -> None:
         """Put a new bundle in force within a second; keep the old one when the new one is not good."""

@@ -88,6 +88,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     concurrent_requests: int = 2_000
     spool_bytes: int = 4 * 2**30
     drain_ms: int = 30_000
+    heartbeat_ms: int = 60_000
 
 
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):

@@ -523,7 +523,7 @@ class Exchange:
             self._recording = False
             raise
         self._closed = True
-        self.gateway.count(kind)
+        self.gateway.count(kind, self._service.id if self._service else "")
 
     def _append(
         self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str

@@ -12,6 +12,7 @@ from django.db.models import BinaryField, Count, F, Func, IntegerField, QuerySet
 from django.db.models.functions import TruncHour
 
 from guiju.core.clock import BEIJING
+from guiju.records.heart import QUIET_KINDS
 from guiju.records.models import Record
 
 PAGE_RECORDS: Final = 50
@@ -80,8 +81,8 @@ def find_fingerprint(made: str) -> Iterable[Record]:
 
 def _matching(asked: Asked) -> QuerySet[Record]:
     matching = Record.objects.all()
-    if asked.kind:
-        matching = matching.filter(kind=asked.kind)
+    # Heartbeats are looked at by programs; people ask for them by name.
+    matching = matching.filter(kind=asked.kind) if asked.kind else matching.exclude(kind__in=QUIET_KINDS)
     if asked.service:
         matching = matching.filter(service=asked.service)
     if asked.subject:

@@ -48,11 +48,12 @@ def list_(
     open_data_folder(data)
     from django.db.models import Q
 
+    from guiju.records.heart import QUIET_KINDS
     from guiju.records.models import Record
 
     found = Record.objects.order_by("-index")
-    if kind:
-        found = found.filter(Q(kind=kind) | Q(kind__startswith=f"{kind}."))
+    # Heartbeats are shown to those who ask for them.
+    found = found.filter(Q(kind=kind) | Q(kind__startswith=f"{kind}.")) if kind else found.exclude(kind__in=QUIET_KINDS)
     if subject:
         found = found.filter(subject=subject)
     found = found[:limit]

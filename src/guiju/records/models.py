@@ -136,6 +136,38 @@ class Removal(models.Model):
         return f"{self.id} {self.what} {self.first}–{self.until}"
 
 
+class Gap(models.Model):
+    """Records that should be there and are not: found by the watch, closed by a person with a reason. `key` names it once."""
+
+    key = models.CharField(max_length=_TEXT_LIMIT, unique=True)
+    cause = models.CharField(max_length=20)
+    zh = models.TextField()
+    en = models.TextField()
+    service = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    found_at = models.DateTimeField()
+    record = models.CharField(max_length=26)
+    closed_at = models.DateTimeField(null=True, db_index=True)
+    closed_by = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+    closed_reason = models.CharField(max_length=_TEXT_LIMIT, blank=True)
+
+    class Meta:
+        permissions = [("close_gap", "Can close a gap in the records")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Watch(models.Model):
+    """How far the watch for gaps has looked; one row."""
+
+    id = models.SmallIntegerField(primary_key=True)
+    next_index = models.BigIntegerField()
+    counted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.next_index)
+
+
 class SubjectKey(models.Model):
     """The data key of one subject, wrapped by the master key. Destroyed, it is empty, and a later key is another row."""
 

@@ -27,6 +27,7 @@ from guiju.records import lease
 from guiju.records.backlog import measure_backlog, read_progress, write_progress
 from guiju.records.bulk import give_room
 from guiju.records.entry import Entry
+from guiju.records.heart import RecorderHeart
 from guiju.records.incoming import Incoming, read_entry
 from guiju.records.ingest import Written, write_entries, write_incoming
 from guiju.records.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
@@ -83,6 +84,7 @@ class Recorder:
         self._outbox_looked_at = 0.0
         self._open_writers: set[str] | None = None
         self._ledger_told = ""
+        self._heart = RecorderHeart()
         self._progress = msgspec.structs.replace(read_progress(data.run), reason="", since_us=0)
         self._told_at = 0.0
         self._standing_by = False
@@ -121,6 +123,14 @@ class Recorder:
         self._tell(places=self._progress.places | {each.segment: (offsets.get(each.segment, 0), each.at_us) for each in moved})
         return len(arrived)
 
+    def beat(self) -> int:
+        """Leave the recorder's own heartbeat on record. Raises as `step` does."""
+        with transaction.atomic():
+            self._hold()
+            written = write_entries([self._heart.beat()], self._masters)
+        self._follow(written)
+        return 1
+
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then drain what is there and leave."""
         started = False
@@ -131,6 +141,8 @@ class Recorder:
                 self._outbox_looked_at = 0.0  # look once more whatever the signal says
             started = started or self._quietly(self.start) is not None
             wrote = self._quietly(self.step) if started else None
+            if wrote == 0 and self._heart.due() and not self._standing_by:
+                self._quietly(self.beat)
             if leave_at and (not wrote or time.monotonic() > leave_at):
                 break
             if not wrote:

@@ -1,6 +1,7 @@
-"""Verbs about how long records are kept. 保存期限。"""
+"""Verbs about how long records are kept, and about those that are missing. 保存期限与缺失。"""
 
 import json
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,14 +9,19 @@ from typing import Annotated
 
 import typer
 
+from guiju.core.clock import BEIJING
+
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
 Json = Annotated[bool, typer.Option("--json", help="For programs. 供程序读取。")]
 _DATA = Path("guiju-data")
+FAILED = 1
+"""Exit status while a gap is open."""
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to `guiju records`."""
     app.command("retention")(retention)
+    app.command("gaps")(gaps)
 
 
 def retention(
@@ -60,13 +66,47 @@ def retention(
         typer.echo(json.dumps(asdict(done), ensure_ascii=False, indent=1))
         return
     if done.paused:
-        typer.echo(f"没有安排新的清除：时钟可疑（{done.paused}）。")
-        typer.echo(f"No new removal was ordered: {done.paused}.")
+        typer.echo(f"没有安排新的清除：{done.paused[0]}。")
+        typer.echo(f"No new removal was ordered: {done.paused[1]}.")
     typer.echo(
         f"清除了 {done.contents} 份封存内容、{done.records} 条记录。 {done.contents} contents and {done.records} records were removed."
     )
     if done.waiting:
         typer.echo(f"{done.waiting} 项清除等待其记录入账，稍后继续。 {done.waiting} removals wait for their record to be in the ledger.")
+
+
+def gaps(
+    data: Data = _DATA,
+    close: Annotated[int, typer.Option(help="Close the gap with this number. 关闭该编号的缺失。")] = 0,
+    reason: Annotated[str, typer.Option(help="What was found out and done. 查明的原因和措施。")] = "",
+    actor: Annotated[str, typer.Option("--actor", help="Who does this, for the record. 记录中的操作人。")] = "person:cli",
+    look: Annotated[bool, typer.Option("--look", help="Look now; the service looks every minute. 立即检查。")] = False,
+    as_json: Json = False,
+) -> None:
+    """List records that are missing and that nobody has accounted for. Exit status 1 while there is one. 记录缺失。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from django.conf import settings
+
+    from guiju.records.gaps import close_gap, open_gaps
+    from guiju.records.watch import look as look_now
+
+    if look:
+        look_now(datetime.now(UTC), settings.SITE.limits.heartbeat_ms)
+    if close:
+        close_gap(close, actor=actor, reason=reason)
+    found = list(open_gaps())
+    if as_json:
+        names = ("id", "cause", "key", "zh", "en", "service", "record")
+        rows = [{name: getattr(gap, name) for name in names} | {"found_at": gap.found_at.isoformat()} for gap in found]
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        for gap in found:
+            typer.echo(f"{gap.pk:>4}  {gap.found_at.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}  {gap.cause:<10} {gap.zh}  {gap.en}")
+        typer.echo(f"{len(found)} 处缺失未处理 gaps are open")
+    if found:
+        sys.exit(FAILED)
 
 
 def _print_classes() -> None:

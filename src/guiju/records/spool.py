@@ -100,7 +100,7 @@ class SpoolWriter:
         self._folder = folder
         self._recorder = recorder_public_key
         self._worker = worker
-        self._id = new_id()
+        self.id = new_id()
         self._life: int | None = None
         self._segments = 0
         # A drained segment is removed when its writer has ended it: small ones, or they alone would fill a small spool.
@@ -227,7 +227,7 @@ class SpoolWriter:
         """Seal and write the batch; return what the waiters are told."""
         try:
             if self._life is None:
-                self._life = _locked_file(self._folder, self._id + WRITER_SUFFIX, b"")
+                self._life = _locked_file(self._folder, self.id + WRITER_SUFFIX, b"")
             if self._segment is None:
                 self._segment = _Segment(self._folder, self._recorder, self._next_name())
             self._segment.write([raw for raw, _ in batch])
@@ -242,7 +242,7 @@ class SpoolWriter:
 
     def _next_name(self) -> str:
         self._segments += 1
-        return f"{self._id}-{self._segments:06d}-{self._worker}{SUFFIX}"
+        return f"{self.id}-{self._segments:06d}-{self._worker}{SUFFIX}"
 
     def _prepare(self) -> None:
         """After a commit: end a full segment, write zeros ahead, count the folder now and then."""

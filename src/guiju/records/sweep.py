@@ -80,7 +80,7 @@ class Swept:
     months: list[str] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
     waiting: int = 0
-    paused: str = ""
+    paused: tuple[str, str] | None = None
 
 
 def numbers_before(days: int, today: date) -> int:
@@ -105,20 +105,21 @@ def cuts(what: str, kept: Retention, today: date) -> dict[str, int]:
     return found
 
 
-def find_clock_trouble(today: date) -> str:
-    """Return why the age of records cannot be trusted today; empty when it can.
+def find_clock_trouble(today: date) -> tuple[str, str] | None:
+    """Return why the age of records cannot be trusted today, in Chinese and English; None when it can.
 
     After a jump of the clock, or a long standstill, a week of days with records must pass: somebody can look before anything goes.
     """
     days = list(DayMark.objects.order_by("-day").values_list("day", flat=True)[: _CALM_MARKS + 1])
     if not days:
-        return ""
+        return None
     if today < days[0]:
-        return f"the clock says {today}, records were written on {days[0]} already"
+        return (f"时钟显示 {today}，而 {days[0]} 已写过记录", f"the clock says {today}, records were written on {days[0]} already")
     for later, earlier in pairwise([today, *days]):
         if (later - earlier).days > _PAUSE_DAYS:
-            return f"no record was written between {earlier} and {later}: the clock may have jumped"
-    return ""
+            zh = f"{earlier} 与 {later} 之间没有写过记录，时钟可能跳变过"
+            return zh, f"no record was written between {earlier} and {later}: the clock may have jumped"
+    return None
 
 
 def plan(what: str, kept: Retention, today: date) -> Iterator[Plan]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from guiju.records import request_views, subject_views, views
+from guiju.records import keeping_views, request_views, subject_views, views
 
 app_name = "records"
 urlpatterns = [
@@ -19,6 +19,9 @@ urlpatterns = [
     path("erasures/<str:id>/certificate.json", subject_views.certificate, name="certificate"),
     path("requests/", request_views.requests, name="requests"),
     path("requests/<str:id>/decide/", request_views.decide, name="decide"),
+    path("retention/", keeping_views.retention, name="retention"),
+    path("gaps/", keeping_views.gaps, name="gaps"),
+    path("gaps/<int:number>/close/", keeping_views.close_gap, name="close-gap"),
     path("<str:id>/", views.detail, name="detail"),
     path("<str:id>/proof.json", views.proof, name="proof"),
     path("<str:id>/open/", views.open_content, name="open"),

@@ -3,7 +3,7 @@
 | role | may |
 |---|---|
 | reader | read records without their content |
-| officer | and open, search, export, ask to erase, set and lift holds |
+| officer | and open, search, export, ask to erase, set and lift holds, close gaps |
 | approver | and approve what others ask for |
 """
 
@@ -33,7 +33,7 @@ PERSON_REFUSED = define(
 )
 
 _READ: Final = ("records.view_record",)
-_WORK: Final = (*_READ, "records.open_record", "records.erase_subject", "records.set_hold")
+_WORK: Final = (*_READ, "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap")
 _APPROVE: Final = (*_READ, "records.approve_opening", "records.approve_erasure")
 ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE}
 

@@ -9,6 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from guiju.records.gaps import open_gaps
 from guiju.screening import flow as screening
 from guiju.web import chart, figures, tasks
 from guiju.web.access import needs
@@ -40,6 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "force": bundle_in_force(),
         "library": screening.find_active(),
         "check": tasks.latest_check(),
+        "gaps": open_gaps().count(),
     }
     return render(request, "web/home.html", facts)
 

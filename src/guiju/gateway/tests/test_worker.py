@@ -18,6 +18,8 @@ import pytest
 from guiju.gateway.bundle import LibraryEntry, Upstream
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import HANGING, KEYS, TERM, ScriptedUpstream, Site, Worker, closed_port, wait_for
+from guiju.records.entry import Entry
+from guiju.records.segment import list_segments
 from guiju.screening.tests.test_view import REQUEST, at, walk
 
 LABEL = "（AI 生成）"
@@ -253,6 +255,27 @@ def test_a_worker_does_not_start_on_a_bundle_that_is_not_its_sites(own_site: Sit
 
 
 # ── the end of a worker, and a spool that is full ───────────────────────────────────────────────────────────────────────
+
+
+def test_a_worker_leaves_heartbeats_that_count_its_answers(own_site: Site, start: list[Worker], tmp_path: Path) -> None:
+    limits = msgspec.structs.replace(own_site.bundle.limits, heartbeat_ms=1_000)
+    own_site.publish(msgspec.structs.replace(own_site.bundle, limits=limits))
+    worker = Worker(own_site, tmp_path / "log")
+    start.append(worker)
+    for _ in range(2):
+        assert worker.chat("ok").status == 200
+    assert worker.chat("ok", key=KEYS["bare"], stream=True).status == 200
+
+    def beats() -> list[Entry]:
+        return [each for each in own_site.entries() if each.kind == "gateway.worker.alive" and each.metadata["services"]]
+
+    wait_for(lambda: any(each.metadata["services"] == {"main": 2, "bare": 1} for each in beats()))
+    worker.stop()
+    ended = own_site.entries()[-1]
+    assert ended.kind == "gateway.worker.ended"
+    assert ended.metadata["services"] == {"main": 2, "bare": 1}
+    assert {each.metadata["writer"] for each in beats()} == {ended.metadata["writer"]}
+    assert [path.name.partition("-")[0] for path in list_segments(own_site.folder.spool)] == [ended.metadata["writer"]]
 
 
 def test_answers_under_way_are_finished_before_a_worker_ends(own_site: Site, start: list[Worker], tmp_path: Path) -> None:

@@ -111,3 +111,18 @@ def policy_scope(risk: str) -> str:
 def action_name(action: str) -> str:
     """Return the name of what a verdict does."""
     return {"deliver": _("放行"), "refuse": _("拒绝"), "stop": _("停止")}.get(action, action)
+
+
+@register.filter
+def gap_cause(cause: str) -> str:
+    """Return the name of the cause of a gap."""
+    known = {
+        "numbers": _("序号缺失"),
+        "ledger": _("账本与数据库不符"),
+        "segment": _("暂存段缺失"),
+        "service": _("回答没有记录"),
+        "heartbeat": _("网关进程心跳停止"),
+        "recorder": _("记录进程心跳停止"),
+        "clock": _("时钟跳变"),
+    }
+    return known.get(cause, cause)

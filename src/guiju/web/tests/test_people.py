@@ -13,7 +13,7 @@ from guiju.web.tests.rig import OWNER_PASSWORD, left
 
 MAY = {
     "reader": {"records.view_record"},
-    "officer": {"records.view_record", "records.open_record", "records.erase_subject", "records.set_hold"},
+    "officer": {"records.view_record", "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap"},
     "approver": {"records.view_record", "records.approve_opening", "records.approve_erasure"},
 }
 
