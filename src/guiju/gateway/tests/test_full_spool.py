@@ -20,7 +20,9 @@ from guiju.gateway.tests.rig import Site as GatewaySite
 from guiju.records.segment import list_segments
 from guiju.records.tests.site import RECORD, make_site
 
-LIMIT_BYTES = 400_000
+LIMIT_BYTES = 6 * 2**20
+"""Several times what a segment keeps written ahead, which counts as used."""
+LARGE = 100_000
 MARK = "这句话不应当以明文落盘"
 
 
@@ -55,9 +57,11 @@ def test_a_full_spool_refuses_whole_requests_and_flows_again_after_the_drain(
 ) -> None:
     worker = Worker(small_site, tmp_path / "log")
     start.append(worker)
-    replies = fill(worker, stream=False) + fill(worker, stream=True) + fill(worker, stream=False, padding=0)
+    replies: list[Reply] = []
+    for padding in (LARGE, 5_000, 0):  # to the brim
+        replies += fill(worker, stream=False, padding=padding) + fill(worker, stream=True, padding=padding)
     assert refused(replies[-1], "spool_full")
-    assert sum(reply.status == 200 for reply in replies) > 20
+    assert sum(reply.status == 200 for reply in replies) > 10
     assert str(tmp_path) not in replies[-1].body.decode()
     asked = len(upstream.calls)
     refusals = [ask(worker, stream=stream) for stream in (True, False) * 3]
@@ -65,7 +69,7 @@ def test_a_full_spool_refuses_whole_requests_and_flows_again_after_the_drain(
     assert len(upstream.calls) == asked  # the model did not work for nothing
     ready = worker.get("/readyz")
     assert (ready.status, ready.json["status"]) == (503, "full")
-    assert ready.json["spool"]["used_bytes"] > LIMIT_BYTES - 20_000
+    assert ready.json["spool"]["used_bytes"] > LIMIT_BYTES - 2**20
     assert worker.get("/healthz").status == 200
     raw = b"".join(path.read_bytes() for path in list_segments(small_site.folder.spool))
     assert len(raw) > LIMIT_BYTES / 2
@@ -75,8 +79,9 @@ def test_a_full_spool_refuses_whole_requests_and_flows_again_after_the_drain(
     records = make_site(tmp_path / "data")
     recorder = records.start(RECORD, stderr=subprocess.PIPE)
     wait_for(lambda: ask(worker, stream=False).status == 200)
-    wait_for(lambda: worker.get("/readyz").json["status"] == "ok")
-    again = [ask(worker, stream=stream) for stream in (True, False) * 10]
+    wait_for(lambda: worker.get("/readyz").json["spool"]["waiting_bytes"] == 0)
+    assert worker.get("/readyz").json["status"] == "ok"
+    again = [ask(worker, stream=stream) for stream in (True, False) * 4]  # less than the limit, were none of it drained meanwhile
     assert {reply.status for reply in again} == {200}
     wait_for(lambda: worker.get("/readyz").json["spool"]["waiting_bytes"] == 0)
     assert worker.stop() == 0
@@ -103,7 +108,7 @@ def test_a_stream_that_began_is_closed_in_a_full_spool(small_site: GatewaySite, 
     with worker.connect(worker.raw_chat("steady", stream=True)) as client:
         head = client.recv(65_536)
         assert b" 200 " in head
-        assert refused(fill(worker, stream=False)[-1], "spool_full")
+        assert refused(fill(worker, stream=False, padding=LARGE)[-1], "spool_full")
         whole = head
         while b"[DONE]" not in whole:
             piece = client.recv(65_536)
