@@ -127,6 +127,7 @@ def whole_app() -> typer.Typer:
     for duty in DUTIES:
         if duty.commands:
             app.add_typer(import_module(duty.commands).app, name=duty.command_name)
+    app.command("screen")(import_module("guiju.screening.screen_cli").screen_command)
     app.command("verify")(import_module("guiju.records.cli").verify_command)
     return app
 
