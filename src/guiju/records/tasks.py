@@ -22,6 +22,8 @@ RUN_S: Final = 240.0
 GIVEN_UP: Final = timedelta(minutes=30)
 KEPT_RESULTS: Final = 60
 
+_UP_SINCE: Final = timezone.now()
+"""When this process began, and with it the service."""
 log = logging.getLogger("guiju.records")
 
 
@@ -37,7 +39,7 @@ def sweep_records() -> dict[str, Any]:
 @task()
 def watch_records() -> list[str]:
     """Look for gaps; return the keys of the new ones."""
-    found = watch.look(timezone.now(), settings.SITE.limits.heartbeat_ms)
+    found = watch.look(timezone.now(), settings.SITE.limits.heartbeat_ms, _UP_SINCE)
     for gap in found:
         log.error("records are missing: %s", gap.en)
     return [gap.key for gap in found]

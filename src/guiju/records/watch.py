@@ -71,8 +71,11 @@ class Missing:
     until: datetime | None = None
 
 
-def look(now: datetime, heartbeat_ms: int) -> list[Gap]:
-    """Look once; note each gap that was not noted before, leave its record, and return the new ones."""
+def look(now: datetime, heartbeat_ms: int, up_since: datetime | None = None) -> list[Gap]:
+    """Look once; note each gap that was not noted before, leave its record, and return the new ones.
+
+    `up_since` is when the service began, for a service that was stopped was silent in order.
+    """
     silence = timedelta(milliseconds=heartbeat_ms) * 3 + timedelta(minutes=2)
     state, _ = Watch.objects.get_or_create(id=1, defaults={"next_index": 0, "counted_at": datetime(1970, 1, 1, tzinfo=UTC)})
     head = next_index()
@@ -83,7 +86,7 @@ def look(now: datetime, heartbeat_ms: int) -> list[Gap]:
         *find_missing_segments(),
         *find_unrecorded_answers(state.next_index, head),
         *find_silent_workers(now, silence),
-        *find_silent_recorder(now, silence),
+        *find_silent_recorder(now, silence, up_since),
         *find_clock_jumps(state.next_index, head),
     ]
     found = [gap for each in seen if (gap := note(each, now)) is not None]
@@ -240,10 +243,10 @@ def _last_beat(writer: str, since: datetime) -> datetime:
     return since
 
 
-def find_silent_recorder(now: datetime, silence: timedelta) -> Iterator[Missing]:
-    """Yield the recorder's silence, once it has ever been heard."""
+def find_silent_recorder(now: datetime, silence: timedelta, up_since: datetime | None = None) -> Iterator[Missing]:
+    """Yield the recorder's silence, once it has ever been heard; a stop of the whole service is none."""
     last = Record.objects.filter(kind=RECORDER_ALIVE).order_by("-index").first()
-    if last is not None and now - last.at > silence:
+    if last is not None and now - max(last.at, up_since or last.at) > silence:
         zh = f"记录进程最后一次心跳在 {_beijing(last.at)}"
         en = f"the last heartbeat of the recorder is of {_beijing(last.at)}"
         yield Missing("recorder", f"recorder:{last.id}", zh, en, since=last.at, until=now)

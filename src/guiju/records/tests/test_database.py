@@ -46,7 +46,11 @@ ON_POSTGRESQL = (
     "DELETE FROM {part}",
     "TRUNCATE {part}",
     f"INSERT INTO {{part}} {_ROW} SELECT 2, id || 'x', at, kind, '', '', '', '', body, leaf FROM records_record WHERE \"index\" = 0",
-    # One statement that gives a number twice, in two partitions.
+    # One statement that gives a number twice, in two partitions; one that leaves a number out for it.
+    (
+        f"INSERT INTO records_record {_ROW} SELECT n, chr(64 + k), at, kind, '', '', '', '', body, leaf FROM records_record, "
+        '(VALUES (2, 1), (2, 2), (4, 3)) v (n, k) WHERE "index" = 0'
+    ),
     (
         f"INSERT INTO records_record {_ROW} SELECT 2, chr(64 + n), at, kind, '', '', '', '', body, leaf FROM records_record, "
         'generate_series(1, 2) n WHERE "index" = 0'

@@ -5,6 +5,7 @@ Guarded: the delete triggers of migration 0004; `held_records` in `_remove`; the
 """
 
 import asyncio
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -273,29 +274,17 @@ def test_the_database_lets_go_only_what_every_rule_lets_go(aged: DataFolder, rec
     sweep.keep_rules()
     _refused(delete, a_log)  # no order
     _refused("DELETE FROM records_recordcontent")
-    Removal.objects.create(
-        id="0" * 26,
-        what="record",
-        first=0,
-        until=320,
-        bits=b"\xff" * 40,
-        ordered=1,
-        done_until=0,
-        ordered_at=datetime.now(UTC),
-        finished_at=None,
-    )
-    _refused(delete, a_log)  # an order that is not on record
-    Removal.objects.update(finished_at=datetime.now(UTC))
-    sweep.sweep(KEPT, today=TODAY, wait_s=0)
+    # Somebody orders everything: each of the other rules has to hold by itself.
+    everything = sweep.Plan("record", 0, 320, list(range(320)), Counter({LOG: 320}))
+    sweep.order(everything, KEPT, TODAY)
+    _refused(delete, a_log)  # its record is in the outbox
     drain(recorder)
     _refused(delete, with_content)
-    _refused(delete, 315)  # of today
-    _refused("UPDATE records_removal SET bits = X'FF'")
     _refused(delete, 4)  # never removed
-    _refused(delete, 3)  # three years are not over
-    for number in range(320):  # each that the order does not name: bit for bit
-        if removed_numbers().find("record", number) == "":
-            _refused(delete, number)
+    _refused(delete, 28)  # three years are not over, and it has no content
+    assert Record.objects.filter(index=28, kind=RIGHTS, content=None).exists()
+    recent = Record.objects.filter(index__gte=300, kind=LOG).exclude(content=None).values_list("index", flat=True)
+    assert len(recent) == 20
     hold = set_hold(Selection(kind=LOG), actor="person:officer", reason="case", reference="(2026) 3")
     _refused(delete, a_log)
     lift_hold(hold.id, actor="person:officer", reason="closed")
@@ -304,6 +293,7 @@ def test_the_database_lets_go_only_what_every_rule_lets_go(aged: DataFolder, rec
     _refused("DELETE FROM records_retentionrule")
     _refused("DELETE FROM records_removal")
     _refused("UPDATE records_removal SET until = 1000000")
+    _refused("UPDATE records_removal SET bits = X'FF'")
     _refused("UPDATE records_removal SET done_until = -1")
     with pytest.raises(DatabaseError), transaction.atomic():
         RetentionRule.objects.create(kind="x.y.z", minimum_days=1)
@@ -311,9 +301,25 @@ def test_the_database_lets_go_only_what_every_rule_lets_go(aged: DataFolder, rec
         cursor.execute(delete, [a_log])
         assert cursor.rowcount == 1
         Removal.objects.filter(finished_at=None).update(finished_at=datetime.now(UTC))
-    _refused(delete, 6)  # the order is carried out
+    _refused(delete, 5 * 4 + 1)  # the order is carried out
     _refused(delete, a_case)
     _refused("UPDATE records_removal SET finished_at = NULL")
+
+
+@pytest.mark.django_db
+def test_the_database_lets_go_only_the_numbers_of_the_order_and_only_the_old(aged: DataFolder, recorder: Recorder) -> None:
+    record(aged, recorder, *[entry() for _ in range(4)])  # of today, without content
+    sweep.keep_rules()
+    young = list(Record.objects.filter(index__gte=320, kind=LOG).values_list("index", flat=True))
+    ordered = [1, 5, 11, *young]
+    sweep.order(sweep.Plan("record", 0, young[-1] + 1, ordered, Counter({LOG: len(ordered)})), KEPT, TODAY)
+    drain(recorder)
+    with connection.cursor() as cursor:
+        for number in range(young[-1] + 1):
+            if number in (1, 5, 11):
+                cursor.execute('DELETE FROM records_record WHERE "index" = %s', [number])
+            else:
+                _refused('DELETE FROM records_record WHERE "index" = %s', number)
 
 
 @pytest.mark.django_db

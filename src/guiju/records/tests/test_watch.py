@@ -208,6 +208,9 @@ def test_the_recorders_heartbeat_and_its_silence(data: DataFolder, recorder: Rec
     assert look(later(minutes=7)) == []
     beat = Record.objects.get(kind="records.recorder.alive")
     assert beat.metadata == {}
+    Gap.objects.all().delete()
+    assert watch.look(later(hours=5), BEAT_MS, later(hours=5)) == []  # the service was stopped, and has just begun again
+    assert [gap.cause for gap in watch.look(later(hours=6), BEAT_MS, later(hours=5))] == ["recorder"]
 
 
 @pytest.mark.parametrize("jump_ms", [3_600_000, -7_200_000])
