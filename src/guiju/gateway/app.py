@@ -18,8 +18,10 @@ from guiju.core.keys import load_accepted_public_keys
 from guiju.core.layout import DataFolder
 from guiju.gateway import errors
 from guiju.gateway.bundle import Bundle, current_hash, load_bundle
-from guiju.gateway.exchange import RECORD_BYTES, Exchange, Receive, Scope, Send
+from guiju.gateway.call import RECORD_BYTES, Call, Receive, Scope, Send
+from guiju.gateway.exchange import Exchange
 from guiju.gateway.live import Live, LiveService, compile_bundle
+from guiju.gateway.moderations import Moderation
 from guiju.records.backlog import Backlog, measure_backlog
 from guiju.records.entry import encode_entry
 from guiju.records.heart import worker_beat
@@ -31,6 +33,8 @@ _MODELS_KEPT_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 5.0
 _BACKLOG_KEPT_S: Final = 1.0
 _ENCODE: Final = msgspec.json.Encoder().encode
+_NOT_ANSWERS: Final = frozenset(("gateway.moderation.examined",))
+"""Left out of heartbeats: what they tell is compared with the records of answers, refusals and failures (`records/watch.py`)."""
 
 log = logging.getLogger("guiju.gateway")
 
@@ -39,7 +43,7 @@ class Gateway:
     """One worker's application. `start` before the first request, `stop` after the last."""
 
     def __init__(self, data: DataFolder, worker: str) -> None:
-        self.exchanges: set[Exchange] = set()
+        self.exchanges: set[Call] = set()
         self._data = data
         self._worker = worker
         self._counts: Counter[str] = Counter()
@@ -70,19 +74,16 @@ class Gateway:
     def count(self, kind: str, service: str) -> None:
         """Count a record of this kind, shown by /healthz, and of this service, told by heartbeats."""
         self._counts[kind] += 1
-        if service:
+        if service and kind not in _NOT_ANSWERS:
             self._answers[service] += 1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
             if path == "/v1/chat/completions" and scope["method"] == "POST":
-                exchange = Exchange(self, scope, receive, send)
-                self.exchanges.add(exchange)
-                try:
-                    await exchange.run()
-                finally:
-                    self.exchanges.discard(exchange)
+                await self._take(Exchange(self, scope, receive, send))
+            elif path == "/v1/moderations" and scope["method"] == "POST":
+                await self._take(Moderation(self, scope, receive, send))
             elif path == "/v1/models" and scope["method"] == "GET":
                 await self._list_models(scope, send)
             elif path == "/healthz":
@@ -94,6 +95,13 @@ class Gateway:
                 await _reply(send, errors.PATH_UNKNOWN.status, errors.error_body(errors.PATH_UNKNOWN, facts))
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+
+    async def _take(self, call: Call) -> None:
+        self.exchanges.add(call)
+        try:
+            await call.run()
+        finally:
+            self.exchanges.discard(call)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -35,8 +35,14 @@ PATH_UNKNOWN = define(
     "PATH-UNKNOWN",
     status=404,
     kind="invalid_request_error",
-    zh=Text("没有 {method} {path} 这个接口。", "请求未被处理。", "可用接口：POST /v1/chat/completions、GET /v1/models。"),
-    en=Text("There is no {method} {path} here.", "The request was not processed.", "Use POST /v1/chat/completions or GET /v1/models."),
+    zh=Text(
+        "没有 {method} {path} 这个接口。", "请求未被处理。", "可用接口：POST /v1/chat/completions、POST /v1/moderations、GET /v1/models。"
+    ),
+    en=Text(
+        "There is no {method} {path} here.",
+        "The request was not processed.",
+        "Use POST /v1/chat/completions, POST /v1/moderations or GET /v1/models.",
+    ),
 )
 BODY_TOO_LARGE = define(
     "BODY-TOO-LARGE",

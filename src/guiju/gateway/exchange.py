@@ -8,134 +8,51 @@ killed worker had begun to send is on record too.
 """
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
-from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError
-from guiju.core.ids import new_id
-from guiju.core.pseudonyms import pseudonym_of
 from guiju.gateway import errors
-from guiju.gateway.bundle import Key, Service
+from guiju.gateway.bundle import Service
+from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid
 from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
 from guiju.gateway.connections import Answer
-from guiju.gateway.live import Live, LiveService
+from guiju.gateway.live import LiveService
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.explicit import asks_for_words
-from guiju.records.entry import Entry, encode_entry
-from guiju.records.segment import ENTRY_LIMIT_BYTES
 from guiju.screening.values import PASS, Verdict
 from guiju.screening.view import paths, strings
 
-if TYPE_CHECKING:
-    from guiju.gateway.app import Gateway
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-_DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _ENCODE: Final = msgspec.json.Encoder().encode
-_PACK: Final = msgspec.msgpack.Encoder().encode
-_JSON: Final = (b"content-type", b"application/json")
 _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-_LARGE_CHARACTERS: Final = 200_000
-"""Longer texts are examined off the loop, so that one user's novel does not make the others wait."""
-_SEALED_LIMIT: Final = ENTRY_LIMIT_BYTES - 2**20
-RECORD_BYTES: Final = 4_096
-"""What a short answer and its metadata need in a record, generously."""
-_CONTENT_LIMIT: Final = 2**16
-"""Of a body that could not be read, this many bytes are kept for the record."""
 
 log = logging.getLogger("guiju.gateway")
 
 
-class Exchange:
-    """One chat request on its way through. Made for each request; the only state there is."""
+class Exchange(Call):
+    """One chat request on its way through."""
 
-    # What an exchange may come to hold. Most never do, so these are defaults of the class, not set one by one.
-    deadline = 0.0
-    """When the sweeper ends the wait at hand (monotonic seconds); 0 for no wait."""
-    waits_for = ""
-    expired = False
-    gone = False
-    received_bytes = 0
-    _service: Service | None = None
-    _key: Key | None = None
     _upstream: UpstreamClient | None = None
     _model = ""
     _renamed = ""
     """The model's name where the upstream calls it otherwise: its own name is nobody's business."""
-    _user = ""
-    """Who asks, as the service named them; never recorded."""
-    _subject = ""
-    """Who asks, as records name them: a pseudonym."""
     _asked: dict[str, Any] = {}  # replaced whole, never changed
     """The request as it goes to the upstream."""
     _told = NOTHING_TOLD
-    _body = b""
-    _language = b""
     _verdict: Verdict = PASS
-    _response: Answer | None = None
     _stream: AnswerStream | None = None
-    _watcher: asyncio.Task[None] | None = None
-    _opened = False
     _started = False
-    _recording = False
-    _closed = False
-
-    def __init__(self, gateway: "Gateway", scope: Scope, receive: Receive, send: Send) -> None:
-        self.gateway = gateway
-        self.scope = scope
-        self.id = new_id()
-        self.begun = time.monotonic()
-        self.task = asyncio.current_task()
-        self._receive = receive
-        self._send = send
-        self._live: Live = gateway.live
-
-    async def run(self) -> None:
-        """Take the request to its end. Raises nothing but cancellation by the server."""
-        try:
-            try:
-                await self._chat()
-            except GuijuError as error:
-                await self._fail(error)
-            except Exception:
-                log.exception("exchange %s failed", self.id)
-                await self._fail(GuijuError(errors.INTERNAL))
-        except asyncio.CancelledError:
-            if not (self.gone or self.expired):
-                if not self._recording:
-                    await self._fail(GuijuError(errors.STOPPING))
-                raise
-            if self.task is not None:
-                self.task.uncancel()
-            if self.gone:
-                await self._abandoned("CLIENT-LEFT")
-            elif self.waits_for == "client":
-                self.gone = True
-                await self._abandoned("CLIENT-STALLED")
-            else:
-                await self._fail(self._late())
-        finally:
-            if self._watcher is not None:
-                self._watcher.cancel()
-            if self._response is not None:
-                self._response.close()
 
     # ── the way of a request ────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _chat(self) -> None:
+    async def _serve(self) -> None:
         live_service = self._authenticate()
         service = self._service = live_service.service
         request = await self._request()
@@ -161,76 +78,18 @@ class Exchange:
         else:
             await self._deliver_whole(response, service, prose)
 
-    def _authenticate(self) -> LiveService:
-        token, declared_bytes = b"", 0
-        for name, value in self.scope["headers"]:
-            if name == b"authorization":
-                token = value
-            elif name == b"accept-language":
-                self._language = value
-            elif name == b"x-guiju-user":
-                self._user = value.decode("utf-8", "replace")
-            elif name == b"content-length" and value.isdigit():
-                declared_bytes = int(value)
-        if token[:7].lower() != b"bearer " or len(token) == 7:
-            raise GuijuError(errors.KEY_MISSING)
-        known = self._live.keys.get(hashlib.sha256(token[7:].strip()).digest())
-        if known is None:
-            raise GuijuError(errors.KEY_UNKNOWN)
-        self._key, service = known
-        if self._key.revoked:
-            raise GuijuError(errors.KEY_REVOKED, key=self._key.id)
-        limits = self._live.bundle.limits
-        if len(self.gateway.exchanges) > limits.concurrent_requests:
-            raise GuijuError(errors.BUSY, limit=limits.concurrent_requests, retry_after="1")
-        if declared_bytes > limits.body_bytes:
-            raise GuijuError(errors.BODY_TOO_LARGE, limit=limits.body_bytes)
-        return service
-
-    async def _request(self) -> dict[str, Any]:
-        limits = self._live.bundle.limits
-        self._wait(limits.body_idle_ms, "body")
-        message = await self._receive()
-        body = message.get("body", b"")
-        if message.get("more_body"):
-            pieces = [body]
-            size = len(body)
-            while message.get("more_body"):
-                self._wait(limits.body_idle_ms, "body")
-                message = await self._receive()
-                pieces.append(message.get("body", b""))
-                size += len(pieces[-1])
-                self.received_bytes = size
-                if size > limits.body_bytes:
-                    raise GuijuError(errors.BODY_TOO_LARGE, limit=limits.body_bytes)
-            body = b"".join(pieces)
-        self.deadline = 0.0
-        if message["type"] == "http.disconnect":
-            self.gone = True
-            raise GuijuError(errors.BODY_CUT, size=self.received_bytes)
-        self._body = body
-        try:
-            return _DECODE(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            raise GuijuError(errors.BODY_NOT_JSON, reason=problem) from None
-        except RecursionError:
-            raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
-
     def _admit(self, request: dict[str, Any], live_service: LiveService) -> None:
         model, messages, count = request.get("model"), request.get("messages"), request.get("n")
         if not isinstance(model, str) or not model:
-            raise _field("model", "非空字符串", "a non-empty string")
+            raise field_invalid("model", "非空字符串", "a non-empty string")
         if not isinstance(messages, list) or not messages or [message for message in messages if message.__class__ is not dict]:
-            raise _field("messages", "非空的对象数组", "a non-empty array of objects")
+            raise field_invalid("messages", "非空的对象数组", "a non-empty array of objects")
         if not isinstance(request.get("stream"), (bool, type(None))):
-            raise _field("stream", "布尔值", "true or false")
+            raise field_invalid("stream", "布尔值", "true or false")
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 128):
-            raise _field("n", "1 到 128 的整数", "an integer from 1 to 128")
-        user = self._user or request.get("safety_identifier") or request.get("user") or ""
-        if not isinstance(user, str):
-            raise _field("user", "字符串", "a string")
+            raise field_invalid("n", "1 到 128 的整数", "an integer from 1 to 128")
+        self._name(request)
         self._model = model
-        self._subject = self._pseudonym(user) if user else ""
         found = live_service.find_upstream(model)
         if found is None:
             raise GuijuError(errors.MODEL_UNKNOWN, model=model[:100], param="model")
@@ -240,10 +99,6 @@ class Exchange:
             self._told = read_told(request.pop(EXTENSION))
         self._renamed = model if request["model"] != model else ""
 
-    def _pseudonym(self, user: str) -> str:
-        assert self._service is not None
-        return pseudonym_of(self._live.bundle.pseudonym_key, self._service.id, user)
-
     async def _examine_input(self, request: dict[str, Any]) -> Verdict:
         """Return the verdict on everything the model would read. Raises NOT-EXAMINED where the policy stops for that."""
         snapshot = self._live.snapshot
@@ -251,7 +106,7 @@ class Exchange:
         policy = self._service.policy
         try:
             found = strings(request)
-            if sum(map(len, found)) < _LARGE_CHARACTERS:
+            if sum(map(len, found)) < LARGE_CHARACTERS:
                 if snapshot.finds_nothing(found):
                     return PASS
                 return snapshot.examine_all(paths(request), "input", policy)
@@ -283,7 +138,7 @@ class Exchange:
         if raw is None:
             raise self._broken(f"it is larger than {limits.answer_bytes} bytes")
         try:
-            body = _DECODE(raw)
+            body = DECODE(raw)
             upstream_id, answered_as = str(body.get("id", "")), str(body.get("model", ""))
             usage, system_fingerprint = body.get("usage"), body.get("system_fingerprint")
             if self._renamed:
@@ -291,7 +146,7 @@ class Exchange:
             make = partial(
                 whole_answer, body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice()
             )
-            whole = make() if len(raw) < _LARGE_CHARACTERS else await asyncio.to_thread(make)
+            whole = make() if len(raw) < LARGE_CHARACTERS else await asyncio.to_thread(make)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
             raise self._broken(f"not a chat completion: {problem}") from None
         except Exception as problem:
@@ -428,23 +283,11 @@ class Exchange:
             kind = "gateway.answer.interrupted"
         metadata = self._metadata()
         metadata |= {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
-        content: dict[str, object] | None = (
-            {"request": self._body[:_CONTENT_LIMIT] if code is errors.BODY_NOT_JSON else self._body} if self._body and self._key else None
-        )
+        content = self._kept(error)
         if stream is not None and content is not None:
             content["answer"] = stream.texts()
         status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
-        body = errors.error_body(code, error.facts)
-        try:
-            await self._record(kind, metadata, content)
-        except GuijuError as problem:  # without a record not even this leaves; the client hears of the spool instead
-            log.error("exchange %s left no record: %s", self.id, problem)
-            status, body = problem.code.status, errors.error_body(problem.code, self._spool_facts(problem))
-        headers = [(b"retry-after", str(error.facts.get("retry_after", "1")).encode())] if status in (429, 503) else []
-        if code is errors.BODY_TOO_LARGE or code is errors.BODY_CUT:
-            headers.append((b"connection", b"close"))
-        if not self.gone:
-            await self._reply(status, body, headers)
+        await self._refuse(kind, error, status, metadata, content)
 
     async def _fail_stream(self, stream: AnswerStream, error: GuijuError) -> None:
         """End a stream that began, and end it whole: what is decided, the error, `[DONE]`."""
@@ -457,10 +300,6 @@ class Exchange:
             await self._send_piece(b"data: " + errors.error_body(problem.code, self._spool_facts(problem)) + b"\n\n" + DONE)
             await self._send({"type": "http.response.body", "body": b""})
 
-    def _spool_facts(self, problem: GuijuError) -> dict[str, Any]:
-        """Return the facts of a spool's error as a user may see them: the log names the folder, the answer does not."""
-        return {**problem.facts, "folder": "spool", "record": self.id}
-
     def _harmless(self, error: GuijuError) -> GuijuError:
         """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
         assert self._service is not None
@@ -469,30 +308,18 @@ class Exchange:
             error.facts["reason"] = "(withheld)"
         return error
 
-    async def _quietly(self, recording: Awaitable[None]) -> bool:
-        """Await a recording; tell whether it succeeded. A spool that cannot be written must not end in a traceback."""
-        try:
-            await recording
-        except GuijuError as problem:
-            log.error("exchange %s left no record: %s", self.id, problem)
-            return False
-        return True
-
     async def _abandoned(self, reason: str) -> None:
         """The client has left or takes nothing any more: there is nothing to send, but the record is owed."""
+        if self._closed or self._stream is None:
+            await super()._abandoned(reason)
+            return
         self.deadline = 0.0
-        if self._closed:
-            return
-        if self._stream is not None:
-            self._stream.fail({"code": reason})
-            await self._quietly(self._close_stream("gateway.answer.interrupted", reason=reason))
-            return
-        metadata = self._metadata() | {"reason": reason}
-        await self._quietly(self._record("gateway.answer.interrupted", metadata, {"request": self._body} if self._body else None))
+        self._stream.fail({"code": reason})
+        await self._quietly(self._close_stream("gateway.answer.interrupted", reason=reason))
 
     def _late(self) -> GuijuError:
         if self.waits_for == "body":
-            return GuijuError(errors.BODY_CUT, size=self.received_bytes)
+            return super()._late()
         assert self._upstream is not None
         upstream = self._upstream.upstream
         limit_ms = upstream.first_byte_timeout_ms if self.waits_for == "first_byte" else upstream.idle_timeout_ms
@@ -510,33 +337,6 @@ class Exchange:
         opening = self._append("gateway.answer.opened", metadata, {"request": self._body}, self.id)
         self._opened = True  # only now: what the spool refuses at once did not begin
         return opening
-
-    async def _record(self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None) -> None:
-        """Write the closing record and return when it is durable. Raises SPOOL-UNWRITABLE or SPOOL-FULL."""
-        self._recording = True  # from here on a client that leaves changes nothing
-        identity = self.id
-        if self._opened:
-            identity, metadata["answer"] = new_id(), self.id
-        try:
-            await self._append(kind, metadata, content, identity)
-        except GuijuError:
-            self._recording = False
-            raise
-        self._closed = True
-        self.gateway.count(kind, self._service.id if self._service else "")
-
-    def _append(
-        self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str
-    ) -> "asyncio.Future[None]":
-        service, key = self._service, self._key
-        subject = self._subject or (f"key-{key.id}" if key else "")
-        actor = f"key-{key.id}" if key else "anonymous"
-        sealed = _PACK(content) if content else b""
-        if len(sealed) > _SEALED_LIMIT:  # a spool takes no larger entry, and the record is owed
-            metadata["content_omitted_bytes"] = len(sealed)
-            sealed = b""
-        entry = Entry(entry_id, now_us(), kind, service.id if service else "", actor, subject, (), metadata, sealed)
-        return self.gateway.spool.append(encode_entry(entry), owed=self._opened)
 
     def _metadata(self, outcome: Outcome | None = None) -> dict[str, object]:
         """Return what the record says beside who and when; with an outcome it is the causation record of an answer."""
@@ -565,11 +365,6 @@ class Exchange:
                 metadata["notice"] = {"id": "stop", "language": self._notice_language()}
         return metadata
 
-    async def _reply(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        start = [_JSON, (b"content-length", b"%d" % len(body)), (b"x-request-id", self.id.encode()), *headers]
-        await self._send({"type": "http.response.start", "status": status, "headers": start})
-        await self._send({"type": "http.response.body", "body": body})
-
     def _label_headers(self) -> list[tuple[bytes, bytes]]:
         identity = self.id.encode()
         return [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", identity)]
@@ -584,11 +379,3 @@ class Exchange:
 
     def _notice_language(self) -> str:
         return {b"zh": "zh", b"en": "en"}.get(self._language[:2].lower(), "both")
-
-    def _wait(self, limit_ms: int, what: str) -> None:
-        self.waits_for = what
-        self.deadline = time.monotonic() + limit_ms / 1000
-
-
-def _field(param: str, wanted_zh: str, wanted_en: str) -> GuijuError:
-    return GuijuError(errors.FIELD_INVALID, param=param, wanted_zh=wanted_zh, wanted_en=wanted_en)

@@ -40,6 +40,7 @@ declare("gateway.answer.stopped", "回答被停止", "An answer was stopped", _S
 declare("gateway.answer.interrupted", "回答中断", "An answer was interrupted", _ANSWER)
 declare("gateway.input.refused", "输入被拒绝", "An input was refused", (*_ANSWER, "GAI-4.1", "GAI-14.7"))
 declare("gateway.request.rejected", "请求不合格", "A request was rejected", ("GAI-9.3",))
+declare("gateway.moderation.examined", "应请求审查文本", "Texts were examined on request", ("GAI-9.3", "GAI-4.1"))
 declare("gateway.upstream.failed", "上游模型失败", "The upstream model failed", ("GAI-9.3", "GAI-13.1"))
 declare("gateway.worker.alive", "网关进程的心跳", "Heartbeat of a gateway worker", ("GAI-9.3",))
 declare("gateway.worker.ended", "网关进程停止", "A gateway worker ended in order", ("GAI-9.3",))
