@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench import bulk, harmless
 from bench.report import Row, report, row
+from guiju.screening import Screener
 from guiju.screening.fold import fold
 from guiju.screening.library import starter_library
 from guiju.screening.snapshot import Snapshot
@@ -25,6 +27,8 @@ from guiju.screening.values import Direction, LibraryEntry, Policy
 
 POLICY: Final = Policy()
 TERMS: Final = 10_000
+HELD_TEXTS: Final = 100
+"""Of each harmless set, this many texts are streamed to see what is held back."""
 HARMLESS: Final = (
     "alpaca_zh",
     "alpaca_zh_out",
@@ -137,10 +141,17 @@ def texts_of(folder: Path, names: Sequence[str], harmless: bool) -> Iterator[tup
             yield name, [text for text, group in lines(path) if (group == "none") == harmless and group not in ("attack", "other")]
 
 
-def on_texts(folder: Path) -> Iterator[Row]:
+def on_own_texts(snapshot: Snapshot) -> Iterator[Row]:
+    """Yield the rows about the harmless set of our own: people who report, teach, judge or ask for help."""
+    blocked, flagged = share(snapshot, harmless.TEXTS)
+    count = len(harmless.TEXTS)
+    yield row(f"refused or stopped of our own harmless set, {blocked} of {count}", 100 * blocked / count, "% blocked", at_most=0.05)
+    yield row(f"flagged only of our own harmless set, {flagged} of {count}", 100 * flagged / count, "% flagged only")
+
+
+def on_texts(folder: Path, snapshot: Snapshot) -> Iterator[Row]:
     """Yield the rows about real text with the starter library."""
     library = starter_library()
-    snapshot = Snapshot(library.entries, library.version)
     yield row("starter: terms", len(library.entries), "terms")
     yield row("starter: terms that block", sum(entry.severity == "block" for entry in library.entries), "terms")
     everything = [0, 0]
@@ -162,10 +173,28 @@ def on_texts(folder: Path) -> Iterator[Row]:
             everything = [everything[0] + all_of_kind[0], everything[1] + all_of_kind[2]]
     if everything[1]:
         yield row(f"over-blocking, {everything[0]} of {everything[1]}", 100 * everything[0] / everything[1], "% blocked", at_most=0.05)
+    found = [0, 0, 0]
     for name, texts in texts_of(folder, HARMFUL, harmless=False):
         blocked, flagged = share(snapshot, texts)
+        found = [found[0] + blocked, found[1] + blocked + flagged, found[2] + len(texts)]
         yield row(f"harmful: {name}, {len(texts)} texts", 100 * blocked / len(texts), "% blocked")
         yield row(f"harmful: {name}, {len(texts)} texts", 100 * (blocked + flagged) / len(texts), "% hit")
+    if found[2] and everything[1]:  # one beside the other: neither means anything alone
+        yield row(f"of {everything[1]} harmless texts refused or stopped", 100 * everything[0] / everything[1], "% blocked")
+        yield row(f"of {found[2]} harmful texts refused or stopped (recall)", 100 * found[0] / found[2], "% blocked")
+        yield row(f"of {found[2]} harmful texts hit at all (recall)", 100 * found[1] / found[2], "% hit")
+    sample = [text for _, texts in texts_of(folder, HARMLESS, harmless=True) for text in texts[:HELD_TEXTS]]
+    yield from bulk.hold_back("starter, texts of DIR", Screener(), sample)
+
+
+def promised(text: str) -> Iterator[Row]:
+    """Yield the rows of what was promised for 20,000 terms: bulk, one message, a stream, and what a stream holds back."""
+    entries = synthetic(bulk.TERMS, text)
+    yield from bulk.bulk(entries, text * 6)
+    snapshot = Snapshot(entries, "bench")
+    yield from bulk.live(f"{bulk.TERMS:,} terms", snapshot, text, POLICY)
+    yield from bulk.hold_back("starter, our own harmless set", Screener(), harmless.TEXTS)
+    yield from bulk.hold_back(f"{bulk.TERMS:,} terms, half of the text's own characters", Screener(entries), [text[:60_000]], judged=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -175,9 +204,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path | None = parser.parse_args(arguments).data
     text = prose(300_000)
     rows = [*speed(f"{TERMS:,} terms", synthetic(TERMS, text), text), *speed("starter", starter_library().entries, text)]
+    rows += promised(text)
+    snapshot = Snapshot(starter_library().entries, "starter")
+    rows += on_own_texts(snapshot)
     there = folder is not None and any(Path(folder).glob("*.jsonl.gz"))
     if folder is not None and there:
-        rows += on_texts(Path(folder))
+        rows += on_texts(Path(folder), snapshot)
     missed = report("screening", rows)
     if not there:
         print("No texts: over-blocking and recall were NOT measured. Give --data DIR or set GUIJU_TEXTS.")
