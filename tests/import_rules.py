@@ -35,9 +35,11 @@ DUTIES: Final[dict[str, tuple[int, ...]]] = {
 LIVE_PACKAGES: Final = frozenset({"core", "gateway", "labelling"})
 LIVE_ROOMS: Final = frozenset({"stage", "values", "rules", "containers", "detectors"})
 LIVE_MODULES: Final = {
-    "screening": frozenset({"risks", "values", "fold", "rules", "library", "snapshot", "gate", "view", "screener"}),
+    "screening": frozenset({"risks", "values", "fold", "rules", "library", "snapshot", "gate", "view", "screener", "classifier"}),
     "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),
 }
+TRAINING: Final = frozenset(f"guiju.screening.classifier.{name}" for name in ("train", "fit", "sources", "sentences"))
+"""Makes what the live side reads, on a developer's machine; needs scikit-learn, which is no part of the service."""
 LIVE_LIBRARIES: Final = frozenset(
     {"ahocorasick_rs", "cryptography", "httptools", "msgspec", "numpy", "opencc", "uvicorn", "uvloop", "yaml"}
 )
@@ -115,6 +117,8 @@ def _type_checked(node: ast.AST) -> list[ast.stmt]:
 def is_live(module: str) -> bool:
     """Tell whether a module belongs to the live side."""
     package, room = _place(module)
+    if module in TRAINING:
+        return False
     if room in TABLES | FACES | READERS | {"cli", "flow", "apps"}:
         return False
     return package in LIVE_PACKAGES or room in LIVE_ROOMS or room in LIVE_MODULES.get(package, ()) or module == ROOT

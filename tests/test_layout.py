@@ -90,7 +90,7 @@ def test_names_say_what_is_inside() -> None:
 def test_nothing_is_left_over_and_no_machine_is_named() -> None:
     found = []
     for path in (*_files("src", "tests", "bench", "docs", "changelog.d"), *(path for path in TOP.iterdir() if path.is_file())):
-        if path.suffix in {".mo", ".png", ".lock", ".gz"} or path.name == "LICENSE":
+        if path.suffix in {".mo", ".png", ".lock", ".gz", ".bin"} or path.name == "LICENSE":
             continue
         text = path.read_text()
         patterns = [LEFTOVER, MACHINE, *([TEMPORARY] if GUIJU in path.parents else [])]
