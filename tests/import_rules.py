@@ -35,13 +35,30 @@ DUTIES: Final[dict[str, tuple[int, ...]]] = {
 LIVE_PACKAGES: Final = frozenset({"core", "gateway", "labelling"})
 LIVE_ROOMS: Final = frozenset({"stage", "values", "rules", "containers", "detectors"})
 LIVE_MODULES: Final = {
-    "screening": frozenset({"risks", "values", "fold", "rules", "library", "snapshot", "gate", "view", "screener", "classifier"}),
+    "screening": frozenset(
+        {
+            "risks",
+            "values",
+            "fold",
+            "rules",
+            "library",
+            "snapshot",
+            "gate",
+            "view",
+            "screener",
+            "classifier",
+            "plain",
+            "personal",
+            "mask",
+            "outlet",
+        }
+    ),
     "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),
 }
 TRAINING: Final = frozenset(f"guiju.screening.classifier.{name}" for name in ("train", "fit", "sources", "sentences"))
 """Makes what the live side reads, on a developer's machine; needs scikit-learn, which is no part of the service."""
 LIVE_LIBRARIES: Final = frozenset(
-    {"ahocorasick_rs", "cryptography", "httptools", "msgspec", "numpy", "opencc", "uvicorn", "uvloop", "yaml"}
+    {"ahocorasick_rs", "cryptography", "httptools", "msgspec", "numpy", "opencc", "stdnum", "uvicorn", "uvloop", "yaml"}
 )
 """What the live side may import besides the standard library: plain Python, no Django, no pages, no database."""
 

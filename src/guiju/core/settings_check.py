@@ -15,6 +15,7 @@ from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Limits, Service, Upstream
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_label_value, is_provider_code
+from guiju.screening.detectors import CODES
 from guiju.screening.risks import BY_ID, GROUPS
 
 _KEPT_ZH: Final = "正在使用的设置（如有）保持不变。"
@@ -197,10 +198,11 @@ class _Check:
 
     def _row(self, setting: Setting, path: tuple[str | int, ...], name: str, key: str, value: Any, kind: Any) -> None:
         if typing.get_origin(kind) is typing.Literal:
-            if key != "*" and key not in BY_ID and key not in GROUPS:
-                self._unknown(path, name, [])
-            allowed = ("refuse", "deliver") if setting.name == "on_input" else ("stop", "deliver")
-            self._choice(path, name, value, allowed)
+            personal = setting.name.startswith("personal_")
+            if key != "*" and not (key in CODES if personal else key in BY_ID or key in GROUPS):
+                self._unknown(path, name, [f'service.policy.{setting.name}."{code}"' for code in CODES] if personal else [])
+            input_or_output = ("refuse", "deliver") if setting.name == "on_input" else ("stop", "deliver")
+            self._choice(path, name, value, typing.get_args(kind) if personal else input_or_output)
         else:
             self._text(setting, path, name, value)
 

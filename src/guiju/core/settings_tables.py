@@ -202,6 +202,8 @@ TABLES: Final[tuple[Table, ...]] = (
         (
             Setting("on_input", "命中输入时：refuse 拒绝，deliver 放行并记录。", "A hit in the input: refuse it, or deliver and record.", source="Measures Art. 4", example='{ "*" = "refuse" }'),
             Setting("on_output", "命中输出时：stop 停止，deliver 放行并记录。", "A hit in the answer: stop it, or deliver and record.", source="Measures Arts. 4, 14", example='{ "*" = "stop" }'),
+            Setting("personal_on_input", "输入含有个人信息或密钥时，按识别器代码（如 PI-MOBILE-PHONE）或 *：warn 提示并记录，refuse 拒绝，pass 不识别。", "Personal information or keys in the input, by detector code (such as PI-MOBILE-PHONE) or *: warn and record, refuse, or pass without looking.", source="Measures Art. 11; PIPL Art. 28", example='{ "*" = "warn", "PI-PRIVATE-KEY" = "refuse" }'),
+            Setting("personal_on_output", "回答含有个人信息或密钥时：mask 遮盖，stop 停止，pass 不识别；用户在同一对话中自己给出的照原样交付。", "Personal information or keys in the answer: mask it, stop the answer, or pass without looking. What the person gave in the same conversation is delivered as it is.", source="Measures Art. 4(4); PIPL Art. 28", example='{ "*" = "mask", "PI-ORGANISATION-CODE" = "pass" }'),
             Setting("could_not_examine", "输入无法完成审查时：stop 拒绝，deliver 放行并记录；回答无法完成审查时一律停止。", "Where an input could not be examined: stop it, or deliver and record. An answer that could not be examined always stops.", source="Measures Art. 4"),
             Setting("stop_notice_zh", "回答被停止时给用户的中文告知。", "Notice in Chinese when an answer is stopped.", _NOTICE, source="Measures Art. 14"),
             Setting("stop_notice_en", "回答被停止时给用户的英文告知。", "Notice in English when an answer is stopped.", _NOTICE, source="Measures Art. 14"),

@@ -172,6 +172,7 @@ def _steps(guide: _Guide, data: DataFolder) -> list[tuple[str, Callable[[], str]
     return [
         ("harmless", lambda: _show_label(guide, left)),
         ("stopped", lambda: _show_stop(guide, left)),
+        ("masked", lambda: _show_mask(guide, left)),
         ("refused", lambda: _show_refusal(guide, left)),
         ("records", lambda: _show_records(guide, data, left, records)),
         ("proof", lambda: _show_proof(guide, records[1])),
@@ -226,10 +227,28 @@ def _show_stop(guide: _Guide, left: dict[str, str]) -> str:
     return guide.texts["stopped.ok"]
 
 
+def _show_mask(guide: _Guide, left: dict[str, str]) -> str:
+    guide.title(3, "masked")
+    guide.say("masked.before")
+    guide.ask(guide.texts["masked.ask"])
+    received, number = "", ""
+    stream = guide.client.chat.completions.create(
+        model=DEMO_MODEL, messages=[{"role": "user", "content": guide.texts["masked.ask"]}], stream=True
+    )
+    for chunk in stream:
+        number = str(((chunk.model_extra or {}).get("aigc") or {}).get("ProduceID") or number)
+        received += "".join(choice.delta.content or "" for choice in chunk.choices)
+    guide.show(received)
+    guide.expect("110***********002X" in received and "19491231" not in received and number, received)
+    left["masked"] = number
+    guide.say("masked.after")
+    return guide.texts["masked.ok"]
+
+
 def _show_refusal(guide: _Guide, left: dict[str, str]) -> str:
     from openai import BadRequestError
 
-    guide.title(3, "refused")
+    guide.title(4, "refused")
     guide.say("refused.before")
     guide.ask(guide.texts["refused.ask"])
     try:
@@ -249,7 +268,7 @@ def _show_refusal(guide: _Guide, left: dict[str, str]) -> str:
 def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records: "list[Record]") -> str:
     from guiju.web import configure_django
 
-    guide.title(4, "records")
+    guide.title(5, "records")
     guide.say("records.before")
     configure_django(data.root)
     from rich.table import Table
@@ -261,14 +280,14 @@ def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records
     table = Table(box=None, padding=(0, 2), header_style="bold")
     for title in ("#", guide.texts["records.time"], guide.texts["records.kind"], "id"):
         table.add_column(title, no_wrap=title in ("#", "id"))
-    for name in ("harmless", "stopped", "refused"):
+    for name in ("harmless", "stopped", "masked", "refused"):
         record = _wait_for(guide, lambda answer=left[name]: _closing(find_closing_record(answer)))  # type: ignore[misc]  # a default binds the value
         records.append(record)
         kind = KINDS[record.kind]
         at = beijing_text(int(record.at.timestamp() * 1_000_000))
         table.add_row(str(record.index), at, kind.zh if guide.language == "zh" else kind.en, record.id)
     guide.console.print(table)
-    wanted = ["gateway.answer.delivered", "gateway.answer.stopped", "gateway.input.refused"]
+    wanted = ["gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.delivered", "gateway.input.refused"]
     guide.expect([record.kind for record in records] == wanted, [record.kind for record in records])
     guide.say("records.after")
     return guide.texts["records.ok"]
@@ -285,7 +304,7 @@ def _show_proof(guide: _Guide, record: "Record") -> str:
     from guiju.records import flow
     from guiju.records.proof import check_proof
 
-    guide.title(5, "proof")
+    guide.title(6, "proof")
     guide.say("proof.before", id=record.id)
     document = _wait_for(guide, lambda: _proof(flow, record.id))
     report = check_proof(document, load_site_public_key(settings.DATA_FOLDER.keys))

@@ -18,6 +18,7 @@ from guiju.core.fingerprint import fingerprint
 from guiju.gateway.bundle import Upstream
 from guiju.gateway.errors import FIELD_INVALID
 from guiju.labelling.explicit import Applied
+from guiju.screening.personal import mask_all
 from guiju.screening.values import Hit, Verdict
 
 DECODING: Final = frozenset(
@@ -122,7 +123,7 @@ def cause(request: Mapping[str, Any], told: Told, key: bytes, service: str) -> d
     if isinstance(tools, list) and tools:
         found["tools"] = [_tool_name(tool) for tool in tools[:_LISTED]]
     if told is not NOTHING_TOLD:
-        found["application"] = _told(told)
+        found["application"] = _without_personal(_told(told))
     return found
 
 
@@ -219,6 +220,15 @@ def _plain(value: object) -> str:
 def _tool_name(tool: object) -> str:
     function = tool.get("function") if isinstance(tool, dict) else None
     return _plain(function.get("name")) if isinstance(function, dict) else "(sealed)"
+
+
+def _without_personal(value: Any) -> Any:
+    """Return what an application tells with everything personal in it hidden: records keep it in clear."""
+    if isinstance(value, str):
+        return mask_all(value)
+    if isinstance(value, dict):
+        return {name: _without_personal(item) for name, item in value.items()}
+    return [_without_personal(item) for item in value] if isinstance(value, list) else value
 
 
 def _told(told: Told) -> dict[str, object]:

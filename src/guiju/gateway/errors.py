@@ -97,6 +97,20 @@ INPUT_REFUSED = define(
         "If you think this is wrong, appeal with number {record}.",
     ),
 )
+INPUT_PERSONAL = define(
+    "INPUT-PERSONAL",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text(
+        "您的输入含有个人信息或密钥（{codes}），本服务不接收此类内容，未交给模型。", "输入已保留在您的一侧，可修改后重发。",
+        "请删去这些内容后重发；如认为有误，请凭编号 {record} 申诉。",
+    ),
+    en=Text(
+        "The input holds personal information or keys ({codes}), which this service does not take; it was not given to the model.",
+        "It is still on your side and can be edited and sent again.",
+        "Take them out and send it again; if you think this is wrong, appeal with number {record}.",
+    ),
+)  # fmt: skip
 NOT_EXAMINED = define(
     "NOT-EXAMINED",
     status=503,

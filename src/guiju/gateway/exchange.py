@@ -21,14 +21,16 @@ from guiju.gateway.bundle import Service
 from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid
 from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
 from guiju.gateway.connections import Answer
+from guiju.gateway.inputs import examine_input, notices, refusal_of
 from guiju.gateway.live import LiveService
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
-from guiju.labelling.explicit import asks_for_words
-from guiju.screening.values import PASS, Verdict
-from guiju.screening.view import paths, strings
+from guiju.labelling.explicit import asks_for_words, wants_json
+from guiju.screening.personal import Said, mask_all
+from guiju.screening.values import ENDS, PASS, Verdict
+from guiju.screening.view import strings
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
@@ -58,8 +60,9 @@ class Exchange(Call):
         request = await self._request()
         self._admit(request, live_service)
         verdict = self._verdict = await self._examine_input(request)
-        if verdict.action != "deliver":
-            raise GuijuError(errors.INPUT_REFUSED)
+        refused = refusal_of(verdict)
+        if refused is not None:
+            raise GuijuError(refused, codes=", ".join(sorted({hit.rule for hit in verdict.hits if hit.rule[:3] == "PI-"})))
         upstream = self._upstream
         assert upstream is not None
         streams = request.get("stream") is True
@@ -107,12 +110,8 @@ class Exchange(Call):
         try:
             found = strings(request)
             if sum(map(len, found)) < LARGE_CHARACTERS:
-                if snapshot.finds_nothing(found):
-                    return PASS
-                return snapshot.examine_all(paths(request), "input", policy)
-            if await asyncio.to_thread(snapshot.finds_nothing, found):
-                return PASS
-            return await asyncio.to_thread(snapshot.examine_all, paths(request), "input", policy)
+                return examine_input(snapshot, policy, request, found)
+            return await asyncio.to_thread(examine_input, snapshot, policy, request, found)
         except RecursionError:
             raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
         except Exception as problem:
@@ -144,14 +143,15 @@ class Exchange(Call):
             if self._renamed:
                 body["model"] = self._renamed
             make = partial(
-                whole_answer, body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice()
-            )
+                whole_answer, body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice(),
+                said=Said(self._asked["messages"]), machine=wants_json(self._asked),
+            )  # fmt: skip
             whole = make() if len(raw) < LARGE_CHARACTERS else await asyncio.to_thread(make)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
             raise self._broken(f"not a chat completion: {problem}") from None
         except Exception as problem:
             raise self._unexamined(problem) from problem
-        stopped = whole.hits and any(hit.action != "deliver" for hit in whole.hits)
+        stopped = any(hit.action in ENDS for hit in whole.hits)
         outcome = Outcome(
             whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, usage, answered_as, system_fingerprint,
             whole.texts, whole.calls,
@@ -177,6 +177,8 @@ class Exchange(Call):
             prose=prose,
             notice=self._notice(),
             model=self._renamed,
+            said=Said(self._asked["messages"]),
+            machine=wants_json(self._asked),
         )
         if self._watcher is None:
             self._watcher = asyncio.create_task(self.watch())
@@ -217,7 +219,7 @@ class Exchange(Call):
 
     async def _end_stream(self, stream: AnswerStream) -> None:
         piece = stream.finish()
-        stopped = any(hit.action != "deliver" for hit in stream.hits)
+        stopped = any(hit.action in ENDS for hit in stream.hits)
         await self._close_stream("gateway.answer.stopped" if stopped else "gateway.answer.delivered", piece)
 
     async def _close_stream(self, kind: str, piece: bytes = b"", **more: object) -> None:
@@ -275,7 +277,7 @@ class Exchange(Call):
         kind = "gateway.request.rejected"
         if code is errors.NOT_EXAMINED and self._response is not None:
             kind = "gateway.answer.stopped"
-        elif code is errors.INPUT_REFUSED or code is errors.NOT_EXAMINED:
+        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, errors.NOT_EXAMINED):
             kind = "gateway.input.refused"
         elif code.code.startswith("UPSTREAM"):
             kind = "gateway.upstream.failed"
@@ -306,6 +308,8 @@ class Exchange(Call):
         words = str(error.facts.get("reason", ""))
         if words and self._live.snapshot.examine(words, "output", self._service.policy).action != "deliver":
             error.facts["reason"] = "(withheld)"
+        else:
+            error.facts["reason"] = mask_all(words)
         return error
 
     async def _abandoned(self, reason: str) -> None:
@@ -366,8 +370,10 @@ class Exchange(Call):
         return metadata
 
     def _label_headers(self) -> list[tuple[bytes, bytes]]:
-        identity = self.id.encode()
-        return [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", identity)]
+        headers = [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", self.id.encode())]
+        if self._verdict.action == "warn":
+            headers.append((b"x-guiju-personal-information", notices(self._verdict.hits)))
+        return headers
 
     def _notice(self) -> str:
         assert self._service is not None

@@ -3,12 +3,12 @@
 Every event is parsed, rebuilt from what screening let out, and encoded anew: what the client receives is what was
 examined. Text waits only while its tail could still become a hit; each choice and each field waits for itself.
 
-    upstream events → gate per choice and field → label → events for the client
+    upstream events → gate and mask per choice and field → label → events for the client
                                                         ├ at once                      (`feed`, `stop_early`)
                                                         └ after the record is durable  (`tail`: last finish, usage, [DONE])
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +18,8 @@ from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
-from guiju.screening.gate import Gate
+from guiju.screening.outlet import Outlet
+from guiju.screening.personal import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import Hit, Policy
 from guiju.screening.view import API_NAMES, is_base64, strings
@@ -31,6 +32,7 @@ _WHOLE: Final = frozenset(("role", "id", "type", "name", "object", "call_id"))
 """Fields that most clients take from one event: never held in part. Some clients join them, so the join is watched too."""
 _ENVELOPE: Final = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
 """What an event made here repeats of the upstream's last one."""
+_BESIDE: Final = frozenset((*_ENVELOPE, "usage"))
 _OURS: Final = frozenset(("aigc", "retraction"))
 """Names that only this gateway may use: nobody else's label or retraction is passed on under them."""
 _FINISHES: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
@@ -56,7 +58,7 @@ class _Choice:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.gates: dict[Path, Gate] = {}
+        self.gates: dict[Path, Outlet] = {}
         self.texts: dict[Path, list[str]] = {}
         self.logprobs: dict[str, list[Any]] = {}
         self.released = 0
@@ -74,8 +76,9 @@ class AnswerStream:
     """
 
     def __init__(
-        self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str, model: str = ""
-    ) -> None:
+        self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str, model: str = "",
+        said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False,
+    ) -> None:  # fmt: skip
         self.ended = False
         self.hits: list[Hit] = []
         self.usage: dict[str, Any] | None = None
@@ -84,6 +87,10 @@ class AnswerStream:
         self._system_fingerprint: object = None
         self._snapshot = snapshot
         self._trie = snapshot.trie(policy, "output")
+        self._screen = screen_for(policy, "output")
+        self._said = said
+        self._machine = machine
+        """Whether the answer is JSON for a program."""
         self._policy = policy
         self._label = label
         self._produce_id = produce_id
@@ -200,7 +207,11 @@ class AnswerStream:
         )  # fmt: skip
 
     def note_flags(self) -> None:
-        """Add the words that are only flagged to `hits`: they stop nothing, so no gate looks for them."""
+        """Add to `hits` what stopped nothing: personal information that was hidden, and words that are only flagged."""
+        for choice in self._choices.values():
+            for path, gate in choice.gates.items():
+                if not gate.stopped:
+                    self.hits += gate.hits(_shown(choice.index, path))
         texts = list(self.texts().items())
         if not self._snapshot.finds_nothing([text for _, text in texts]):
             verdict = self._snapshot.examine_all(texts, "output", self._policy)
@@ -218,6 +229,8 @@ class AnswerStream:
         choices = chunk.pop("choices", None)
         if not self._head_is_clean(chunk):
             return
+        for name in chunk.keys() - _BESIDE:
+            chunk[name] = self._masked(chunk[name], name)
         self._head = chunk
         if not isinstance(choices, list):
             raise UpstreamBroken("an event has no choices")
@@ -315,12 +328,12 @@ class AnswerStream:
                     return None
                 if isinstance(value, str) and not self._whole(state, (name,), value):
                     return None
-                kept[name] = value
+                kept[name] = value if _is_plain(value) else self._masked(value, _shown(index, (name,)))
         state.partial = {}
         if finish:
             return self._finish(state, kept, str(finish))
-        if state.logprobs and not any(gate.held for gate in state.gates.values()):
-            kept["logprobs"], state.logprobs = state.logprobs, {}
+        if state.logprobs and not any(gate.holds for gate in state.gates.values()):
+            self._give_logprobs(state, kept)
         return kept if released or not delta or len(kept) > 3 else None
 
     def _delta(self, state: _Choice, delta: dict[str, Any]) -> dict[str, Any] | None:
@@ -392,11 +405,12 @@ class AnswerStream:
         """Feed one piece through its gate; stops the choice on a hit (then the text before it has been emitted)."""
         gate = state.gates.get(path)
         if gate is None:
-            gate = state.gates[path] = Gate(self._trie)
+            machine = self._machine or path[0] in ("tool_calls", "function_call")
+            gate = state.gates[path] = Outlet(self._trie, self._screen, self._said, machine=machine)
             state.texts[path] = []
         state.texts[path].append(piece)
         text = gate.feed(piece)
-        if gate.hit is not None:
+        if gate.stopped:
             self._stop(state, path, gate, text)
             return ""
         if text:
@@ -427,6 +441,19 @@ class AnswerStream:
                 state.logprobs.setdefault(name, []).extend(entries)
         return True
 
+    def _give_logprobs(self, state: _Choice, kept: dict[str, Any]) -> None:
+        """Let the log probabilities out, unless something in this choice was hidden: they would spell it."""
+        if not any(gate.has_hidden for gate in state.gates.values()):
+            kept["logprobs"] = state.logprobs
+        state.logprobs = {}
+
+    def _masked(self, value: Any, path: str) -> Any:
+        """Return a value that leaves whole with what is personal in it hidden; stopping is for the texts of the answer."""
+        hits: list[Hit] = []
+        masked = mask_value(value, self._screen, self._said, path, hits)
+        self.hits += [msgspec.structs.replace(hit, action="mask") for hit in hits]
+        return masked
+
     # ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _finish(self, state: _Choice, kept: dict[str, Any], reason: str) -> dict[str, Any] | None:
@@ -438,7 +465,7 @@ class AnswerStream:
         if state.ended:
             return None
         if state.logprobs:
-            kept["logprobs"], state.logprobs = state.logprobs, {}
+            self._give_logprobs(state, kept)
         self._close_text(state)
         state.ended = reason
         kept["finish_reason"] = reason
@@ -449,7 +476,7 @@ class AnswerStream:
         """Decide what the gates still hold, now that no more text comes."""
         for path, gate in state.gates.items():
             text = gate.finish()
-            if gate.hit is not None:
+            if gate.stopped:
                 self._stop(state, path, gate, text)
                 return
             if text:
@@ -467,14 +494,13 @@ class AnswerStream:
             state.labelled_after = True
             self._emit_delta(state.index, {"content": suffix(self._label)})
 
-    def _stop(self, state: _Choice, path: Path = (), gate: Gate | None = None, text: str = "") -> None:
+    def _stop(self, state: _Choice, path: Path = (), gate: Outlet | None = None, text: str = "") -> None:
         """End a choice at a hit: what was clean, the approved notice, `content_filter`, and a retraction for interfaces."""
         if state.ended:
             return
         state.ended = "content_filter"
-        if gate is not None and gate.hit is not None:
-            start, end, rule = gate.hit
-            self.hits.append(Hit(_shown(state.index, path), start, end, rule.entry.risk, rule.entry.id, rule.entry.severity, "stop"))
+        if gate is not None:
+            self.hits += gate.hits(_shown(state.index, path))
         if state.partial:
             self._emit_delta(state.index, state.partial)
         if text:

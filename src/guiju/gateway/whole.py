@@ -1,9 +1,10 @@
 """A whole answer: examined in one pass, labelled, and encoded. No input or output here.
 
-A choice with a hit leaves as the approved notice alone: nothing of an answer that strayed needs to be shown.
+A choice with a hit leaves as the approved notice alone: nothing of an answer that strayed needs to be shown. Personal information is
+hidden where it stands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -12,10 +13,14 @@ from guiju.gateway.causation import tool_calls
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
+from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import PASS, Hit, Policy, Verdict
 from guiju.screening.view import paths, strings
 
+_BESIDE: Final = frozenset(
+    ("choices", "id", "object", "created", "model", "system_fingerprint", "service_tier", "usage", "aigc", "retraction")
+)
 _ENCODE: Final = msgspec.json.Encoder().encode
 
 
@@ -41,18 +46,29 @@ def examine_json(snapshot: Snapshot, policy: Policy, value: object) -> Verdict:
 
 
 def whole_answer(
-    answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: str
-) -> WholeAnswer:
-    """Return the answer as it may leave. `answer` is changed. Raises ValueError when it is no chat completion."""
+    answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: str,
+    said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False,
+) -> WholeAnswer:  # fmt: skip
+    """Return the answer as it may leave. `answer` is changed. Raises ValueError when it is no chat completion.
+
+    What the person `said` themselves is not hidden; a `machine` answer is JSON and stays it.
+    """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise ValueError("it has no choices")
     answer.pop("retraction", None)  # only this gateway retracts
     verdict = examine_json(snapshot, policy, answer)
+    hits = list(verdict.hits)
     sent, calls = _sent(choices)
+    stopped: set[int] = set()
     if verdict.action != "deliver":
-        answer = _without_hits(answer, choices, snapshot, policy, notice, produce_id)
-        choices = answer["choices"]
+        answer, stopped = _without_hits(answer, choices, snapshot, policy, produce_id)
+    screen = screen_for(policy, "output")
+    if screen.active and screen.may_find(strings(answer)):
+        stopped |= _hide(answer, choices, stopped, screen, said, hits, machine)
+    if stopped:
+        _put_notices(answer, choices, stopped, notice, produce_id)
+    choices = answer["choices"]
     released = labelled = texts = 0
     for choice in choices:
         message = choice.get("message")
@@ -70,7 +86,7 @@ def whole_answer(
     applied: Applied = label.mode if texts and labelled == texts else "interface"
     answer["aigc"] = aigc_object(label, produce_id, applied)
     finishes = [str(choice.get("finish_reason") or "") for choice in choices]
-    return WholeAnswer(_ENCODE(answer), verdict.hits, applied, finishes, released, sent, calls)
+    return WholeAnswer(_ENCODE(answer), tuple(hits), applied, finishes, released, sent, calls)
 
 
 def _sent(choices: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, str, str]]]:
@@ -90,27 +106,66 @@ def _sent(choices: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, str
 
 
 def _without_hits(
-    answer: dict[str, Any], choices: list[dict[str, Any]], snapshot: Snapshot, policy: Policy, notice: str, produce_id: str
-) -> dict[str, Any]:
-    """Return the answer with the notice in place of every choice that has a hit; of all, when the hit is beside them."""
+    answer: dict[str, Any], choices: list[dict[str, Any]], snapshot: Snapshot, policy: Policy, produce_id: str
+) -> tuple[dict[str, Any], set[int]]:
+    """Return the answer with what is clean beside the choices, and the places of the choices that have a hit; of all, when the
+    hit is beside them.
+    """
 
     def is_clean(value: object) -> bool:
         return examine_json(snapshot, policy, value).action == "deliver"
 
     beside = {name: value for name, value in answer.items() if name != "choices"}
-    all_stop = not is_clean(beside)
-    if all_stop:
-        known: dict[str, Any] = {name: answer[name] for name in ("created", "usage") if name in answer and is_clean(answer[name])}
-        answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": ""}
-    kept = []
-    retractions = []
+    if is_clean(beside):
+        return answer, {place for place, choice in enumerate(choices) if not is_clean(choice)}
+    known: dict[str, Any] = {name: answer[name] for name in ("created", "usage") if name in answer and is_clean(answer[name])}
+    answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": "", "choices": choices}
+    return answer, set(range(len(choices)))
+
+
+def _hide(
+    answer: dict[str, Any], choices: list[dict[str, Any]], stopped: set[int], screen: Screen, said: Callable[[str], bool], hits: list[Hit],
+    machine: bool,
+) -> set[int]:  # fmt: skip
+    """Hide personal information in the answer and note it in `hits`; return the places of the choices that it stops.
+
+    Log probabilities spell the text, so those of a choice with something hidden are left out.
+    """
+    found: list[Hit] = []
+    stops: set[int] = set()
+    for name in answer.keys() - _BESIDE:
+        answer[name] = mask_value(answer[name], screen, said, name, found)
+    if any(hit.action == "stop" for hit in found):
+        stops = set(range(len(choices)))
     for place, choice in enumerate(choices):
-        if all_stop or not is_clean(choice):
-            index = choice.get("index")
-            index = index if isinstance(index, int) else place
-            message = {"role": "assistant", "content": notice, "refusal": None}
-            kept.append({"index": index, "message": message, "logprobs": None, "finish_reason": "content_filter"})
-            retractions.append({"choice": index, "reason": "content_filter", "replace_with": notice, "record": produce_id})
-        else:
-            kept.append(choice)
-    return {**answer, "choices": kept, "retraction": retractions[0] if len(retractions) == 1 else retractions}
+        if place in stopped:
+            continue
+        own: list[Hit] = []
+        masked = {
+            name: mask_value(value, screen, said, f"choices[{place}].{name}", own, machine=machine)
+            for name, value in choice.items()
+            if name not in ("logprobs", "index", "finish_reason")
+        }
+        if own:
+            choice.update(masked)
+            if "logprobs" in choice:
+                choice["logprobs"] = None
+        if any(hit.action == "stop" for hit in own):
+            stops.add(place)
+        found += own
+    hits += found
+    return stops
+
+
+def _put_notices(answer: dict[str, Any], choices: list[dict[str, Any]], stopped: set[int], notice: str, produce_id: str) -> None:
+    """Put the notice in place of every stopped choice, and tell interfaces so."""
+    kept = list(choices)
+    retractions = []
+    for place in sorted(stopped):
+        index = choices[place].get("index")
+        index = index if isinstance(index, int) else place
+        message = {"role": "assistant", "content": notice, "refusal": None}
+        kept[place] = {"index": index, "message": message, "logprobs": None, "finish_reason": "content_filter"}
+        retractions.append({"choice": index, "reason": "content_filter", "replace_with": notice, "record": produce_id})
+    answer["choices"] = kept
+    answer["retraction"] = retractions[0] if len(retractions) == 1 else retractions

@@ -55,9 +55,14 @@ def asks_for_words(request: dict[str, object]) -> bool:
 
     Tool calls are told apart later, answer by answer: offering tools does not make every answer a call.
     """
+    return not wants_json(request) and not request.get("logprobs")
+
+
+def wants_json(request: dict[str, object]) -> bool:
+    """Tell whether the answer to this request is for a program: JSON mode, or any other form that is not plain text."""
     form = request.get("response_format")
     kind = form.get("type") if isinstance(form, dict) else None
-    return kind in (None, "text") and not request.get("logprobs")
+    return kind not in (None, "text")
 
 
 def suffix(label: Label) -> str:

@@ -5,7 +5,9 @@ from typing import Literal
 import msgspec
 
 Direction = Literal["input", "output"]
-Action = Literal["deliver", "refuse", "stop"]
+Action = Literal["deliver", "refuse", "stop", "warn", "mask"]
+PersonalInputAction = Literal["warn", "refuse", "pass"]
+PersonalOutputAction = Literal["mask", "stop", "pass"]
 Outcome = Literal["pass", "hit", "could_not_examine"]
 
 
@@ -25,6 +27,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     on_input: dict[str, Action] = msgspec.field(default_factory=lambda: {"*": "refuse"})
     on_output: dict[str, Action] = msgspec.field(default_factory=lambda: {"*": "stop"})
+    personal_on_input: dict[str, PersonalInputAction] = msgspec.field(default_factory=lambda: {"*": "warn"})
+    """What personal information and secrets do, by detector code or `*`."""
+    personal_on_output: dict[str, PersonalOutputAction] = msgspec.field(default_factory=lambda: {"*": "mask"})
     could_not_examine: Literal["stop", "deliver"] = "stop"
     stop_notice_zh: str = "本次回答已停止：内容属于服务协议所列的禁止情形。"
     stop_notice_en: str = "This answer was stopped: its content falls under the cases that the service agreement forbids."
@@ -37,7 +42,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hit(msgspec.Struct, frozen=True, array_like=True):
-    """A term found. `start` and `end` are characters of the original text at `path`; the term itself is not told."""
+    """A term or personal information found. `start` and `end` are characters of the original text at `path`; what stands there is
+    not told.
+    """
 
     path: str
     start: int
@@ -58,3 +65,5 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 PASS = Verdict("pass", "deliver")
+ENDS: frozenset[Action] = frozenset(("refuse", "stop"))
+"""Actions after which the text is not delivered."""

@@ -110,7 +110,7 @@ def policy_scope(risk: str) -> str:
 @register.filter
 def action_name(action: str) -> str:
     """Return the name of what a verdict does."""
-    return {"deliver": _("放行"), "refuse": _("拒绝"), "stop": _("停止")}.get(action, action)
+    return {"deliver": _("放行"), "refuse": _("拒绝"), "stop": _("停止"), "mask": _("遮盖"), "warn": _("提示")}.get(action, action)
 
 
 @register.filter

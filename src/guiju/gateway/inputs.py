@@ -1,0 +1,42 @@
+"""What screening makes of an input: terms everywhere, personal information in what people and tools gave.
+
+Source: Measures Arts. 4, 11.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from guiju.core.errors import ErrorCode
+from guiju.gateway import errors
+from guiju.screening.personal import examine_messages
+from guiju.screening.snapshot import Snapshot
+from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
+from guiju.screening.view import paths
+
+
+def examine_input(snapshot: Snapshot, policy: Policy, request: dict[str, Any], view: Sequence[str]) -> Verdict:
+    """Return the verdict on everything that the model would read; `view` holds the strings of the request."""
+    verdict = PASS if snapshot.finds_nothing(view) else snapshot.examine_all(paths(request), "input", policy)
+    if verdict.action in ENDS:
+        return verdict
+    personal = examine_messages(request["messages"], policy)
+    if personal is PASS:
+        return verdict
+    return Verdict("hit", personal.action, verdict.hits + personal.hits)
+
+
+def refusal_of(verdict: Verdict) -> ErrorCode | None:
+    """Return the error of an input that is refused; None for one that goes on."""
+    if verdict.action not in ENDS:
+        return None
+    personal = [hit for hit in verdict.hits if hit.action in ENDS and hit.rule.startswith("PI-")]
+    return (
+        errors.INPUT_PERSONAL
+        if personal and len(personal) == len([hit for hit in verdict.hits if hit.action in ENDS])
+        else errors.INPUT_REFUSED
+    )
+
+
+def notices(hits: Sequence[Hit]) -> bytes:
+    """Return the value of the header that tells an interface which personal information the input holds; empty for none."""
+    return ", ".join(sorted({hit.rule for hit in hits if hit.action == "warn"})).encode()

@@ -1,0 +1,67 @@
+"""The outlet of one answer text: the gate stops at a term, the mask hides personal information in what the gate lets out.
+
+The mask reads behind the gate, so nothing leaves that either of them holds, and what leaves is the same for every way of cutting the
+stream. When a term stops the text, what the mask still holds is not delivered: it may be half of a number.
+"""
+
+from collections.abc import Callable
+
+from guiju.screening.gate import Gate, Trie
+from guiju.screening.mask import Mask
+from guiju.screening.personal import Screen
+from guiju.screening.values import Hit
+
+
+class Outlet:
+    """One text on its way out. Feed it pieces; send what `feed` and `finish` return; stop when `stopped` is set."""
+
+    __slots__ = ("_gate", "_mask", "stopped")
+
+    def __init__(self, trie: Trie, screen: Screen, said: Callable[[str], bool], *, machine: bool = False) -> None:
+        self.stopped = False
+        self._gate = Gate(trie)
+        self._mask = Mask(screen, said, machine=machine) if screen.active else None
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything was fed that was neither returned nor cut off yet."""
+        return bool(self._gate.held or (self._mask is not None and self._mask.held))
+
+    @property
+    def held(self) -> str:
+        """What was fed and neither returned nor cut off yet."""
+        return (self._mask.held if self._mask is not None else "") + self._gate.held
+
+    @property
+    def has_hidden(self) -> bool:
+        """Whether anything in this text does not leave as it came."""
+        return self._mask is not None and self._mask.has_found
+
+    def feed(self, piece: str) -> str:
+        """Take the next piece and return the text that may leave now, possibly empty."""
+        gate, mask = self._gate, self._mask
+        text = gate.feed(piece)
+        if mask is not None and text:
+            text = mask.feed(text)
+        self.stopped = gate.hit is not None or (mask is not None and mask.stopped)
+        return text
+
+    def finish(self) -> str:
+        """Say that the text is complete and return what may leave of the rest."""
+        gate, mask = self._gate, self._mask
+        text = gate.finish()
+        if mask is not None:
+            if text:
+                text = mask.feed(text)
+            if gate.hit is None:
+                text += mask.finish()
+        self.stopped = gate.hit is not None or (mask is not None and mask.stopped)
+        return text
+
+    def hits(self, path: str) -> list[Hit]:
+        """Return what was found, in characters of the original at `path`."""
+        found = self._mask.hits(path) if self._mask is not None else []
+        if self._gate.hit is not None and not (self._mask is not None and self._mask.stopped):
+            start, end, rule = self._gate.hit
+            found.append(Hit(path, start, end, rule.entry.risk, rule.entry.id, rule.entry.severity, "stop"))
+        return found
