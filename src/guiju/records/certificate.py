@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from guiju.core.canonical import canonical_json
 from guiju.core.errors import GuijuError
 from guiju.records.note import parse_verifier, verifier_text
+from guiju.records.proof import other_key
 from guiju.records.report import Report, Step
 
 FORM: Final = "guiju-erasure-1"
@@ -147,7 +148,9 @@ def check_certificate(document: Any, trusted: Ed25519PublicKey | None = None) ->
         third = Step(3, "open", zh, en, "not compared: no key was given")
     else:
         same = trusted.public_bytes_raw() == enclosed.public_bytes_raw()
-        third = Step(3, "holds" if same else "fails", zh, en, verifier_text(certificate.origin, trusted))
+        given = verifier_text(certificate.origin, trusted)
+        detail = given if same else other_key(verifier_text(certificate.origin, enclosed), given)
+        third = Step(3, "holds" if same else "fails", zh, en, detail)
     return Report((first, second, third), NOT_PROVEN)
 
 

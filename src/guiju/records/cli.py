@@ -222,14 +222,19 @@ def verify_command(
 def _verify_file(proof: Path, public_key: Path | None) -> Report:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from guiju.core.errors import GuijuError
+    from guiju.records import given
     from guiju.records.certificate import check_certificate, is_certificate
     from guiju.records.proof import check_proof
 
     try:
         document: Any = json.loads(proof.read_bytes())
+    except (ValueError, RecursionError):
+        raise GuijuError(given.VERIFY_FILE, path=proof) from None
+    try:
         trusted = Ed25519PublicKey.from_public_bytes(read_public_key(public_key.read_bytes())) if public_key is not None else None
-    except (ValueError, Broken) as problem:
-        raise typer.BadParameter(str(problem)) from None
+    except (ValueError, Broken):
+        raise GuijuError(given.VERIFY_KEY, path=public_key) from None
     return check_certificate(document, trusted) if is_certificate(document) else check_proof(document, trusted)
 
 

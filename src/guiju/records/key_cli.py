@@ -49,20 +49,15 @@ def site_keys(
 
     open_data_folder(data)
     from django.conf import settings
-    from rich.console import Console
-    from rich.table import Table
 
     from guiju.core.keys import load_ring
     from guiju.records.note import verifier_text
 
-    table = Table(box=None, header_style="bold")
-    for heading in ("状态 state", "公钥 public key", "起 from", "止 until"):
-        table.add_column(heading, overflow="fold")
     for key in load_ring(settings.DATA_FOLDER.keys):
         until = f"{key.until_size} · {key.until_at}" if key.state == "retired" else key.leaves_at
-        line = verifier_text(settings.SITE.ledger.origin, key.public_key())
-        table.add_row(key.state, line, f"{key.from_size} · {key.from_at}".removesuffix(" · "), until)
-    Console().print(table)
+        since = f"{key.from_size} · {key.from_at}".removesuffix(" · ")
+        typer.echo(f"{key.state}  起 from {since}" + (f"  止 until {until}" if until else ""))
+        typer.echo(verifier_text(settings.SITE.ledger.origin, key.public_key()))  # alone on its line: `--public-key` takes it
 
 
 def stamp(

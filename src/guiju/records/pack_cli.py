@@ -97,16 +97,22 @@ def is_pack(path: Path) -> bool:
 
 
 def verify_pack(path: Path, public_key: Path | None, checkpoint: Path | None, tsa_root: Path | None) -> Report:
-    """Check a pack by what the reader gives. Raises BadParameter for files that are not what they should be."""
+    """Check a pack by what the reader gives. Raises VERIFY-KEY, and BadParameter for other files that are not what they should be."""
+    from guiju.core.errors import GuijuError
+    from guiju.records.given import VERIFY_KEY
     from guiju.records.offline.command import read_public_key
     from guiju.records.offline.packcheck import check_pack
     from guiju.records.offline.report import Broken
     from guiju.records.offline.timestamp import read_pem
 
     try:
+        trusted = read_public_key(public_key.read_bytes()) if public_key is not None else None
+    except Broken:
+        raise GuijuError(VERIFY_KEY, path=public_key) from None
+    try:
         return check_pack(
             path,
-            trusted=read_public_key(public_key.read_bytes()) if public_key is not None else None,
+            trusted=trusted,
             kept=checkpoint.read_bytes() if checkpoint is not None else None,
             tsa_roots=read_pem(tsa_root.read_bytes()) if tsa_root is not None else None,
         )

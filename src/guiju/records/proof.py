@@ -119,8 +119,18 @@ def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Repor
     if trusted is None:
         steps.append(Step(5, "open", zh, en, "not compared: no key was given"))
     else:
-        note(_signs(trusted, proof.checkpoint, stated.origin), zh, en, verifier_text(stated.origin, trusted))
+        given = verifier_text(stated.origin, trusted)
+        signs = _signs(trusted, proof.checkpoint, stated.origin)
+        note(signs, zh, en, given if signs else other_key(proof.public_key, given))
     return report()
+
+
+def other_key(signing: str, given: str) -> str:
+    """Return what a check says of a key that is another than the one given."""
+    return (
+        f"signed by {signing}, given was {given}; if the former is an earlier key of this provider, check with its line from "
+        "`guiju records site-keys` 签名用的是另一把公钥；若它是该提供者此前的公钥，请用 site-keys 列出的那一行核对"
+    )
 
 
 def _signs(key: Ed25519PublicKey, checkpoint: str, origin: str) -> bool:

@@ -44,9 +44,18 @@ def main(arguments: list[str] | None = None) -> int:
         trusted = read_public_key(given.public_key.read_bytes()) if given.public_key else None
         kept = given.checkpoint.read_bytes() if given.checkpoint else None
         roots = read_pem(given.tsa_root.read_bytes()) if given.tsa_root else None
+        with given.pack.open("rb") as file:
+            if file.read(64).lstrip()[:1] == b"{":
+                raise Broken(
+                    "it is a proof or a certificate, not a pack: check it with `guiju verify` 这是证明或证书，不是记录包；请用 guiju verify 核对"
+                )
         report = check_pack(given.pack, trusted=trusted, kept=kept, tsa_roots=roots)
     except (OSError, Broken) as problem:
-        print(f"{problem}", file=sys.stderr)
+        reason = problem.strerror if isinstance(problem, OSError) else problem
+        print(
+            f"未能核对 {given.pack}：{reason}。什么也没有改动。请核对文件。\n{given.pack} was not checked: {reason}. Nothing was changed. Check the file.",
+            file=sys.stderr,
+        )
         return 2
     if given.json:
         print(json.dumps(report_document(report), ensure_ascii=False, indent=1))

@@ -173,7 +173,10 @@ class PackCheck:
                 )
             )
         elif self._trusted not in [key.public for key in keys]:
-            raise Broken("the given key is none of those in the pack")
+            raise Broken(
+                "the given key is none of those in the pack; if the pack is older than a change of the site key, or younger, check with the "
+                "other key's line from `guiju records site-keys` 所给公钥不在包内；若其间更换过站点密钥，请用 site-keys 列出的另一行核对"
+            )
         else:
             self._holds("")
 
