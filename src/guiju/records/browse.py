@@ -23,6 +23,10 @@ _SEARCHED: Final = 500
 _ID: Final = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
 
 
+class NumberWrong(ValueError):
+    """What was given as a record's number is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the list was asked for; empty text for no condition. Times are Beijing times as browsers send them."""
@@ -32,6 +36,7 @@ class Asked:
     subject: str = ""
     since: str = ""
     until: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Page:
 def page_of(asked: Asked, before: int | None = None, after: int | None = None) -> Page:
     """Return one page. `before` and `after` are record indices: the cost does not grow with the distance from the newest.
 
-    Raises ValueError for a time that is none.
+    Raises ValueError for a time that is none, NumberWrong for a number that is none.
     """
     matching = _matching(asked)
     if after is not None:
@@ -81,8 +86,13 @@ def find_fingerprint(made: str) -> Iterable[Record]:
 
 def _matching(asked: Asked) -> QuerySet[Record]:
     matching = Record.objects.all()
-    # Heartbeats are looked at by programs; people ask for them by name.
-    matching = matching.filter(kind=asked.kind) if asked.kind else matching.exclude(kind__in=QUIET_KINDS)
+    if asked.number:
+        matching = matching.filter(id__in=_ids_of(asked.number))
+    # Heartbeats are looked at by programs; people ask for them by name or number.
+    if asked.kind:
+        matching = matching.filter(kind=asked.kind)
+    elif not asked.number:
+        matching = matching.exclude(kind__in=QUIET_KINDS)
     if asked.service:
         matching = matching.filter(service=asked.service)
     if asked.subject:
@@ -92,6 +102,15 @@ def _matching(asked: Asked) -> QuerySet[Record]:
     if asked.until:
         matching = matching.filter(at__lt=_beijing(asked.until))
     return matching
+
+
+def _ids_of(number: str) -> list[str]:
+    """Return the ids of the records that a number names: the one that has it, and the one that closes the answer begun by it."""
+    id = "".join(number.split()).upper()
+    if not _ID.fullmatch(id):
+        raise NumberWrong(number)
+    closing = find_closing_record(id)
+    return [id, closing.id] if closing else [id]
 
 
 def _beijing(text: str) -> datetime:

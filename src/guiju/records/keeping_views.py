@@ -11,7 +11,7 @@ from django.db.models.functions import TruncMonth
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.core.settings import Retention
@@ -21,7 +21,7 @@ from guiju.records.gaps import open_gaps
 from guiju.records.kinds import KINDS
 from guiju.records.models import DayMark, Gap, Record, Removal
 from guiju.records.values import CLASSES, RetentionClass, class_of
-from guiju.web.access import actor_of, needs, text_of
+from guiju.web.access import actor_of, needs, post_only, text_of
 
 _REPORTS = 20
 _CLOSED = 50
@@ -90,7 +90,7 @@ def gaps(request: HttpRequest) -> HttpResponse:
 
 
 @needs("records.close_gap")
-@require_POST
+@post_only
 def close_gap(request: HttpRequest, number: int) -> HttpResponse:
     """Close a gap, for a reason; who, when and why is a record."""
     try:

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
@@ -16,7 +16,7 @@ from guiju.records.hold import Selection, list_holds_on, set_hold, standing_hold
 from guiju.records.kinds import KINDS
 from guiju.records.models import Request
 from guiju.records.requests import Deed, State, approve, list_waiting, refuse
-from guiju.web.access import actor_of, needs, text_of
+from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
 
 SHOWN: Final = 50
@@ -43,7 +43,7 @@ def requests(request: HttpRequest) -> HttpResponse:
 
 
 @needs("records.view_record")
-@require_POST
+@post_only
 def decide(request: HttpRequest, id: str) -> HttpResponse:
     """Approve or refuse another person's request, or withdraw one's own."""
     asked = Request.objects.filter(id=id).first()
@@ -61,7 +61,7 @@ def decide(request: HttpRequest, id: str) -> HttpResponse:
 
 
 @needs("records.set_hold")
-@require_POST
+@post_only
 def hold_selection(request: HttpRequest) -> HttpResponse:
     """Set a legal hold on a selection of records."""
     reason = text_of(request.POST, "reason", 200)

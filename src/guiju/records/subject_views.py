@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.core.keys import load_pseudonym_key
@@ -25,7 +25,7 @@ from guiju.records.opening import find_opening, open_subject, policy_is_one_pers
 from guiju.records.personal_data import Export, begin_export, find, list_members
 from guiju.records.requests import APPROVAL_NEEDED, Deed, people_for, policy
 from guiju.records.search import Step, begin_search, search
-from guiju.web.access import actor_of, needs, text_of
+from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
 
 SUBJECT_CHARACTERS: Final = 200
@@ -43,7 +43,7 @@ def subject(request: HttpRequest) -> HttpResponse:
 
 
 @needs("records.view_record")
-@require_POST
+@post_only
 def find_person(request: HttpRequest) -> HttpResponse:
     """Go to the subject under which a service's user is on record. By POST: the identifier belongs into no address and no log."""
     service, user = text_of(request.POST, "service", SUBJECT_CHARACTERS), text_of(request.POST, "user", 1_000)
@@ -52,21 +52,21 @@ def find_person(request: HttpRequest) -> HttpResponse:
 
 
 @needs("records.open_record")
-@require_POST
+@post_only
 def open_all(request: HttpRequest) -> HttpResponse:
     """Open all contents of the subject to this person for a while, or ask for it."""
     return _do(request, lambda name, reason: open_subject(name, actor=actor_of(request), reason=reason), _("内容已对您打开，已留记录。"))
 
 
 @needs("records.erase_subject")
-@require_POST
+@post_only
 def erase(request: HttpRequest) -> HttpResponse:
     """Erase the subject, or ask for it."""
     return _do(request, lambda name, reason: erase_subject(name, actor=actor_of(request), reason=reason), _("已删除；证书在本页。"))
 
 
 @needs("records.set_hold")
-@require_POST
+@post_only
 def hold(request: HttpRequest) -> HttpResponse:
     """Set a legal hold on the subject."""
     reference = text_of(request.POST, "reference", 200)
@@ -78,14 +78,14 @@ def hold(request: HttpRequest) -> HttpResponse:
 
 
 @needs("records.set_hold")
-@require_POST
+@post_only
 def lift(request: HttpRequest, id: str) -> HttpResponse:
     """Lift a legal hold."""
     return _do(request, lambda _name, reason: lift_hold(id, actor=actor_of(request), reason=reason), _("保全已解除。"))
 
 
 @needs("records.open_record")
-@require_POST
+@post_only
 def search_contents(request: HttpRequest) -> HttpResponse:
     """Begin a search, which leaves a record, or go on with one that this page began."""
     actor, token = actor_of(request), request.POST.get("token", "")
@@ -115,7 +115,7 @@ def search_contents(request: HttpRequest) -> HttpResponse:
 
 
 @needs("records.open_record")
-@require_POST
+@post_only
 def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """Give the records about the subject as one archive, written while it is sent: no copy of it lies on the server."""
     name, reason = text_of(request.POST, "subject", SUBJECT_CHARACTERS), text_of(request.POST, "reason", 200)
@@ -163,6 +163,7 @@ def _page(request: HttpRequest, name: str, more: dict[str, Any] | None = None) -
         "erasing_alone": people_for(Deed.ERASE_SUBJECT) == 1,
         "policy": policy(),
         "me": actor_of(request),
+        "here": _address(name),  # the language switch comes back to the subject also from what a form has shown
     }
     return render(request, "records/subject.html", facts | (more or {}))
 

@@ -7,17 +7,17 @@ import msgspec
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.records import flow
-from guiju.records.browse import Asked, find_record, find_related, page_of
+from guiju.records.browse import Asked, NumberWrong, find_record, find_related, page_of
 from guiju.records.kinds import KINDS
 from guiju.records.models import Record
 from guiju.records.proving import show_proof
 from guiju.records.requests import APPROVAL_NEEDED, list_waiting
 from guiju.screening.risks import BY_ID
-from guiju.web.access import actor_of, needs, text_of
+from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text, said
 
 REASON_CHARACTERS: Final = 4
@@ -34,6 +34,8 @@ def records(request: HttpRequest) -> HttpResponse:
     try:
         page = page_of(asked, before=_index(request, "before"), after=_index(request, "after"))
         facts |= {"found": page.found, "newer": page.newer, "older": page.older}
+    except NumberWrong:
+        facts["problem"] = _("编号应为 26 个字母和数字，没有查找。请核对后重试。")
     except ValueError:
         facts["problem"] = _("时间或翻页参数不对，没有查找。请改正后重试。")
     if request.headers.get("HX-Request") and not request.headers.get("HX-History-Restore-Request"):
@@ -68,7 +70,7 @@ def proof(request: HttpRequest, id: str) -> HttpResponse:
 
 
 @needs("records.open_record")
-@require_POST
+@post_only
 def open_content(request: HttpRequest, id: str) -> HttpResponse:
     """Open the sealed content of one record, for a reason; who, when and why is a record itself."""
     record = _get(id)

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.screening import flow
@@ -15,7 +15,7 @@ from guiju.screening.library import LIBRARY_INVALID
 from guiju.screening.models import LibraryVersion
 from guiju.screening.risks import GROUPS, RISKS, Risk
 from guiju.screening.values import Direction, LibraryEntry, Policy
-from guiju.web.access import actor_of, needs
+from guiju.web.access import actor_of, needs, post_only
 
 LIBRARY_LIMIT_BYTES: Final = 32 * 2**20
 TRY_CHARACTERS: Final = 20_000
@@ -64,7 +64,7 @@ def libraries(request: HttpRequest) -> HttpResponse:
 
 
 @needs("screening.add_libraryversion")
-@require_POST
+@post_only
 def import_file(request: HttpRequest) -> HttpResponse:
     """Take a CSV or YAML file; keep it as a draft, or show every mistake with its line and keep nothing."""
     file = request.FILES.get("file")
@@ -95,7 +95,7 @@ def import_file(request: HttpRequest) -> HttpResponse:
 
 
 @needs("screening.change_libraryversion")
-@require_POST
+@post_only
 def activate(request: HttpRequest, version: str) -> HttpResponse:
     """Put a version in force."""
     kept = flow.activate_library(version, actor_of(request))
@@ -114,7 +114,7 @@ def download(request: HttpRequest, version: str) -> HttpResponse:
 
 
 @needs("screening.view_libraryversion")
-@require_POST
+@post_only
 def try_text(request: HttpRequest) -> HttpResponse:
     """Show what the library in force would find in a text. The text is not kept."""
     text = request.POST.get("text", "")[:TRY_CHARACTERS]

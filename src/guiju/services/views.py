@@ -7,11 +7,11 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.services import flow
 from guiju.services.models import ApiKey
-from guiju.web.access import actor_of, needs, text_of
+from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.live import bundle_in_force, gateway_state
 
 LABEL_CHARACTERS: Final = 100
@@ -26,7 +26,7 @@ def services(request: HttpRequest) -> HttpResponse:
 
 
 @needs("services.add_apikey")
-@require_POST
+@post_only
 def create(request: HttpRequest) -> HttpResponse:
     """Make a key and show it, this once; only its hash is kept."""
     label = text_of(request.POST, "label", LABEL_CHARACTERS) or _("未命名")
@@ -36,7 +36,7 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @needs("services.change_apikey")
-@require_POST
+@post_only
 def revoke(request: HttpRequest, key: str) -> HttpResponse:
     """Revoke a key for good."""
     flow.revoke_key(key, actor_of(request))

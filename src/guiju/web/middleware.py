@@ -1,6 +1,7 @@
-"""Headers that every page carries, and expected errors as pages."""
+"""Headers that every page carries, and expected errors and refused methods as pages."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from guiju.core.errors import GuijuError
+from guiju.web.views import wrong_method
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -36,13 +38,18 @@ def security_headers(get_response: Handler) -> Handler:
 
 
 class ErrorPages:
-    """Turn a GuijuError that reached the edge into a page in three parts with its status."""
+    """Turn a GuijuError that reached the edge, and a refused method, into a page in three parts with its status."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        response = self.get_response(request)
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+            return response
+        page = wrong_method(request)
+        page.headers["Allow"] = response.headers["Allow"]
+        return page
 
     def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
         if not isinstance(problem, GuijuError):

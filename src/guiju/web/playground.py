@@ -15,12 +15,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.layout import DataFolder
 from guiju.records.browse import find_closing_record
-from guiju.web.access import actor_of, needs
+from guiju.web.access import actor_of, needs, post_only
 from guiju.web.live import gateway_address
 from guiju.web.templatetags.guiju import chinese
 
@@ -68,7 +68,7 @@ def playground(request: HttpRequest) -> HttpResponse:
 
 
 @needs("services.view_apikey")
-@require_POST
+@post_only
 def send(request: HttpRequest) -> HttpResponseBase:
     """Send a conversation to the gateway and relay its answer as it comes."""
     if len(request.body) > BODY_LIMIT_BYTES:

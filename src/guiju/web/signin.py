@@ -14,12 +14,11 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from guiju.records import flow as records
-from guiju.web.access import actor_of, text_of
+from guiju.web.access import actor_of, onward_of, post_only, text_of
 from guiju.web.models import RefusedSignIn
 
 FAILURES: Final = 5
@@ -32,7 +31,7 @@ WINDOW_MINUTES: Final = 5
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Show the form; take a name and a password; go on to the page that was asked for."""
-    onward = _onward(request)
+    onward = onward_of(request, "/console/")
     if request.method == "GET":
         return redirect(onward) if request.user.is_authenticated else render(request, "web/sign_in.html", {"next": onward})
     name = text_of(request.POST, "name", NAME_CHARACTERS)
@@ -56,17 +55,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     )
 
 
-@require_POST
+@post_only
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
     auth.logout(request)
     return redirect("web:sign-in")
-
-
-def _onward(request: HttpRequest) -> str:
-    onward = request.POST.get("next") or request.GET.get("next") or ""
-    safe = url_has_allowed_host_and_scheme(onward, {request.get_host()}, require_https=request.is_secure())
-    return onward if safe else "/console/"
 
 
 def _target(name: str, address: str) -> str:

@@ -5,14 +5,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import translation
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from guiju.records.gaps import open_gaps
 from guiju.screening import flow as screening
 from guiju.web import chart, figures, tasks
-from guiju.web.access import needs
+from guiju.web.access import needs, onward_of, page_at, post_only
 from guiju.web.live import bundle_in_force, gateway_state
 
 
@@ -47,7 +46,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @needs("records.view_record")
-@require_POST
+@post_only
 def start_ledger_check(request: HttpRequest) -> HttpResponse:
     """Queue a check of the whole ledger; its result appears on the home page."""
     if tasks.queue_check():
@@ -57,13 +56,11 @@ def start_ledger_check(request: HttpRequest) -> HttpResponse:
     return redirect("web:home")
 
 
-@require_POST
+@post_only
 def set_language(request: HttpRequest) -> HttpResponse:
     """Remember the language and go back to the page."""
     language = request.POST.get("language", "")
-    onward = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(onward, {request.get_host()}, require_https=request.is_secure())
-    response = HttpResponseRedirect(onward if safe else "/")
+    response = HttpResponseRedirect(onward_of(request, "/"))
     if language in dict(settings.LANGUAGES):
         response.set_cookie(
             settings.LANGUAGE_COOKIE_NAME,
@@ -93,6 +90,18 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     del exception
     facts = {"happened": _("没有这个页面，或您无权查看。"), "todo": _("请核对地址，或联系管理员。")}
     return render(request, "web/error.html", facts, status=404)
+
+
+def wrong_method(request: HttpRequest) -> HttpResponse:
+    """Answer a visit to an address that only takes forms, or a form sent to a page that takes none."""
+    facts = {
+        "happened": _("这个地址不能这样访问：它只接受表单，或只供查看。"),
+        "kept": _("没有做任何改动。"),
+        "todo": _("请到它所属的页面操作。"),
+        "onward": page_at(request.path),
+        "code": "METHOD-REFUSED",
+    }
+    return render(request, "web/error.html", facts, status=405)
 
 
 def failed(request: HttpRequest) -> HttpResponse:

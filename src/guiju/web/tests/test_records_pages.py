@@ -210,7 +210,10 @@ def test_reading_records_is_not_opening_them(data: DataFolder) -> None:
     client = Client()
     client.force_login(reader)
     record = write_records(data, [entry(content="x")])[0]
-    assert client.get(f"/console/records/{record.id}/").status_code == 200
+    page = client.get(f"/console/records/{record.id}/").content.decode()
+    assert "您的账号不能打开" in page
+    assert 'name="reason"' not in page
+    assert "/console/keywords/" not in client.get("/console/").content.decode()
     assert client.post(f"/console/records/{record.id}/open/", {"reason": "核对投诉内容"}).status_code == 404
 
 

@@ -134,23 +134,23 @@ def test_a_hold_is_seen_and_blocks(officer: Client) -> None:
     assert Erasure.objects.count() == 0
     assert "（2026）京 1 号" in text(officer.get("/console/records/requests/"))
     hold = Hold.objects.get()
-    page = text(officer.post(f"/console/records/holds/{hold.id}/lift/", {"subject": SUBJECT, "reason": "案件已结"}, follow=True))
+    page = text(officer.post(f"/console/records/requests/holds/{hold.id}/lift/", {"subject": SUBJECT, "reason": "案件已结"}, follow=True))
     assert 'id="held"' not in page
     assert "APPROVAL-NEEDED" in text(post(officer, "erase"))
 
 
 def test_a_selection_is_held_and_let_go(officer: Client, approver: Client) -> None:
     fields = {"kind": "gateway.answer.delivered", "since": "2026-01-01T00:00", "reason": "案件需要", "reference": "（2026）京 2 号"}
-    assert approver.post("/console/records/holds/", fields).status_code == 404
-    assert "时间不对" in text(officer.post("/console/records/holds/", {**fields, "since": "yesterday"}, follow=True))
-    assert "HOLD-EMPTY" in text(officer.post("/console/records/holds/", {"reason": "案件需要", "reference": "1"}, follow=True))
+    assert approver.post("/console/records/requests/holds/", fields).status_code == 404
+    assert "时间不对" in text(officer.post("/console/records/requests/holds/", {**fields, "since": "yesterday"}, follow=True))
+    assert "HOLD-EMPTY" in text(officer.post("/console/records/requests/holds/", {"reason": "案件需要", "reference": "1"}, follow=True))
     assert Hold.objects.count() == 0
-    assert "（2026）京 2 号" in text(officer.post("/console/records/holds/", fields, follow=True))
+    assert "（2026）京 2 号" in text(officer.post("/console/records/requests/holds/", fields, follow=True))
     hold = Hold.objects.get()
     assert hold.since is not None
     assert hold.since.isoformat() == "2025-12-31T16:00:00+00:00"
     assert "按范围设定" in text(officer.get(PAGE))
-    lifted = officer.post(f"/console/records/holds/{hold.id}/lift/", {"reason": "案件已结"}, follow=True)
+    lifted = officer.post(f"/console/records/requests/holds/{hold.id}/lift/", {"reason": "案件已结"}, follow=True)
     assert "保全已解除" in text(lifted)
     assert "（2026）京 2 号" not in text(lifted)
 
