@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from guiju.core.errors import GuijuError
-from guiju.web.views import wrong_method
+from guiju.web.access import page_at
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -47,7 +48,7 @@ class ErrorPages:
         response = self.get_response(request)
         if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
             return response
-        page = wrong_method(request)
+        page = _wrong_method(request)
         page.headers["Allow"] = response.headers["Allow"]
         return page
 
@@ -62,3 +63,15 @@ class ErrorPages:
             {"code": problem.code.code, "happened": parts[0], "kept": parts[1], "todo": parts[2]},
             status=problem.code.status,
         )
+
+
+def _wrong_method(request: HttpRequest) -> HttpResponse:
+    """Answer a visit to an address that only takes forms, or a form sent to a page that takes none."""
+    facts = {
+        "happened": _("这个地址不能这样访问：它只接受表单，或只供查看。"),
+        "kept": _("没有做任何改动。"),
+        "todo": _("请到它所属的页面操作。"),
+        "onward": page_at(request.path),
+        "code": "METHOD-REFUSED",
+    }
+    return render(request, "web/error.html", facts, status=405)

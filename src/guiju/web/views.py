@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 from guiju.records.gaps import open_gaps
 from guiju.screening import flow as screening
 from guiju.web import chart, figures, tasks
-from guiju.web.access import needs, onward_of, page_at, post_only
+from guiju.web.access import needs, onward_of, post_only
 from guiju.web.live import bundle_in_force, gateway_state
 
 
@@ -90,18 +90,6 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     del exception
     facts = {"happened": _("没有这个页面，或您无权查看。"), "todo": _("请核对地址，或联系管理员。")}
     return render(request, "web/error.html", facts, status=404)
-
-
-def wrong_method(request: HttpRequest) -> HttpResponse:
-    """Answer a visit to an address that only takes forms, or a form sent to a page that takes none."""
-    facts = {
-        "happened": _("这个地址不能这样访问：它只接受表单，或只供查看。"),
-        "kept": _("没有做任何改动。"),
-        "todo": _("请到它所属的页面操作。"),
-        "onward": page_at(request.path),
-        "code": "METHOD-REFUSED",
-    }
-    return render(request, "web/error.html", facts, status=405)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
