@@ -242,6 +242,7 @@ class Request(models.Model):
         """What is asked for."""
 
         OPEN_RECORD = "open_record"
+        OPEN_RECORDS = "open_records"
         OPEN_SUBJECT = "open_subject"
         ERASE_SUBJECT = "erase_subject"
 
@@ -258,6 +259,8 @@ class Request(models.Model):
     deed = models.CharField(max_length=20, choices=Deed.choices)
     subject = models.CharField(max_length=_TEXT_LIMIT, blank=True)
     record = models.CharField(max_length=26, blank=True)
+    selection = models.TextField(blank=True)  # of many records: how they were chosen
+    records = models.JSONField(default=list)  # and the id of each
     reason = models.CharField(max_length=_TEXT_LIMIT)
     state = models.CharField(max_length=10, choices=State.choices)
     until = models.DateTimeField()

@@ -94,7 +94,7 @@ def open_content(record_id: str, *, actor: str, reason: str) -> bytes:
     content = RecordContent.objects.select_related("key").filter(record_id=record.id).first()
     if content is None or not content.key.wrapped:
         raise GuijuError(CONTENT_NONE, id=record_id)
-    opened = _unsealed(record, bytes(content.sealed), cipher_of(content.key, _masters()))
+    opened = unsealed(record, bytes(content.sealed), cipher_of(content.key, load_masters()))
     # Nobody has seen it yet; this transaction is committed to the disk before anybody does.
     with transaction.atomic(durable=True):
         request = requests.take(Deed.OPEN_RECORD, actor=actor, subject=record.subject, record=record.id)
@@ -176,7 +176,7 @@ def list_opened(subject: str, *, after: int = -1, last: int | None = None, opene
 
     The caller has made sure that this may be. Keys are read again for every batch: what is erased meanwhile is not given out.
     """
-    masters = _masters()
+    masters = load_masters()
     while True:
         rows = Record.objects.filter(subject=subject, index__gt=after).order_by("index")
         records = list((rows if last is None else rows.filter(index__lte=last))[:BATCH_RECORDS])
@@ -201,7 +201,7 @@ def list_opened(subject: str, *, after: int = -1, last: int | None = None, opene
                 yield Opened(record, "sealed")
             else:
                 try:
-                    yield Opened(record, "opened", _unsealed(record, bytes(content.sealed), cipher))
+                    yield Opened(record, "opened", unsealed(record, bytes(content.sealed), cipher))
                 except GuijuError:
                     yield Opened(record, "unreadable")
 
@@ -211,12 +211,14 @@ def cipher_of(key: SubjectKey, masters: MasterKeys) -> AESGCM:
     return AESGCM(unwrap(bytes(key.wrapped or b""), masters.get(key.master), key.subject))
 
 
-def _unsealed(record: Record, sealed: bytes, cipher: AESGCM) -> bytes:
+def unsealed(record: Record, sealed: bytes, cipher: AESGCM) -> bytes:
+    """Return the content of a record. Raises CONTENT-UNREADABLE when it is not what was recorded."""
     if sha256(sealed).hexdigest() != record.content_hash:
         raise GuijuError(CONTENT_UNREADABLE, what=f"the content of record {record.id}", reason="it does not have the recorded hash")
     return unseal(cipher, record.id, sealed)
 
 
-def _masters() -> MasterKeys:
+def load_masters() -> MasterKeys:
+    """Return the master keys of this site."""
     folder: DataFolder = settings.DATA_FOLDER
     return load_master_keys(folder.keys)

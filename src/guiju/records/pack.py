@@ -20,6 +20,7 @@ from typing import IO, Any, Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from guiju.core.clock import utc_text
@@ -39,6 +40,7 @@ from guiju.records.offline.report import Broken
 from guiju.records.offline.single import single_file
 from guiju.records.offline.timestamp import read_pem
 from guiju.records.offline.tree import missing_nodes
+from guiju.records.opening_many import Opening, begin_opening, finish_opening, list_contents
 from guiju.records.pack_texts import README
 from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import WIDTH, TileReader, read_checkpoint
@@ -64,8 +66,6 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 log = logging.getLogger("guiju.records")
 
-Open = Callable[[str], bytes]
-"""Opens the content of a record by its id, leaving the record of it. Raises CONTENT-NONE where there is none."""
 Progress = Callable[[int], None]
 
 
@@ -97,11 +97,12 @@ class Earlier(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What a pack holds."""
+    """What a pack holds; `left_sealed` came after the request and was not opened, as the approval does not name it."""
 
     records: int
     opened: int
     sha256: str
+    left_sealed: int = 0
 
 
 def pack_time(at: datetime) -> str:
@@ -114,15 +115,16 @@ def write_pack(
     selection: Selection,
     *,
     actor: str,
-    open_content: Open | None = None,
+    open_reason: str = "",
     earlier: Iterable[Earlier] = (),
     with_verifier: bool = True,
     progress: Progress = lambda _: None,
 ) -> Packed:
     """Write a pack, check it, leave `records.pack.made`, then give it its name; a file of that name is replaced.
 
-    `open_content` opens each content that is there. `progress` is told how many records were written.
-    Raises PACK-EMPTY, NOTE-INVALID, TILE-MISSING, and PROOF-INVALID when records, tiles and checkpoint do not fit together.
+    With `open_reason` every content that is there is opened for it; their records, and the approval where one is needed, are
+    committed together with that of the pack, when the draft is whole. `progress` is told how many records were written.
+    Raises APPROVAL-NEEDED, APPROVAL-GONE, ERASED-MEANWHILE, PACK-EMPTY, NOTE-INVALID, TILE-MISSING, and PROOF-INVALID when records, tiles and checkpoint do not fit together.
     """
     folder: DataFolder = settings.DATA_FOLDER
     origin, ring = settings.SITE.ledger.origin, load_ring(folder.keys)
@@ -139,8 +141,10 @@ def write_pack(
         if with_verifier:
             made.add("verify.py", single_file().encode())
         made.add_records(selection, progress)
-        if open_content is not None:
-            made.add_contents(open_content)
+        opening = None
+        if open_reason:
+            opening = begin_opening(made.with_content(), selection=_chosen(selection), actor=actor, reason=open_reason)
+            made.add_contents(opening)
         roots = flow.stamp_roots()
         stamps = _stamps(folder.ledger, made.indices, roots) if roots is not None else []
         made.add_proofs([*earlier, *stamps])
@@ -154,15 +158,18 @@ def write_pack(
         facts: dict[str, object] = {
             "selection": {name: _told(value) for name, value in msgspec.to_builtins(selection).items() if value is not None},
             "records": len(made.indices),
-            "opened": made.opened,
+            "opened": len(made.opened),
             "size": stated.size,
             "sha256": digest,
         }
-        flow.append(kind=MADE, actor=actor, metadata=facts)
+        with transaction.atomic(durable=True):
+            if opening is not None:
+                finish_opening(opening, made.opened, pack=digest)
+            flow.append(kind=MADE, actor=actor, metadata=facts)
         os.replace(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
-    return Packed(len(made.indices), made.opened, digest)
+    return Packed(len(made.indices), len(made.opened), digest, opening.left_sealed if opening is not None else 0)
 
 
 class _Pack:
@@ -176,8 +183,8 @@ class _Pack:
         self.indices: list[int] = []
         self.without_text = 0
         self.not_found: tuple[str, ...] = ()
-        self.opened = 0
-        self._with_content: list[tuple[int, str]] = []
+        self.opened: list[str] = []
+        self._with_content: dict[str, int] = {}
 
     def add(self, name: str, content: bytes) -> None:
         """Add a small member."""
@@ -219,7 +226,7 @@ class _Pack:
                 self.indices.append(index)
                 found.add(identity)
                 if content_hash:
-                    self._with_content.append((index, identity))
+                    self._with_content[identity] = index
                 yield b'{"index":%d,"record":%b}\n' % (index, body)
             else:
                 yield self._leaf_line(index)
@@ -238,19 +245,17 @@ class _Pack:
         self.without_text += 1
         return b'{"index":%d,"leaf":"%b"}\n' % (index, self._tiles.entries(index // WIDTH)[index % WIDTH].hex().encode())
 
-    def add_contents(self, open_content: Open) -> None:
+    def with_content(self) -> list[str]:
+        """Return the ids of the records in it that came with content, in order."""
+        return list(self._with_content)
+
+    def add_contents(self, opening: Opening) -> None:
         """Add what is opened, as people read it."""
 
         def lines() -> Iterator[bytes]:
-            for index, identity in self._with_content:
-                try:
-                    content = plain(open_content(identity))
-                except GuijuError as problem:
-                    if problem.code is not flow.CONTENT_NONE:
-                        raise
-                    continue  # erased meanwhile or before
-                self.opened += 1
-                yield _ENCODE({"index": index, "record": identity, "content": content}) + b"\n"
+            for identity, content in list_contents(opening):
+                self.opened.append(identity)
+                yield _ENCODE({"index": self._with_content[identity], "record": identity, "content": plain(content)}) + b"\n"
 
         self._add_lines(CONTENTS, lines())
 
@@ -284,7 +289,7 @@ class _Pack:
             "not_found": self.not_found,
             "records": len(self.indices),
             "without_text": self.without_text,
-            "opened": self.opened,
+            "opened": len(self.opened),
             "checkpoint": {"size": self._stated.size, "root": self._stated.root.hex()},
             "members": self._members,
         }
@@ -373,6 +378,12 @@ def _keys_document(ring: Ring, origin: str) -> dict[str, Any]:
 
 def _seal(digest: bytes, origin: str, key: Ed25519PrivateKey) -> bytes:
     return sign(f"{PACK_FORM}\n{origin}\n{_base64(digest)}\n", origin, key)
+
+
+def _chosen(selection: Selection) -> str:
+    """Return a selection as text; the same for the same records in another order."""
+    ids = tuple(sorted(set(selection.ids))) if selection.ids is not None else None
+    return _ENCODE(msgspec.structs.replace(selection, ids=ids)).decode()
 
 
 def _told(value: Any) -> Any:

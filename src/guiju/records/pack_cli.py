@@ -1,6 +1,5 @@
 """`guiju records pack`, and the part of `guiju verify` that checks packs without Django and database. 记录包。"""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +42,6 @@ def pack(
     from rich.console import Console
     from rich.progress import Progress, TextColumn
 
-    from guiju.records import flow
     from guiju.records.pack import Earlier, Selection, write_pack
 
     selection = Selection(
@@ -57,23 +55,22 @@ def pack(
         last=last,
     )
 
-    def open_one(record_id: str) -> bytes:
-        return flow.open_content(record_id, actor=actor, reason=reason)
-
     earlier = [Earlier(checkpoint=grown_from.read_bytes())] if grown_from is not None else []
-    opener: Callable[[str], bytes] | None = open_one if open_ else None
     with Progress(TextColumn("{task.description} {task.completed}"), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("记录 records", total=None)
         made = write_pack(
             out,
             selection,
             actor=actor,
-            open_content=opener,
+            open_reason=reason if open_ else "",
             earlier=earlier,
             with_verifier=with_verifier,
             progress=lambda done: bar.update(task, completed=done),
         )
     typer.echo(f"{out}  {made.records} 条 records  {made.opened} 已打开 opened\nsha256 {made.sha256}")
+    if made.left_sealed:
+        typer.echo(f"{made.left_sealed} 份内容在申请之后才有，批准不包括它们，未打开。")
+        typer.echo(f"{made.left_sealed} contents came after the request; the approval does not name them, and they stay sealed.")
 
 
 def _utc(text: str) -> str | None:

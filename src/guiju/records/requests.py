@@ -5,7 +5,9 @@ made it. The person who made it never approves it, and of two who decide one is 
 Source: Measures Art. 11; PIPL Art. 51 (2).
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from django.conf import settings
@@ -84,8 +86,19 @@ def people_for(deed: str) -> int:
     return policy().erasure_people if deed == Deed.ERASE_SUBJECT else policy().opening_people
 
 
-def ask(deed: Request.Deed, *, actor: str, reason: str, subject: str = "", record: str = "") -> Request:
+def ask(
+    deed: Request.Deed,
+    *,
+    actor: str,
+    reason: str,
+    subject: str = "",
+    record: str = "",
+    selection: str = "",
+    records: Sequence[str] = (),
+) -> Request:
     """Return the actor's request, made now with `records.request.made` unless one is waiting already.
+
+    One for many records tells how they were chosen (`selection`, by which it is found again) and names each of them.
 
     Raises ValueError without a reason.
     """
@@ -94,7 +107,7 @@ def ask(deed: Request.Deed, *, actor: str, reason: str, subject: str = "", recor
     now = datetime.now(UTC)
     with transaction.atomic():
         keep_recorder_out()  # and everybody else who asks: two at once would make two requests
-        waiting = _own(deed, actor, subject, record).filter(state__in=_WAITING, until__gt=now).first()
+        waiting = _own(deed, actor, subject, record, selection).filter(state__in=_WAITING, until__gt=now).first()
         if waiting is not None:
             return waiting
         request = Request.objects.create(
@@ -102,6 +115,8 @@ def ask(deed: Request.Deed, *, actor: str, reason: str, subject: str = "", recor
             deed=deed,
             subject=subject,
             record=record,
+            selection=selection,
+            records=list(records),
             reason=reason.strip()[:TEXT_CHARACTERS],
             state=State.ASKED,
             until=now + timedelta(hours=policy().request_hours),
@@ -126,14 +141,29 @@ def refuse(id: str, *, actor: str, reason: str = "") -> Request:
     return _decide(id, State.REFUSED, actor, reason, None)
 
 
-def take(deed: Request.Deed, *, actor: str, subject: str = "", record: str = "", into: Request.State = State.DONE) -> Request | None:
+def find_approved(deed: Request.Deed, *, actor: str, subject: str = "", record: str = "", selection: str = "") -> Request | None:
+    """Return the actor's approved request that can be used now; None when there is none."""
+    rows = _own(deed, actor, subject, record, selection)
+    return rows.filter(state=State.APPROVED, until__gt=datetime.now(UTC)).order_by("asked_at").first()
+
+
+def take(
+    deed: Request.Deed,
+    *,
+    actor: str,
+    subject: str = "",
+    record: str = "",
+    selection: str = "",
+    id: str = "",
+    into: Request.State = State.DONE,
+) -> Request | None:
     """Use up the actor's approved request inside the caller's transaction; None when there is none to use.
 
-    `into` is the state it goes to; OPEN lasts `records.opening_minutes`.
+    `into` is the state it goes to; OPEN lasts `records.opening_minutes`. With an id it is that request or none.
     """
     now = datetime.now(UTC)
-    approved = _own(deed, actor, subject, record).filter(state=State.APPROVED, until__gt=now).order_by("asked_at").first()
-    if approved is None:
+    approved = find_approved(deed, actor=actor, subject=subject, record=record, selection=selection)
+    if approved is None or (id and approved.id != id):
         return None
     until = now + timedelta(minutes=policy().opening_minutes) if into == State.OPEN else approved.until
     taken = Request.objects.filter(pk=approved.pk, state=State.APPROVED, until__gt=now).update(state=into, done_at=now, until=until)
@@ -153,8 +183,9 @@ def list_waiting() -> QuerySet[Request]:
     return Request.objects.filter(state=State.ASKED, until__gt=datetime.now(UTC)).order_by("asked_at")
 
 
-def _own(deed: Request.Deed, actor: str, subject: str, record: str) -> QuerySet[Request]:
-    return Request.objects.filter(deed=deed, asked_by=actor, subject=subject, record=record)
+def _own(deed: Request.Deed, actor: str, subject: str, record: str, selection: str) -> QuerySet[Request]:
+    rows = Request.objects.filter(deed=deed, asked_by=actor)
+    return rows.filter(selection=selection) if selection else rows.filter(subject=subject, record=record)
 
 
 def _decide(id: str, state: Request.State, actor: str, reason: str, until: datetime | None) -> Request:
@@ -187,7 +218,9 @@ def _decide(id: str, state: Request.State, actor: str, reason: str, until: datet
 
 
 def _leave(kind: str, request: Request, actor: str, **facts: str) -> None:
-    about = {"record": request.record} if request.record else {}
+    about: dict[str, object] = {"record": request.record} if request.record else {}
+    if request.records:  # their number and hash: the request itself names them, however many
+        about = {"records": len(request.records), "records_sha256": sha256("\n".join(request.records).encode()).hexdigest()}
     told = {name: value for name, value in facts.items() if value}
     append(kind=kind, actor=actor, subject=request.subject, metadata={"request": request.id, "deed": request.deed, **about, **told})
 

@@ -106,7 +106,7 @@ def test_content_is_enclosed_only_when_it_is_opened(full: DataFolder, tmp_path: 
         out,
         Selection(first=0, last=9),
         actor="person:owner",
-        open_content=lambda each: flow.open_content(each, actor="person:owner", reason="case 7"),
+        open_reason="case 7",
     )
     assert made.opened == 2
     report = check_pack(out)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from guiju.core.keys import load_site_key
 from guiju.core.layout import DataFolder
-from guiju.records import flow, rotation
+from guiju.records import rotation
 from guiju.records.merkle import leaf_hash, root_of
 from guiju.records.models import Record
 from guiju.records.note import Checkpoint, sign, sign_checkpoint, verifier_text
@@ -77,7 +77,7 @@ def pack(data: DataFolder, tmp_path: Path) -> Path:
         out,
         Selection(first=8, last=16),
         actor="person:owner",
-        open_content=lambda each: flow.open_content(each, actor="person:owner", reason="case"),
+        open_reason="case",
         earlier=[Earlier(checkpoint=kept)],
         with_verifier=False,
     )

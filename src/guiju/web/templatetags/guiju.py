@@ -83,7 +83,13 @@ def kind_badge(kind: str) -> SafeString:
 @register.filter
 def deed_name(deed: str) -> str:
     """Return what a request asks for."""
-    return {"open_record": _("打开记录"), "open_subject": _("打开主体"), "erase_subject": _("删除主体")}.get(deed, deed)
+    names = {
+        "open_record": _("打开记录"),
+        "open_records": _("打开多条记录"),
+        "open_subject": _("打开主体"),
+        "erase_subject": _("删除主体"),
+    }
+    return names.get(deed, deed)
 
 
 @register.simple_tag
