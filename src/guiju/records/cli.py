@@ -98,7 +98,11 @@ def show(
     record = Record.objects.filter(id=record_id).first()
     if record is None:
         raise GuijuError(flow.RECORD_UNKNOWN, id=record_id)
+    found = flow.find_whereabouts(record)
     shown = _summary(record) | {"obligations": record.obligations, "metadata": record.metadata, "content_hash": record.content_hash}
+    shown["content_state"] = found.state
+    if found.at is not None:
+        shown |= {"content_gone_at": found.at.isoformat(timespec="seconds"), "content_gone_by": found.paper}
     if open_:
         shown["content"] = plain(flow.open_content(record_id, actor=actor, reason=reason))
     if as_json:

@@ -17,14 +17,16 @@ from guiju.records.hold import held_records, held_subjects, lift_hold, set_hold
 from guiju.records.merkle import PROOF_INVALID, inclusion_path
 from guiju.records.models import Record
 from guiju.records.note import signed_by
-from guiju.records.opening import CONTENT_NONE, RECORD_UNKNOWN, open_content, open_subject
+from guiju.records.opening import RECORD_UNKNOWN, open_content, open_subject
 from guiju.records.outbox import OUTBOX_SIGNAL, append, signal_outbox
 from guiju.records.proof import check_proof, make_proof
 from guiju.records.report import Report
 from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import TileReader, read_checkpoint
+from guiju.records.whereabouts import CONTENT_ERASED, CONTENT_NONE, find_whereabouts
 
 __all__ = [
+    "CONTENT_ERASED",
     "CONTENT_NONE",
     "OUTBOX_SIGNAL",
     "RECORD_UNKNOWN",
@@ -32,6 +34,7 @@ __all__ = [
     "append",
     "check_ledger",
     "erase_subject",
+    "find_whereabouts",
     "finish_erasures",
     "held_records",
     "held_subjects",

@@ -24,6 +24,7 @@ from guiju.records.models import Record, RecordContent, Request, SubjectKey
 from guiju.records.outbox import append
 from guiju.records.requests import TEXT_CHARACTERS, Deed, State
 from guiju.records.sealing import CONTENT_UNREADABLE, unseal, unwrap
+from guiju.records.whereabouts import content_gone, find_whereabouts
 
 RECORD_UNKNOWN = define(
     "RECORD-UNKNOWN",
@@ -32,17 +33,6 @@ RECORD_UNKNOWN = define(
     zh=Text("没有编号为 {id} 的记录。", "什么也没有打开。", "请核对编号；刚发生的事一秒内入账。"),
     en=Text(
         "There is no record with the id {id}.", "Nothing was opened.", "Check the id; what has just happened is on record within a second."
-    ),
-)
-CONTENT_NONE = define(
-    "CONTENT-NONE",
-    status=404,
-    kind="not_found_error",
-    zh=Text("记录 {id} 没有封存内容，或其内容已删除。", "记录本身及其证明不变。", "无需处理；元数据仍可查看。"),
-    en=Text(
-        "Record {id} has no sealed content, or its content was erased.",
-        "The record and its proof are unchanged.",
-        "Nothing needs doing; its metadata can still be read.",
     ),
 )
 SUBJECT_UNKNOWN = define(
@@ -83,7 +73,7 @@ def open_content(record_id: str, *, actor: str, reason: str) -> bytes:
     """Return the sealed content of a record; `records.content.opened` with who and why is durable before that.
 
     Needs no request of its own while the actor has the record's subject open.
-    Raises RECORD-UNKNOWN, CONTENT-NONE, ValueError without a reason, APPROVAL-NEEDED, and CONTENT-UNREADABLE when content, key
+    Raises RECORD-UNKNOWN, what `content_gone` says where there is none, ValueError without a reason, APPROVAL-NEEDED, and CONTENT-UNREADABLE when content, key
     or record were tampered with.
     """
     if not reason.strip():
@@ -93,7 +83,7 @@ def open_content(record_id: str, *, actor: str, reason: str) -> bytes:
         raise GuijuError(RECORD_UNKNOWN, id=record_id)
     content = RecordContent.objects.select_related("key").filter(record_id=record.id).first()
     if content is None or not content.key.wrapped:
-        raise GuijuError(CONTENT_NONE, id=record_id)
+        raise content_gone(record, find_whereabouts(record))
     opened = unsealed(record, bytes(content.sealed), cipher_of(content.key, load_masters()))
     # Nobody has seen it yet; this transaction is committed to the disk before anybody does.
     with transaction.atomic(durable=True):

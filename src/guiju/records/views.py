@@ -80,9 +80,9 @@ def open_content(request: HttpRequest, id: str) -> HttpResponse:
     try:
         content = flow.open_content(record.id, actor=actor_of(request), reason=reason)
     except GuijuError as problem:
-        if problem.code is not APPROVAL_NEEDED:
+        if problem.code not in (APPROVAL_NEEDED, flow.CONTENT_ERASED):
             raise
-        return _detail(request, record, refusal=error_text(problem), waiting=True, status=problem.code.status)
+        return _detail(request, record, refusal=error_text(problem), waiting=problem.code is APPROVAL_NEEDED, status=problem.code.status)
     return _detail(request, record, opened=list(_readable(content)))
 
 
@@ -108,6 +108,7 @@ def _detail(
         "hits": list(_hits(record.metadata)),
         "related": find_related(record),
         "proof": show_proof(record.id),
+        "content": flow.find_whereabouts(record),
         "refusal": refusal,
         "waiting": waiting,
         "opened": opened,

@@ -27,13 +27,14 @@ from guiju.records.erasure import erase_subject, finish_erasures
 from guiju.records.hold import SUBJECT_HELD, Selection, lift_hold, set_hold
 from guiju.records.ingest import write_entries
 from guiju.records.models import Erasure, Hold, Record, RecordContent, Request, SubjectKey
-from guiju.records.opening import CONTENT_NONE, SUBJECT_UNKNOWN, find_opening, list_opened, open_subject
+from guiju.records.opening import SUBJECT_UNKNOWN, find_opening, list_opened, open_subject
 from guiju.records.proof import check_proof
 from guiju.records.recording import Recorder
 from guiju.records.requests import APPROVAL_NEEDED, approve, list_waiting
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry, make_site
 from guiju.records.verify import verify_ledger
+from guiju.records.whereabouts import CONTENT_ERASED, Whereabouts, find_whereabouts
 
 pytestmark = pytest.mark.django_db
 OFFICER, SECOND = "person:officer", "person:second"
@@ -84,7 +85,13 @@ def test_erased_is_unreadable_and_every_proof_holds(filled: DataFolder) -> None:
     assert [each.content for each in list_opened("u-2")] == [b"secret of u-2"] * 5
     with pytest.raises(GuijuError) as told:
         flow.open_content(Record.objects.filter(subject="u-1")[0].id, actor=OFFICER, reason="look")
-    assert told.value.code is CONTENT_NONE
+    assert told.value.code is CONTENT_ERASED
+    erasure = Erasure.objects.get()
+    assert all(erasure.id in told.value.text(language) for language in ("zh", "en"))
+    first = Record.objects.filter(subject="u-1").exclude(content_hash="")[0]
+    assert find_whereabouts(first) == Whereabouts("erased", erasure.at, erasure.id)
+    Erasure.objects.all().delete()
+    assert find_whereabouts(first) == Whereabouts("missing")
     assert RecordContent.objects.filter(record__subject="u-1").count() == 0
     assert_ledger_holds(filled)
     assert {record.id: bytes(record.body) for record in Record.objects.filter(id__in=before)} == before

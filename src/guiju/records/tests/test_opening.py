@@ -20,7 +20,7 @@ from guiju.core.settings import Records
 from guiju.records import opening, requests
 from guiju.records.ingest import write_entries
 from guiju.records.models import OutboxEntry, Record, RecordContent, Request
-from guiju.records.opening import CONTENT_NONE, OPENING_NEEDED, get_opening, list_opened, open_content, open_subject
+from guiju.records.opening import OPENING_NEEDED, get_opening, list_opened, open_content, open_subject
 from guiju.records.recording import Recorder
 from guiju.records.requests import (
     APPROVAL_NEEDED,
@@ -38,6 +38,7 @@ from guiju.records.requests import (
 from guiju.records.sealing import CONTENT_UNREADABLE, seal
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
+from guiju.records.whereabouts import CONTENT_NONE
 
 pytestmark = pytest.mark.django_db
 OFFICER, SECOND, STRANGER = "person:officer", "person:second", "person:stranger"
@@ -102,6 +103,7 @@ from guiju.records.ingest import write_entries
 from guiju.records.models import OutboxEntry, Record
 from guiju.records.opening import open_content
 from guiju.records.tests.site import entry
+from guiju.records.whereabouts import CONTENT_NONE
 write_entries([entry(content=b"secret")], load_master_keys(settings.DATA_FOLDER.keys))
 record = Record.objects.get()
 try:

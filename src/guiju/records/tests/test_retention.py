@@ -36,6 +36,7 @@ from guiju.records.tests.site import entry
 from guiju.records.tiles import remove_tiles
 from guiju.records.values import CLASSES, class_of
 from guiju.records.verify import verify_ledger
+from guiju.records.whereabouts import find_whereabouts
 
 KEPT = Retention(rows_per_s=1_000_000)
 TODAY = datetime.now(UTC).date()
@@ -185,6 +186,8 @@ def test_what_is_past_its_days_goes_and_everything_still_proves(aged: DataFolder
         kept = Record.objects.get(index=number)
         assert bytes(kept.leaf) == before[number]
         assert all(step.outcome == "holds" for step in check_proof(flow.prove(kept.id), load_site_public_key(aged.keys)).steps)
+    gone = Record.objects.filter(kind=CASE, index__lt=300).exclude(content_hash="")[0]
+    assert (find_whereabouts(gone).state, find_whereabouts(gone).paper) == ("removed", orders[0].id)
     assert swept(recorder).orders == []  # nothing is left to do
     assert {removal.ordered for removal in Removal.objects.all()} == {100, 80, 40}
     assert all(removal.removed == removal.ordered and removal.finished_at for removal in Removal.objects.all())

@@ -226,3 +226,27 @@ def test_hostile_names_stay_text(officer: Client, data: DataFolder) -> None:
     response = officer.post(f"{AT}export/", {"subject": HOSTILE, "reason": "查阅申请第 4 号"})
     assert response.headers["Content-Disposition"] == 'attachment; filename="records-___script_alert_1___script_.zip"'
     b"".join(response.streaming_content)  # type: ignore[attr-defined]  # it streams
+
+
+def test_a_record_whose_content_was_erased_says_so(officer: Client, settings: Settings, filled: DataFolder) -> None:
+    import msgspec
+
+    from guiju.core.settings import Records
+    from guiju.records.models import Record
+
+    settings.SITE = msgspec.structs.replace(settings.SITE, records=Records(erasure_people=1))
+    record = Record.objects.filter(subject=SUBJECT)[0]
+    assert "已封存" in text(officer.get(f"/console/records/{record.id}/"))
+    post(officer, "erase")
+    erasure = Erasure.objects.get()
+    for page in (
+        officer.get(f"/console/records/{record.id}/"),
+        officer.post(f"/console/records/{record.id}/open/", {"reason": "投诉 17 号"}),
+    ):
+        section = text(page).partition('id="content"')[2]
+        assert f"证书 {erasure.id}" in section
+        assert f"/console/records/erasures/{erasure.id}/certificate.json" in section
+        assert "已封存" not in section
+        assert "<form" not in section.partition("</section>")[0]
+    bare = Record.objects.exclude(subject=SUBJECT)[0]
+    assert erasure.id not in text(officer.get(f"/console/records/{bare.id}/"))
