@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
+from guiju.records.kinds import KINDS
 from guiju.records.lease import keep_recorder_out
 from guiju.records.models import Hold, Record
 from guiju.records.outbox import append
@@ -58,6 +59,18 @@ HOLD_EMPTY = define(
     ),
 )
 
+HOLD_KIND = define(
+    "HOLD-KIND",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("没有“{name}”这一记录类型。", "没有设定保全。", "请写完整的类型名，如 gateway.answer.delivered；文档“记录”列出全部类型。"),
+    en=Text(
+        "There is no kind of record “{name}”.",
+        "No hold was set.",
+        "Give the whole name of a kind, as gateway.answer.delivered; the page “Records” of the documentation lists them all.",
+    ),
+)
+
 TEXT_CHARACTERS: Final = 200
 
 
@@ -75,13 +88,16 @@ class Selection:
 def set_hold(selection: Selection, *, actor: str, reason: str, reference: str) -> Hold:
     """Set a hold and leave `records.hold.set`. An erasure that has not been committed by now waits, then finds it.
 
-    Raises HOLD-EMPTY when nothing is selected, or reason or reference are missing.
+    Raises HOLD-EMPTY when nothing is selected, or reason or reference are missing; HOLD-KIND for a kind that there is none of: it
+    would hold nothing, and nobody would notice.
     """
     missing = [name for name, value in (("reason", reason.strip()), ("reference", reference.strip())) if not value]
     if selection == Selection():
         missing.append("selection")
     if missing:
         raise GuijuError(HOLD_EMPTY, missing=", ".join(missing))
+    if selection.kind and selection.kind not in KINDS:
+        raise GuijuError(HOLD_KIND, name=selection.kind[:TEXT_CHARACTERS])
     with transaction.atomic():
         keep_recorder_out()
         hold = Hold.objects.create(
@@ -144,6 +160,11 @@ def refuse_if_held(subject: str) -> None:
     holds: Iterable[Hold] = list_holds_on(subject)
     for hold in holds:
         raise GuijuError(SUBJECT_HELD, subject=subject, reference=hold.reference, set_by=hold.set_by)
+
+
+def count_held(hold: Hold) -> int:
+    """Return how many records a hold selects now; those to come are held too."""
+    return Record.objects.filter(condition_of(hold)).count()
 
 
 def condition_of(hold: Hold) -> Q:

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_GET
 
 from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
-from guiju.records.hold import Selection, list_holds_on, set_hold, standing_holds
+from guiju.records.hold import Selection, count_held, list_holds_on, set_hold, standing_holds
 from guiju.records.kinds import KINDS
-from guiju.records.models import Request
+from guiju.records.models import Hold, Request
 from guiju.records.requests import Deed, State, approve, list_waiting, refuse
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
@@ -38,7 +38,8 @@ def requests(request: HttpRequest) -> HttpResponse:
     ]
     usable = Request.objects.filter(state__in=(State.APPROVED, State.OPEN), until__gt=timezone.now(), asked_by=actor).order_by("until")
     settled = Request.objects.exclude(pk__in=[each["asked"].pk for each in waiting]).order_by("-asked_at")[:SHOWN]  # type: ignore[attr-defined]  # values of one list
-    facts = {"waiting": waiting, "usable": usable, "settled": settled, "holds": standing_holds()[:SHOWN], "kinds": list(KINDS.values())}
+    holds = [{"hold": each, "count": count_held(each)} for each in standing_holds()[:SHOWN]]
+    facts = {"waiting": waiting, "usable": usable, "settled": settled, "holds": holds, "kinds": list(KINDS.values())}
     return render(request, "records/requests.html", facts)
 
 
@@ -70,13 +71,22 @@ def hold_selection(request: HttpRequest) -> HttpResponse:
     )
     try:
         times = [datetime.fromisoformat(each).replace(tzinfo=BEIJING) if each else None for each in (since, until)]
-        set_hold(Selection(subject, kind, service, *times), actor=actor_of(request), reason=reason, reference=reference)
-        messages.success(request, _("保全已设定。"))
+        made = set_hold(Selection(subject, kind, service, *times), actor=actor_of(request), reason=reason, reference=reference)
+        tell_hold(request, made)
     except ValueError:
         messages.error(request, _("时间不对，没有设定保全。请改正后重试。"))
     except GuijuError as problem:
         messages.error(request, error_text(problem))
     return redirect("records:requests")
+
+
+def tell_hold(request: HttpRequest, made: Hold) -> None:
+    """Say on the next page that a hold was set and how much it selects; one that selects nothing is a warning."""
+    count = count_held(made)
+    if count:
+        messages.success(request, _("保全已设定，现有 %(count)d 条记录属于它。") % {"count": count})
+    else:
+        messages.warning(request, _("保全已设定，但现在没有任何记录属于它：请核对条件。今后符合条件的记录会被保全。"))
 
 
 def _may(request: HttpRequest, asked: Request) -> bool:

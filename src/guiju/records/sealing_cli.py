@@ -66,7 +66,7 @@ def hold(
     from guiju.web import open_data_folder
 
     open_data_folder(data)
-    from guiju.records.hold import Selection, set_hold
+    from guiju.records.hold import Selection, count_held, set_hold
 
     try:
         times = [datetime.fromisoformat(text).replace(tzinfo=BEIJING) if text else None for text in (since, until)]
@@ -74,6 +74,11 @@ def hold(
         raise typer.BadParameter(str(problem)) from None
     made = set_hold(Selection(subject, kind, service, *times), actor=actor, reason=reason, reference=reference)
     typer.echo(made.id)
+    count = count_held(made)
+    typer.echo(f"现有 {count} 条记录属于此保全。 It selects {count} records now.", err=True)
+    if not count:
+        typer.echo("警告：它现在不保全任何记录。请核对条件；今后符合条件的记录会被保全。", err=True)
+        typer.echo("Warning: it holds nothing now. Check its conditions; records to come that fit them are held.", err=True)
 
 
 def lift(
@@ -96,16 +101,17 @@ def holds(data: Data = _DATA) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from guiju.records.hold import standing_holds
+    from guiju.records.hold import count_held, standing_holds
 
     table = Table(box=None, header_style="bold")
-    for heading in ("id", "时间 set", "对象 what", "文号 reference", "理由 reason", "设定者 by"):
+    for heading in ("id", "时间 set", "对象 what", "现有记录 records now", "文号 reference", "理由 reason", "设定者 by"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for each in standing_holds():
         parts = [each.subject, each.kind, each.service]
         parts += [f"{name} {at.astimezone(BEIJING):%Y-%m-%d %H:%M}" for name, at in (("≥", each.since), ("<", each.until)) if at]
         what = " · ".join(filter(None, parts))
-        table.add_row(each.id, f"{each.set_at.astimezone(BEIJING):%Y-%m-%d %H:%M}", what, each.reference, each.reason, each.set_by)
+        set_at, count = f"{each.set_at.astimezone(BEIJING):%Y-%m-%d %H:%M}", str(count_held(each))
+        table.add_row(each.id, set_at, what, count, each.reference, each.reason, each.set_by)
     Console().print(table)
 
 

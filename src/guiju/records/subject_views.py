@@ -23,6 +23,7 @@ from guiju.records.erasure import erase_subject, get_erasure
 from guiju.records.hold import Selection, lift_hold, set_hold
 from guiju.records.opening import find_opening, open_subject, policy_is_one_person
 from guiju.records.personal_data import Export, begin_export, find, list_members
+from guiju.records.request_views import tell_hold
 from guiju.records.requests import APPROVAL_NEEDED, Deed, people_for, policy
 from guiju.records.search import Step, begin_search, search
 from guiju.web.access import actor_of, needs, post_only, text_of
@@ -71,10 +72,10 @@ def hold(request: HttpRequest) -> HttpResponse:
     """Set a legal hold on the subject."""
     reference = text_of(request.POST, "reference", 200)
 
-    def work(name: str, reason: str) -> object:
-        return set_hold(Selection(subject=name), actor=actor_of(request), reason=reason, reference=reference)
+    def work(name: str, reason: str) -> None:
+        tell_hold(request, set_hold(Selection(subject=name), actor=actor_of(request), reason=reason, reference=reference))
 
-    return _do(request, work, _("保全已设定。"))
+    return _do(request, work, "")
 
 
 @needs("records.set_hold")
@@ -146,7 +147,8 @@ def _do(request: HttpRequest, work: Callable[[str, str], object], done: str) -> 
     else:
         try:
             work(name, reason)
-            messages.success(request, done)
+            if done:
+                messages.success(request, done)
         except GuijuError as problem:
             tell = messages.warning if problem.code is APPROVAL_NEEDED else messages.error
             tell(request, error_text(problem))

@@ -6,15 +6,18 @@ Guarded lines: `filter(id=id, lifted_at=None)` in `lift_hold`; each condition of
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models import Q
 
 from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records.hold import (
     HOLD_EMPTY,
+    HOLD_KIND,
     HOLD_UNKNOWN,
     SUBJECT_HELD,
     Selection,
+    count_held,
     held_records,
     held_subjects,
     lift_hold,
@@ -72,6 +75,7 @@ def test_conditions_hold_together(
     filled: DataFolder, selection: Selection, records: set[tuple[str, str]] | None, subjects: set[str]
 ) -> None:
     made = hold(selection)
+    assert count_held(made) == len(Record.objects.filter(held_records() or Q()))
     assert held() == ({(s, k) for s in ("u-1", "u-2") for k in ("delivered", "stopped")} if records is None else records)
     assert {subject for subject in ("u-1", "u-2") if list_holds_on(subject)} == subjects
     for subject in subjects:
@@ -82,6 +86,15 @@ def test_conditions_hold_together(
     lift_hold(made.id, actor="person:judge", reason="order withdrawn")
     assert held_records() is None
     assert not list_holds_on("u-1")
+
+
+@pytest.mark.parametrize("kind", ["nokind", "gateway.answer", "gateway.answer.delivered "])
+def test_an_unknown_kind_is_refused(filled: DataFolder, kind: str) -> None:
+    with pytest.raises(GuijuError) as told:
+        hold(Selection(subject="u-1", kind=kind))
+    assert told.value.code is HOLD_KIND
+    assert kind in told.value.text("zh")
+    assert Hold.objects.count() == 0
 
 
 def test_two_holds_hold_each(filled: DataFolder) -> None:

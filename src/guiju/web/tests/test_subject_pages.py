@@ -146,6 +146,11 @@ def test_a_selection_is_held_and_let_go(officer: Client, approver: Client) -> No
     assert "HOLD-EMPTY" in text(officer.post("/console/records/requests/holds/", {"reason": "案件需要", "reference": "1"}, follow=True))
     assert Hold.objects.count() == 0
     assert "（2026）京 2 号" in text(officer.post("/console/records/requests/holds/", fields, follow=True))
+    assert "现有 13 条记录属于它" in text(officer.post("/console/records/requests/holds/", {**fields, "reference": "2"}, follow=True))
+    empty = {"service": "nosuch", "reason": "案件需要", "reference": "3"}
+    assert "现在没有任何记录属于它" in text(officer.post("/console/records/requests/holds/", empty, follow=True))
+    assert "HOLD-KIND" in text(officer.post("/console/records/requests/holds/", {**fields, "kind": "nokind"}, follow=True))
+    Hold.objects.exclude(reference="（2026）京 2 号").delete()
     hold = Hold.objects.get()
     assert hold.since is not None
     assert hold.since.isoformat() == "2025-12-31T16:00:00+00:00"
