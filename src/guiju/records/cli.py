@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FAILED = 1
 """Exit status of a check in which something does not hold."""
 
-app = typer.Typer(no_args_is_help=True, help="Records: list, show, prove. 记录：列出、查看、证明。")
+app = typer.Typer(no_args_is_help=True, help="Records: list, show, prove, export, pack; holds, erasure, retention, gaps, keys. 记录：列出、查看、证明、导出、打包；保全、删除、保存期限、缺失、密钥。")
 sealing_cli.add_to(app)
 key_cli.add_to(app)
 pack_cli.add_to(app)
