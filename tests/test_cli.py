@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def test_help_names_every_verb_in_both_languages() -> None:
     assert "规矩" in told.stdout
 
 
+def test_the_version_is_told() -> None:
+    told = guiju("--version")
+    assert (told.returncode, told.stdout) == (0, f"guiju {version('guiju')}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -37,6 +43,12 @@ def test_help_names_every_verb_in_both_languages() -> None:
         (("serve", "--data", "{data}", "--settings", "{missing}"), "SETTING-FILE"),
         (("library", "activate", "00000000", "--data", "{data}"), "LIBRARY-UNKNOWN"),
         (("records", "show", "nothing", "--data", "{data}"), "RECORD-UNKNOWN"),
+        (("records", "list", "--kind", "nokind", "--data", "{data}"), "KIND-UNKNOWN"),
+        (
+            ("records", "hold", "--subject", "u", "--reason", "r", "--reference", "1", "--since", "yesterday", "--data", "{data}"),
+            "TIME-UNREADABLE",
+        ),
+        (("people", "add", "x", "--role", "boss", "--data", "{data}"), "ROLE-UNKNOWN"),
     ],
 )
 def test_an_expected_error_is_told_in_its_parts(prepared: Path, tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:

@@ -22,8 +22,18 @@ SettingsFile = Annotated[Path | None, typer.Option("--settings", envvar="GUIJU_S
 _DATA = Path("guiju-data")
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"guiju {version('guiju')}")
+        raise typer.Exit
+
+
 @app.callback()
-def guiju() -> None:
+def guiju(
+    version: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version. 版本。")] = False,
+) -> None:
     """guiju 规矩: the Interim Measures for generative AI services, as running software. 生成式人工智能服务管理暂行办法的软件。"""
 
 

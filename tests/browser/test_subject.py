@@ -59,7 +59,8 @@ def _picture(page: Page, pictures: Path | None, name: str) -> None:
 def test_a_subject_is_erased_by_two_people(visit: Open, service: Serving, approver: str, tmp_path: Path, pictures: Path | None) -> None:
     chat(service)
     page = visit("/console/sign-in/")
-    page.on("dialog", lambda dialog: dialog.accept())
+    questions: list[str] = []
+    page.on("dialog", lambda dialog: (questions.append(dialog.message), dialog.accept()))
     sign_in(page)
     find(page, service)
     subject = page.url
@@ -103,13 +104,15 @@ def test_a_subject_is_erased_by_two_people(visit: Open, service: Serving, approv
 
     page.fill("#erase [name=reason]", "浏览器测试：删除申请")
     page.click("#erase button")
-    expect(page.locator("p.notice")).to_contain_text("APPROVAL-NEEDED")
+    expect(page.locator("#erase")).to_contain_text("正等待另一人批准")
+    assert questions == []  # asking can be undone
     page.goto("/console/records/requests/")
     expect(page.locator("#waiting")).to_contain_text("这是您本人的申请")
     expect(page.locator("#waiting button[value=approve]")).to_have_count(0)
 
     second = visit("/console/records/requests/", width=390, language="en-US")
     sign_in(second, "zhou", approver)
+    expect(second.locator(".places .count")).to_have_text("1")
     _picture(second, pictures, "requests-390-en")
     second.click("#waiting button[value=approve]")
     expect(second.locator("p.notice")).to_contain_text("Approved")
@@ -117,9 +120,11 @@ def test_a_subject_is_erased_by_two_people(visit: Open, service: Serving, approv
     expect(second.locator("#erase")).to_have_count(0)  # who approves does not erase
 
     page.goto(subject)
-    page.fill("#erase [name=reason]", "浏览器测试：删除申请")
+    expect(page.locator("#erase")).to_contain_text("person:zhou 已批准")
+    _picture(page, pictures, "subject-approved-1280")
     page.click("#erase button")
     expect(page.locator("p.notice")).to_contain_text("已删除")
+    assert len(questions) == 1
     expect(page.locator("#search")).to_have_count(0)
     with page.expect_download() as begun:
         page.click("#certificates a")

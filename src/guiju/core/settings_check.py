@@ -1,5 +1,6 @@
 """Reading `guiju.toml` strictly: unknown names, wrong types, figures out of range and secrets are refused with their line."""
 
+import ast
 import difflib
 import re
 import tomllib
@@ -31,8 +32,8 @@ SETTING_FILE = _define(
     "请检查路径和权限。", "Check the path and its permissions.",
 )  # fmt: skip
 SETTING_SYNTAX = _define(
-    "SETTING-SYNTAX", "{file} 第 {line} 行不是有效的 TOML：{reason}。", "{file} line {line} is not valid TOML: {reason}.",
-    "请改正该行后重新加载。", "Correct the line and reload.",
+    "SETTING-SYNTAX", "{file} 第 {line} 行不是有效的 TOML：{reason_zh}。", "{file} line {line} is not valid TOML: {reason_en}.",
+    "{hint_zh}请改正该行后重新加载。", "{hint_en}Correct the line and reload.",
 )  # fmt: skip
 SETTING_UNKNOWN = _define(
     "SETTING-UNKNOWN", "没有名为 {setting} 的设置（{file} 第 {line} 行）。", "There is no {setting} ({file} line {line}).",
@@ -58,6 +59,7 @@ SETTING_SECRET = _define(
 
 _ROOT: Final = ("server", "console", "database", "ledger", "records", "retention", "limits", "upstream", "service")
 _SECRET_NAMES: Final = re.compile(r"(?i)(^|_)(api_?key|key|token|password|passwd|secret|authorization|credential)s?$")
+_TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
 _SHOWN_CHARACTERS: Final = 60
 _TYPES_ZH: Final = {bool: "布尔值", int: "整数", float: "小数", str: "文本", list: "数组", dict: "表"}
 _TYPES_EN: Final = {bool: "true or false", int: "an integer", float: "a fraction", str: "text", list: "an array", dict: "a table"}
@@ -69,9 +71,9 @@ def parse_settings(raw: bytes, file: Path) -> Settings:
         text = raw.decode("utf-8-sig")
         tree = tomllib.loads(text)
     except UnicodeDecodeError as problem:
-        raise GuijuError(
-            SETTING_SYNTAX, file=file.name, line=raw.count(b"\n", 0, problem.start) + 1, reason="not UTF-8", others=()
-        ) from None
+        line = raw.count(b"\n", 0, problem.start) + 1
+        told = {"reason_zh": "不是 UTF-8", "reason_en": "not UTF-8", "hint_zh": "", "hint_en": ""}
+        raise GuijuError(SETTING_SYNTAX, file=file.name, line=line, **told, others=()) from None
     except tomllib.TOMLDecodeError as problem:
         raise _syntax_error(str(problem), text, file.name) from None
     return _Check(tree, find_lines(text), file).settings()
@@ -81,7 +83,25 @@ def _syntax_error(message: str, text: str, name: str) -> GuijuError:
     found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)", message)
     line = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
     reason = message[: found.start()] if found else message
-    return GuijuError(SETTING_SYNTAX, file=name, line=line, reason=reason, others=())
+    told = _told_of_twice(reason, line, text) or {"reason_zh": reason, "reason_en": reason, "hint_zh": "", "hint_en": ""}
+    return GuijuError(SETTING_SYNTAX, file=name, line=line, **told, others=())
+
+
+def _told_of_twice(reason: str, line: int, text: str) -> dict[str, str] | None:
+    """Tell of a table that is declared a second time where it began; None for any other mistake."""
+    twice = _TWICE.fullmatch(reason)
+    if twice is None:
+        return None
+    path = ast.literal_eval(twice[1])
+    # tomllib read everything before this line, so it is valid.
+    began = find_lines("".join(text.splitlines(keepends=True)[: line - 1])).get(path)
+    table = "[" + ".".join(path) + "]"
+    return {
+        "reason_zh": f"{table} 已从第 {began} 行开始" if began else f"{table} 写了两次",
+        "reason_en": f"{table} already begins at line {began}" if began else f"{table} is declared twice",
+        "hint_zh": f"请把设置写到第 {began} 行的 {table} 之下。" if began else "",
+        "hint_en": f"Put the setting below {table} at line {began}. " if began else "",
+    }
 
 
 class _Check:

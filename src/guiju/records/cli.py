@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 FAILED = 1
 """Exit status of a check in which something does not hold."""
 
-app = typer.Typer(no_args_is_help=True, help="Records: list, show, prove, export, pack; holds, erasure, retention, gaps, keys. 记录：列出、查看、证明、导出、打包；保全、删除、保存期限、缺失、密钥。")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Records: list, show, prove, export, pack; holds, erasure, retention, gaps, keys. 记录：列出、查看、证明、导出、打包；保全、删除、保存期限、缺失、密钥。",
+)
 sealing_cli.add_to(app)
 key_cli.add_to(app)
 pack_cli.add_to(app)
@@ -48,9 +51,13 @@ def list_(
     open_data_folder(data)
     from django.db.models import Q
 
+    from guiju.core.errors import GuijuError
     from guiju.records.heart import QUIET_KINDS
+    from guiju.records.kinds import KIND_UNKNOWN, is_known
     from guiju.records.models import Record
 
+    if kind and not is_known(kind):
+        raise GuijuError(KIND_UNKNOWN, kind=kind)
     found = Record.objects.order_by("-index")
     # Heartbeats are shown to those who ask for them.
     found = found.filter(Q(kind=kind) | Q(kind__startswith=f"{kind}.")) if kind else found.exclude(kind__in=QUIET_KINDS)

@@ -7,6 +7,19 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from guiju.core.errors import Text, define
+
+KIND_UNKNOWN = define(
+    "KIND-UNKNOWN",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("没有名为“{kind}”的记录类型。", "没有查找。", "请写一种类型或其开头，如 gateway.answer；全部类型见 docs/records.md。"),
+    en=Text(
+        "There is no kind of record '{kind}'.",
+        "Nothing was searched.",
+        "Name a kind or its beginning, such as gateway.answer; docs/records.md lists them all.",
+    ),
+)
 _NAME: Final = re.compile(r"[a-z_]+\.[a-z_]+\.[a-z_]+")
 
 
@@ -74,6 +87,11 @@ declare("records.key.changed", "更换站点签名密钥", "The site key was cha
 declare("records.key.retired", "旧站点密钥停止签名", "The old site key signs no more", ("GAI-9.3",))
 declare("records.pack.made", "制作记录包", "A pack of records was made", ("GAI-9.3", "GAI-19.3"))
 declare("records.ledger.checked", "账本自检", "The ledger was checked", ("GAI-9.3",))
+
+
+def is_known(kind: str) -> bool:
+    """Tell whether this is a declared kind, or the whole words that kinds begin with."""
+    return kind in KINDS or any(name.startswith(f"{kind}.") for name in KINDS)
 
 
 def table() -> str:

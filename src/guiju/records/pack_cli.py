@@ -74,17 +74,11 @@ def pack(
 
 
 def _utc(text: str) -> str | None:
-    from datetime import datetime
-
-    from guiju.core.clock import BEIJING
     from guiju.records.pack import pack_time
+    from guiju.records.times import beijing_time
 
-    if not text:
-        return None
-    try:
-        return pack_time(datetime.fromisoformat(text).replace(tzinfo=BEIJING))
-    except ValueError as problem:
-        raise typer.BadParameter(str(problem)) from None
+    at = beijing_time(text)
+    return pack_time(at) if at else None
 
 
 def is_pack(path: Path) -> bool:

@@ -1,6 +1,5 @@
 """Requests to open or to erase, and who approves them: the queue, and the latest that were settled."""
 
-from datetime import datetime
 from typing import Final
 
 from django.contrib import messages
@@ -10,12 +9,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
 from guiju.records.hold import Selection, count_held, list_holds_on, set_hold, standing_holds
 from guiju.records.kinds import KINDS
 from guiju.records.models import Hold, Request
-from guiju.records.requests import Deed, State, approve, list_waiting, refuse
+from guiju.records.requests import APPROVING, Deed, State, approve, list_waiting, refuse
+from guiju.records.times import beijing_time
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
 
@@ -70,11 +69,8 @@ def hold_selection(request: HttpRequest) -> HttpResponse:
         text_of(request.POST, name, 200) for name in ("subject", "kind", "service", "since", "until", "reference")
     )
     try:
-        times = [datetime.fromisoformat(each).replace(tzinfo=BEIJING) if each else None for each in (since, until)]
-        made = set_hold(Selection(subject, kind, service, *times), actor=actor_of(request), reason=reason, reference=reference)
-        tell_hold(request, made)
-    except ValueError:
-        messages.error(request, _("时间不对，没有设定保全。请改正后重试。"))
+        selection = Selection(subject, kind, service, beijing_time(since), beijing_time(until))
+        tell_hold(request, set_hold(selection, actor=actor_of(request), reason=reason, reference=reference))
     except GuijuError as problem:
         messages.error(request, error_text(problem))
     return redirect("records:requests")
@@ -90,4 +86,4 @@ def tell_hold(request: HttpRequest, made: Hold) -> None:
 
 
 def _may(request: HttpRequest, asked: Request) -> bool:
-    return request.user.has_perm("records.approve_erasure" if asked.deed == Deed.ERASE_SUBJECT else "records.approve_opening")
+    return request.user.has_perm(APPROVING[Deed(asked.deed)])

@@ -5,7 +5,7 @@ made it. The person who made it never approves it, and of two who decide one is 
 Source: Measures Art. 11; PIPL Art. 51 (2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -72,6 +72,13 @@ REQUEST_EXPIRED = define(
 TEXT_CHARACTERS: Final = 200
 Deed = Request.Deed
 State = Request.State
+APPROVING: Final = {
+    Deed.OPEN_RECORD: "records.approve_opening",
+    Deed.OPEN_RECORDS: "records.approve_opening",
+    Deed.OPEN_SUBJECT: "records.approve_opening",
+    Deed.ERASE_SUBJECT: "records.approve_erasure",
+}
+"""Deed → the permission to approve it."""
 _WAITING: Final = (State.ASKED, State.APPROVED)
 
 
@@ -181,6 +188,17 @@ def approval_needed(request: Request) -> GuijuError:
 def list_waiting() -> QuerySet[Request]:
     """Return the requests that wait for a decision, oldest first."""
     return Request.objects.filter(state=State.ASKED, until__gt=datetime.now(UTC)).order_by("asked_at")
+
+
+def count_to_decide(actor: str, deeds: Iterable[str]) -> int:
+    """Return how many requests for these deeds wait for somebody other than the actor, who made none of them."""
+    return list_waiting().filter(deed__in=list(deeds)).exclude(asked_by=actor).count()
+
+
+def find_live(deed: Request.Deed, *, actor: str, subject: str) -> Request | None:
+    """Return the actor's request about a subject that can be used, or else the one that waits; None when there is neither."""
+    live = _own(deed, actor, subject, "", "").filter(state__in=_WAITING, until__gt=datetime.now(UTC)).order_by("asked_at")
+    return live.filter(state=State.APPROVED).first() or live.first()
 
 
 def _own(deed: Request.Deed, actor: str, subject: str, record: str, selection: str) -> QuerySet[Request]:

@@ -67,12 +67,11 @@ def hold(
 
     open_data_folder(data)
     from guiju.records.hold import Selection, count_held, set_hold
+    from guiju.records.times import beijing_time
 
-    try:
-        times = [datetime.fromisoformat(text).replace(tzinfo=BEIJING) if text else None for text in (since, until)]
-    except ValueError as problem:
-        raise typer.BadParameter(str(problem)) from None
-    made = set_hold(Selection(subject, kind, service, *times), actor=actor, reason=reason, reference=reference)
+    made = set_hold(
+        Selection(subject, kind, service, beijing_time(since), beijing_time(until)), actor=actor, reason=reason, reference=reference
+    )
     typer.echo(made.id)
     count = count_held(made)
     typer.echo(f"现有 {count} 条记录属于此保全。 It selects {count} records now.", err=True)

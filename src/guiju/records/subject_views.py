@@ -20,11 +20,11 @@ from guiju.core.keys import load_pseudonym_key
 from guiju.core.pseudonyms import pseudonym_of
 from guiju.records.browse import Asked, page_of
 from guiju.records.erasure import erase_subject, get_erasure
-from guiju.records.hold import Selection, lift_hold, set_hold
+from guiju.records.hold import Selection, lift_hold, refuse_if_held, set_hold
 from guiju.records.opening import find_opening, open_subject, policy_is_one_person
 from guiju.records.personal_data import Export, begin_export, find, list_members
 from guiju.records.request_views import tell_hold
-from guiju.records.requests import APPROVAL_NEEDED, Deed, people_for, policy
+from guiju.records.requests import APPROVAL_NEEDED, Deed, ask, find_live, people_for, policy
 from guiju.records.search import Step, begin_search, search
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
@@ -56,13 +56,17 @@ def find_person(request: HttpRequest) -> HttpResponse:
 @post_only
 def open_all(request: HttpRequest) -> HttpResponse:
     """Open all contents of the subject to this person for a while, or ask for it."""
+    if request.POST.get("step") == "ask":
+        return _ask(request, Deed.OPEN_SUBJECT)
     return _do(request, lambda name, reason: open_subject(name, actor=actor_of(request), reason=reason), _("内容已对您打开，已留记录。"))
 
 
 @needs("records.erase_subject")
 @post_only
 def erase(request: HttpRequest) -> HttpResponse:
-    """Erase the subject, or ask for it."""
+    """Erase the subject, or ask for it; whoever pressed "ask" never erases, even if an approval came meanwhile."""
+    if request.POST.get("step") == "ask":
+        return _ask(request, Deed.ERASE_SUBJECT)
     return _do(request, lambda name, reason: erase_subject(name, actor=actor_of(request), reason=reason), _("已删除；证书在本页。"))
 
 
@@ -155,12 +159,27 @@ def _do(request: HttpRequest, work: Callable[[str, str], object], done: str) -> 
     return redirect(_address(name) if name else "records:requests")
 
 
+def _ask(request: HttpRequest, deed: Deed) -> HttpResponse:
+    """Make a request for another person to approve, and nothing else."""
+    actor = actor_of(request)
+
+    def work(name: str, reason: str) -> object:
+        find(name)
+        if deed == Deed.ERASE_SUBJECT:
+            refuse_if_held(name)
+        return ask(deed, actor=actor, reason=reason, subject=name)
+
+    return _do(request, work, _("申请已提出，等待另一人批准；批准后请回到本页操作。"))
+
+
 def _page(request: HttpRequest, name: str, more: dict[str, Any] | None = None) -> HttpResponse:
     found = find(name)
     facts = {
         "subject": found,
         "newest": page_of(Asked(subject=name)).found[:5],
         "opening": find_opening(name, actor_of(request)),
+        "to_open": find_live(Deed.OPEN_SUBJECT, actor=actor_of(request), subject=name),
+        "to_erase": find_live(Deed.ERASE_SUBJECT, actor=actor_of(request), subject=name),
         "opening_alone": policy_is_one_person(),
         "erasing_alone": people_for(Deed.ERASE_SUBJECT) == 1,
         "policy": policy(),

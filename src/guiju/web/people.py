@@ -31,6 +31,13 @@ PERSON_REFUSED = define(
         "Try another name or password; without one, a password is generated.",
     ),
 )
+ROLE_UNKNOWN = define(
+    "ROLE-UNKNOWN",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("没有名为“{role}”的角色。", "没有创建或改动任何账号。", "请用其中之一：{roles}。"),
+    en=Text("There is no role '{role}'.", "No account was made or changed.", "Use one of these: {roles}."),
+)
 
 _READ: Final = ("records.view_record",)
 _WORK: Final = (*_READ, "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap")
@@ -41,12 +48,12 @@ ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE}
 def add_person(name: str, role: str, actor: str, password: str = "") -> str:
     """Make an account with the permissions of its role, leave `web.person.added`, and return its password.
 
-    Raises PERSON-REFUSED for a name that is taken or no name, an unknown role, and a weak password.
+    Raises ROLE-UNKNOWN, and PERSON-REFUSED for a name that is taken or no name and for a weak password.
     """
     people = get_user_model()
     chosen = password or secrets.token_urlsafe(15)
     if role not in ROLES:
-        raise GuijuError(PERSON_REFUSED, name=name, reason=f"{role}: {', '.join(ROLES)}")
+        raise GuijuError(ROLE_UNKNOWN, role=role, roles=", ".join(ROLES))
     with transaction.atomic(), translation.override("zh-hans"):
         person = people(username=name)
         person.set_password(chosen)

@@ -1,11 +1,14 @@
 """The frame around every page: navigation, languages, the person signed in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
+
+from guiju.records.requests import APPROVING, count_to_decide
+from guiju.web.access import actor_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +18,14 @@ class Place:
     name: str
     href: str
     here: bool
+    count: int = 0
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return what every template may use."""
-    return {"places": _places(request), "in_console": request.path.startswith("/console/")}
+    in_console = request.path.startswith("/console/")
+    places = _places(request) if in_console else []
+    return {"places": places, "in_console": in_console}
 
 
 def _places(request: HttpRequest) -> list[Place]:
@@ -34,8 +40,15 @@ def _places(request: HttpRequest) -> list[Place]:
         (_("试用"), reverse("web:playground"), "services.view_apikey"),
     ]
     home = reverse("web:home")
-    return [
+    places = [
         Place(name, href, request.path == href or (href != home and request.path.startswith(href)))
         for name, href, permission in known
         if user.has_perm(permission)
     ]
+    deeds = [deed for deed, permission in APPROVING.items() if user.has_perm(permission)]
+    if deeds:
+        href = reverse("records:requests")
+        here = request.path.startswith(href)
+        places = [replace(place, here=place.here and not here) for place in places]
+        places.insert(2, Place(_("审批"), href, here, count_to_decide(actor_of(request), deeds)))
+    return places

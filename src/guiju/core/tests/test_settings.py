@@ -78,6 +78,8 @@ MISTAKES = [
     ("SETTING-SYNTAX", 2, "", "[server]\nport = \n"),
     ("SETTING-SYNTAX", 3, "", '[server]\nport = 1\nx = "open\n\n'),
     ("SETTING-SYNTAX", 3, "", "[server]\nport = 1\nport = 2\n"),
+    ("SETTING-SYNTAX", 4, "[a.b] 已从第 2 行开始", '# x\n[a.b]\nx = 1\n["a".b]\n'),
+    ("SETTING-SYNTAX", 5, "第 1 行的 [records] 之下", "[records]\nopening_people = 1\n[server]\nport = 1\n[records]\nerasure_people = 1\n"),
     ("SETTING-SYNTAX", 2, "UTF-8", b"[server]\nhost = '\xff'\n"),
     ("SETTING-UNKNOWN", 3, "server.port", "[server]\n# x\nprot = 1\n"),
     ("SETTING-UNKNOWN", 2, "", "\n[sevrer]\nport = 1\n"),

@@ -142,7 +142,7 @@ def test_a_hold_is_seen_and_blocks(officer: Client) -> None:
 def test_a_selection_is_held_and_let_go(officer: Client, approver: Client) -> None:
     fields = {"kind": "gateway.answer.delivered", "since": "2026-01-01T00:00", "reason": "案件需要", "reference": "（2026）京 2 号"}
     assert approver.post("/console/records/requests/holds/", fields).status_code == 404
-    assert "时间不对" in text(officer.post("/console/records/requests/holds/", {**fields, "since": "yesterday"}, follow=True))
+    assert "TIME-UNREADABLE" in text(officer.post("/console/records/requests/holds/", {**fields, "since": "yesterday"}, follow=True))
     assert "HOLD-EMPTY" in text(officer.post("/console/records/requests/holds/", {"reason": "案件需要", "reference": "1"}, follow=True))
     assert Hold.objects.count() == 0
     assert "（2026）京 2 号" in text(officer.post("/console/records/requests/holds/", fields, follow=True))
