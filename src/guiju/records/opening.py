@@ -14,6 +14,7 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
@@ -161,14 +162,17 @@ def approval_of(request: Request | None) -> dict[str, object]:
     return {"request": request.id, "approved_by": request.decided_by} if request is not None and request.decided_by else {}
 
 
-def list_opened(subject: str, *, after: int = -1, last: int | None = None, opened: bool = True) -> Iterator[Opened]:
-    """Yield a subject's records with index above `after`, up to `last`, in order; their contents opened where `opened`.
+def list_opened(
+    subject: str, *, after: int = -1, last: int | None = None, opened: bool = True, without: Q | None = None
+) -> Iterator[Opened]:
+    """Yield a subject's records with index above `after`, up to `last`, in order, those of `without` left out; contents opened where `opened`.
 
     The caller has made sure that this may be. Keys are read again for every batch: what is erased meanwhile is not given out.
     """
     masters = load_masters()
     while True:
         rows = Record.objects.filter(subject=subject, index__gt=after).order_by("index")
+        rows = rows.exclude(without) if without is not None else rows
         records = list((rows if last is None else rows.filter(index__lte=last))[:BATCH_RECORDS])
         if not records:
             return

@@ -17,6 +17,7 @@ from django.utils import translation
 
 from guiju.core.errors import GuijuError
 from guiju.records.content import plain
+from guiju.records.handed_over import LEFT_OUT, for_person, left_out
 from guiju.records.hold import list_holds_on
 from guiju.records.kinds import KINDS
 from guiju.records.models import Erasure, Hold, Record, RecordContent, Request, SubjectKey
@@ -55,6 +56,8 @@ class Export:
     actor: str
     reason: str
     at: datetime
+    complete: bool
+    """For the file, with everything; otherwise for the person, as `handed_over` says."""
 
 
 def find(subject: str) -> Found:
@@ -77,23 +80,27 @@ def find(subject: str) -> Found:
     )
 
 
-def begin_export(subject: str, *, actor: str, reason: str, opened: bool) -> Export:
+def begin_export(subject: str, *, actor: str, reason: str, opened: bool, complete: bool = False) -> Export:
     """Leave `records.subject.exported`, durable before a byte is given out; return what `list_members` writes.
 
+    It is for the person, without what `handed_over` leaves out, unless it is `complete`: that is for the file.
     With `opened` the contents are in it, and the actor has the subject open. Raises SUBJECT-UNKNOWN, OPENING-NEEDED,
     ValueError without a reason.
     """
     if not reason.strip():
         raise ValueError("an export needs a reason")
-    told = Record.objects.filter(subject=subject).aggregate(count=Count("index"), last=Max("index"))
-    if not subject or not told["count"]:
+    rows = Record.objects.filter(subject=subject)
+    if not subject or not rows.exists():
         raise GuijuError(SUBJECT_UNKNOWN, subject=subject or "–")
+    told = (rows if complete else rows.exclude(left_out())).aggregate(count=Count("index"), last=Max("index"))
+    last = -1 if told["last"] is None else told["last"]
     opening = get_opening(subject, actor) if opened else None
-    metadata: dict[str, object] = {"reason": reason.strip()[:200], "records": told["count"], "last_index": told["last"], "opened": opened}
+    metadata: dict[str, object] = {"reason": reason.strip()[:200], "records": told["count"], "last_index": last, "opened": opened}
+    metadata["complete"] = complete
     metadata |= {"opening": opening.id} | approval_of(opening) if opening else {}
     with transaction.atomic(durable=True):
         id = append(kind="records.subject.exported", actor=actor, subject=subject, metadata=metadata)
-    return Export(id, subject, told["last"], told["count"], opened, actor, reason.strip(), datetime.now(UTC))
+    return Export(id, subject, last, told["count"], opened, actor, reason.strip(), datetime.now(UTC), complete)
 
 
 def list_members(export: Export) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -118,21 +125,21 @@ def page_name(language: str, number: int) -> str:
 
 
 def _json(export: Export) -> Iterator[bytes]:
-    head = {
+    head: dict[str, object] = {
         "export": FORM,
         "id": export.id,
         "origin": settings.SITE.ledger.origin,
         "subject": export.subject,
         "at": export.at.isoformat(timespec="seconds"),
-        "by": export.actor,
-        "reason": export.reason,
         "contents_opened": export.opened,
         "count": export.records,
+        "complete": export.complete,
     }
+    head |= {"by": export.actor, "reason": export.reason} if export.complete else {"left_out_zh": LEFT_OUT[0], "left_out_en": LEFT_OUT[1]}
     yield _dumped(head)[:-1] + b',\n"records": ['
     comma = b"\n"
     for each in _list(export, -1):
-        yield comma + _dumped(entry_of(each))
+        yield comma + _dumped(_given(export, each))
         comma = b",\n"
     yield b"\n]}\n"
 
@@ -157,14 +164,19 @@ def _html(export: Export, page: list[Opened], language: str, locale: str, number
         "before": page_name(language, number - 1) if number > 1 else "",
         "behind": page_name(language, number + 1) if number < pages else "",
         "other": page_name("en" if language == "zh" else "zh", number),
-        "entries": [_readable(each) for each in page],
+        "entries": [_readable(export, each) for each in page],
+        "left_out": LEFT_OUT,
     }
     with translation.override(locale):
         return render_to_string("records/export.html", facts).encode()
 
 
-def _readable(each: Opened) -> dict[str, Any]:
-    entry = entry_of(each)
+def _given(export: Export, each: Opened) -> dict[str, Any]:
+    return entry_of(each) if export.complete else for_person(entry_of(each))
+
+
+def _readable(export: Export, each: Opened) -> dict[str, Any]:
+    entry = _given(export, each)
     return entry | {
         "record": each.record,
         "pairs": list(pairs_of(entry["metadata"])),
@@ -198,7 +210,9 @@ def _page_of(export: Export, after: int) -> list[Opened]:
 
 
 def _list(export: Export, after: int) -> Iterator[Opened]:
-    for number, each in enumerate(list_opened(export.subject, after=after, last=export.last_index, opened=export.opened)):
+    without = None if export.complete else left_out()
+    listed = list_opened(export.subject, after=after, last=export.last_index, opened=export.opened, without=without)
+    for number, each in enumerate(listed):
         if export.opened and not number % PAGE_RECORDS and find_opening(export.subject, export.actor) is None:
             get_opening(export.subject, export.actor)  # an opening that ended in the middle ends the export
         yield each

@@ -174,6 +174,9 @@ def export(
     open_: Annotated[
         bool, typer.Option("--open", help="With the sealed contents; asks for approval first where the policy says so. 含封存内容。")
     ] = False,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Everything, for the file; not for the person. 完整，供存档，不交给本人。")
+    ] = False,
     actor: Actor = _CLI,
 ) -> None:
     """Write the records about a subject as JSON for programs and as pages in Chinese and English for people. 导出一个主体的记录。"""
@@ -190,7 +193,7 @@ def export(
 
     if open_:
         open_subject(name, actor=actor, reason=reason)
-    export = begin_export(name, actor=actor, reason=reason, opened=open_)
+    export = begin_export(name, actor=actor, reason=reason, opened=open_, complete=complete)
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

@@ -127,7 +127,8 @@ def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     if len(reason) < REASON_CHARACTERS:
         messages.error(request, _("请写明理由（至少 4 个字）。什么也没有做。"))
         return redirect(_address(name))
-    made = begin_export(name, actor=actor_of(request), reason=reason, opened=request.POST.get("opened") == "1")
+    opened, complete = (request.POST.get(each) == "1" for each in ("opened", "complete"))
+    made = begin_export(name, actor=actor_of(request), reason=reason, opened=opened, complete=complete)
     response = StreamingHttpResponse(_archive(made), content_type="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="records-{_SAFE.sub("_", name)}.zip"'
     return response

@@ -22,6 +22,8 @@ from guiju.records import opening, personal_data, search
 from guiju.records.content import plain, texts_of
 from guiju.records.entry import Entry
 from guiju.records.erasure import erase_subject
+from guiju.records.handed_over import LEFT_OUT
+from guiju.records.hold import Selection, set_hold
 from guiju.records.ingest import write_entries
 from guiju.records.models import Record, RecordContent
 from guiju.records.opening import OPENING_NEEDED, SUBJECT_UNKNOWN, open_content, open_subject
@@ -149,14 +151,14 @@ def test_a_search_without_words_is_none(filled: DataFolder) -> None:
 # ── exporting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def exported(*, open_: bool = True, subject: str = "u-1") -> dict[str, bytes]:
-    export = begin_export(subject, actor=OFFICER, reason="access request 4", opened=open_)
+def exported(*, open_: bool = True, subject: str = "u-1", complete: bool = False) -> dict[str, bytes]:
+    export = begin_export(subject, actor=OFFICER, reason="access request 4", opened=open_, complete=complete)
     return {name: b"".join(pieces) for name, pieces in list_members(export)}
 
 
 def test_an_export_is_whole_and_about_one_person(filled: DataFolder) -> None:
     opened()
-    members = exported()
+    members = exported(complete=True)
     assert list(members) == ["records.json", "records-zh-0001.html", "records-en-0001.html"]
     told = json.loads(members["records.json"])
     assert (told["subject"], told["count"], told["contents_opened"], told["by"]) == ("u-1", 4, True, OFFICER)
@@ -181,6 +183,46 @@ def test_an_export_is_whole_and_about_one_person(filled: DataFolder) -> None:
     assert "Records of one person" in members["records-en-0001.html"].decode()
     (record,) = on_record(filled, "records.subject.exported")
     assert (record.metadata["records"], record.metadata["last_index"], record.metadata["opened"]) == (4, 4, True)
+
+
+def test_what_is_for_the_person_gives_nothing_away(filled: DataFolder) -> None:
+    hit = {"risk": "A.1.h", "rule": "kw-77", "action": "stop"}
+    stopped = said("停下的问题", "从未送达的文字", input={"hits": [hit]}, output={"hits": [hit]})
+    masked = said("号码", "电话 13800138000 可联系", output={"hits": [hit | {"action": "mask"}]})
+    stopped = msgspec.structs.replace(stopped, kind="gateway.answer.stopped")
+    masked = msgspec.structs.replace(masked, actor="person:investigator")
+    write_entries([stopped, masked], load_master_keys(filled.keys))
+    set_hold(Selection(subject="u-1"), actor="person:investigator", reason="secret case", reference="(2026) 7")
+    opened()
+    begin_search("u-1", "密码", actor=OFFICER)
+    on_record(filled, "records.")
+    given = exported()
+    everything = b"".join(given.values()).decode()
+    for secret in (
+        "kw-77",
+        "从未送达的文字",
+        "13800138000",
+        "person:",
+        "secret case",
+        "(2026) 7",
+        "access request 4",
+        "records.hold",
+        "records.subject.",
+    ):
+        assert secret not in everything, secret
+    assert "停下的问题" in everything
+    told = json.loads(given["records.json"])
+    assert (told["count"], told["complete"], len(told["records"])) == (6, False, 6)
+    for text, name in zip(LEFT_OUT, ("zh", "en"), strict=True):
+        assert text in given[f"records-{name}-0001.html"].decode()
+    whole = b"".join(exported(complete=True).values()).decode()
+    for secret in ("kw-77", "从未送达的文字", "13800138000", "person:investigator", "secret case", "records.subject.searched"):
+        assert secret in whole, secret
+
+
+def test_a_person_of_whom_nothing_but_handling_is_on_record(data: DataFolder) -> None:
+    write_entries([entry("records.hold.set", subject="u-9")], load_master_keys(data.keys))
+    assert json.loads(exported(open_=False, subject="u-9")["records.json"])["records"] == []
 
 
 def test_without_opening_the_export_holds_metadata_alone(filled: DataFolder) -> None:
