@@ -39,8 +39,11 @@ class WholeAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 def examine_json(snapshot: Snapshot, policy: Policy, value: object) -> Verdict:
     """Return the verdict on an answer, its view taken as a whole; paths are worked out only when something is found."""
-    found = strings(value)
-    if snapshot.finds_nothing(found):
+    return _examine(snapshot, policy, value, strings(value))
+
+
+def _examine(snapshot: Snapshot, policy: Policy, value: object, view: list[str]) -> Verdict:
+    if snapshot.finds_nothing(view):
         return PASS
     return snapshot.examine_all(paths(value), "output", policy)
 
@@ -57,14 +60,15 @@ def whole_answer(
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise ValueError("it has no choices")
     answer.pop("retraction", None)  # only this gateway retracts
-    verdict = examine_json(snapshot, policy, answer)
+    view = strings(answer)
+    verdict = _examine(snapshot, policy, answer, view)
     hits = list(verdict.hits)
     sent, calls = _sent(choices)
     stopped: set[int] = set()
     if verdict.action != "deliver":
         answer, stopped = _without_hits(answer, choices, snapshot, policy, produce_id)
     screen = screen_for(policy, "output")
-    if screen.active and screen.may_find(strings(answer)):
+    if screen.may_find(view):
         stopped |= _hide(answer, choices, stopped, screen, said, hits, machine)
     if stopped:
         _put_notices(answer, choices, stopped, notice, produce_id)

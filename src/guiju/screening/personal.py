@@ -23,6 +23,8 @@ _IDENTIFIERS: Final = frozenset(("role", "id", "type", "name", "object", "call_i
 _NEVER_EXAMINED: Final = frozenset(("system", "developer", "assistant"))
 """Roles that say nothing that a person or a tool has just given."""
 NOUGHT: Final = "0"
+SIGN: Final = re.compile("[0-9A-Z]")
+"""Stands in every match of a detector's hints where these are a pattern; a test holds that."""
 _QUOTE: Final = re.compile(r'\\(?:.|\Z)|"', re.DOTALL)
 
 
@@ -53,7 +55,7 @@ class Find(NamedTuple):
 class Screen:
     """The detectors that a policy listens to in one direction. Build it once for a policy: `screen_for`."""
 
-    __slots__ = ("_hints", "_owners", "active", "tails")
+    __slots__ = ("_hints", "_owners", "_patterns", "active", "tails")
 
     def __init__(self, policy: Policy, direction: Direction) -> None:
         table: Mapping[str, str] = policy.personal_on_input if direction == "input" else policy.personal_on_output
@@ -64,6 +66,7 @@ class Screen:
         words = [(hint, detector.code) for detector, _ in self.active if isinstance(detector.hints, tuple) for hint in detector.hints]
         self._owners = [code for _, code in words]
         self._hints = ahocorasick_rs.AhoCorasick([hint for hint, _ in words], store_patterns=False)
+        self._patterns = tuple({detector.hints for detector, _ in self.active if isinstance(detector.hints, re.Pattern)})
 
     def candidates(self, text: str, since: int = 0) -> Iterator[tuple[Detector, Action, Found]]:
         """Yield the finds in a text of usual spelling that begin at or after `since`."""
@@ -84,7 +87,14 @@ class Screen:
 
     def may_find(self, texts: Sequence[str]) -> bool:
         """Tell whether there may be a find in these texts: the quick test that nearly all traffic fails."""
-        return bool(self.active) and next(self.candidates(plain_of("\n".join(texts)).text), None) is not None
+        if not self.active:
+            return False
+        text = plain_of("\n".join(texts)).text
+        if not self._hints.find_matches_as_indexes(text) and not (
+            SIGN.search(text) and any(pattern.search(text) for pattern in self._patterns)
+        ):
+            return False
+        return next(self.candidates(text), None) is not None
 
     def open_from(self, text: str) -> int:
         """Return where the first character stands that what comes after `text` could still hide; its length when there is none."""
@@ -169,9 +179,9 @@ def examine_messages(messages: Sequence[Any], policy: Policy) -> Verdict:
     screen = screen_for(policy, "input")
     if not screen.active:
         return PASS
-    given = [(f"messages[{place}]", message) for place, message in enumerate(messages) if str(message.get("role")) not in _NEVER_EXAMINED]
-    if not screen.may_find(strings([message.get("content") for _, message in given])):
+    if not screen.may_find(strings([message.get("content") for message in messages if str(message.get("role")) not in _NEVER_EXAMINED])):
         return PASS
+    given = [(f"messages[{place}]", message) for place, message in enumerate(messages) if str(message.get("role")) not in _NEVER_EXAMINED]
     hits = [
         hit_of(find.detector, find.action, find.start, find.end, f"{where}.{path}")
         for where, message in given

@@ -4,13 +4,16 @@ Guarded lines: each `judge` (return True and the near misses go red), each `_BEF
 """
 
 import random
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guiju.screening.detectors import CODES, DETECTORS
 from guiju.screening.detectors.tests.samples import SAMPLES, escaped, sprinkled, wide
 from guiju.screening.mask import Mask
-from guiju.screening.personal import NOTHING_SAID, mask, screen_for
+from guiju.screening.personal import NOTHING_SAID, SIGN, mask, screen_for
 from guiju.screening.risks import BY_ID
 from guiju.screening.values import Policy
 
@@ -131,3 +134,10 @@ def test_every_detector_says_what_it_must() -> None:
         assert detector.zh
         assert detector.en
         assert detector.hold_chars > 0
+
+
+@pytest.mark.parametrize("pattern", sorted({detector.hints.pattern for detector in DETECTORS if isinstance(detector.hints, re.Pattern)}))
+@given(data=st.data())
+def test_the_quick_look_sees_whatever_a_pattern_of_hints_matches(pattern: str, data: st.DataObject) -> None:
+    """`SIGN` in `personal.py` decides whether the patterns are tried at all."""
+    assert SIGN.search(data.draw(st.from_regex(pattern)))
