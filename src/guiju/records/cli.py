@@ -12,6 +12,7 @@ from guiju.core.clock import BEIJING
 from guiju.records import key_cli, pack_cli, retention_cli, sealing_cli
 from guiju.records.offline.command import read_public_key, report_document
 from guiju.records.offline.report import Broken
+from guiju.records.reasons import reason_option
 from guiju.records.report import Report
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def show(
     record_id: Id,
     data: Data = _DATA,
     open_: Annotated[bool, typer.Option("--open", help="Open the sealed content; leaves a record. 打开封存内容。")] = False,
-    reason: Annotated[str, typer.Option(help="Why it is opened. 打开的理由。")] = "",
+    reason: Annotated[str, typer.Option(help="Why it is opened. 打开的理由。", callback=reason_option)] = "",
     actor: Actor = "person:cli",
     as_json: Json = False,
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from guiju.records.reasons import reason_option
 from guiju.records.report import Report
 
 
@@ -29,13 +30,17 @@ def pack(
         typer.Option(exists=True, dir_okay=False, help="A checkpoint kept earlier; proves that the log grew from it. 此前的检查点。"),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the sealed content; each leaves a record. 打开封存内容。")] = False,
-    reason: Annotated[str, typer.Option(help="Why it is opened. 打开的理由。")] = "",
+    reason: Annotated[str, typer.Option(help="Why it is opened. 打开的理由。", callback=reason_option)] = "",
     actor: Annotated[str, typer.Option("--actor", help="Who does this, for the record. 记录中的操作人。")] = "person:cli",
     with_verifier: Annotated[bool, typer.Option(help="Enclose the check that runs alone. 附上独立核对程序。")] = True,
 ) -> None:
     """Write a selection of records with its proofs into one sealed file that anybody can check. 制作记录包。"""
     if open_ and not reason.strip():
         raise typer.BadParameter("--open needs --reason; it goes into the record. 打开须写明理由。")
+    if out.exists():
+        raise typer.BadParameter(
+            f"{out} 已存在，未改动。请换一个文件名，或先移走它。 {out} exists and is unchanged. Give another name, or move it away first."
+        )
     from guiju.web import open_data_folder
 
     open_data_folder(data)

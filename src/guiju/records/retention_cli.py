@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from guiju.core.clock import BEIJING
+from guiju.records.reasons import reason_option
 
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
 Json = Annotated[bool, typer.Option("--json", help="For programs. 供程序读取。")]
@@ -78,7 +79,7 @@ def retention(
 def gaps(
     data: Data = _DATA,
     close: Annotated[int, typer.Option(help="Close the gap with this number. 关闭该编号的缺失。")] = 0,
-    reason: Annotated[str, typer.Option(help="What was found out and done. 查明的原因和措施。")] = "",
+    reason: Annotated[str, typer.Option(help="What was found out and done. 查明的原因和措施。", callback=reason_option)] = "",
     actor: Annotated[str, typer.Option("--actor", help="Who does this, for the record. 记录中的操作人。")] = "person:cli",
     look: Annotated[bool, typer.Option("--look", help="Look now; the service looks every minute. 立即检查。")] = False,
     as_json: Json = False,

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from guiju.core.clock import BEIJING
+from guiju.records.reasons import reason_argument
 
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
 Actor = Annotated[str, typer.Option("--actor", help="Who does this, for the record. 记录中的操作人。")]
-Reason = Annotated[str, typer.Option(help="Why; it goes into the record. 理由，写入记录。")]
+Reason = Annotated[str, typer.Option(help="Why; it goes into the record. 理由，写入记录。", callback=reason_argument)]
 Subject = Annotated[str, typer.Option("--subject", help="Subject as records name it. 主体。")]
 _DATA = Path("guiju-data")
 _CLI = "person:cli"

@@ -23,6 +23,7 @@ from guiju.records.erasure import erase_subject, get_erasure
 from guiju.records.hold import Selection, lift_hold, refuse_if_held, set_hold
 from guiju.records.opening import find_opening, open_subject, policy_is_one_person
 from guiju.records.personal_data import Export, begin_export, find, list_members
+from guiju.records.reasons import REASON_CHARACTERS
 from guiju.records.request_views import tell_hold
 from guiju.records.requests import APPROVAL_NEEDED, Deed, ask, find_live, people_for, policy
 from guiju.records.search import Step, begin_search, search
@@ -30,7 +31,6 @@ from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
 
 SUBJECT_CHARACTERS: Final = 200
-REASON_CHARACTERS: Final = 4
 _SALT: Final = "guiju.records.search"
 _TOKEN_S: Final = 24 * 3600
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
@@ -94,10 +94,10 @@ def lift(request: HttpRequest, id: str) -> HttpResponse:
 def search_contents(request: HttpRequest) -> HttpResponse:
     """Begin a search, which leaves a record, or go on with one that this page began."""
     actor, token = actor_of(request), request.POST.get("token", "")
-    after, done = -1, 0
+    after, done, found = -1, 0, 0
     if token:
         try:
-            name, words, by, after, done = signing.loads(token, salt=_SALT, max_age=_TOKEN_S)
+            name, words, by, after, done, found = signing.loads(token, salt=_SALT, max_age=_TOKEN_S)
         except signing.BadSignature:
             by = ""
         if by != actor:
@@ -113,7 +113,7 @@ def search_contents(request: HttpRequest) -> HttpResponse:
             return render(request, "records/_search.html", {"problem": error_text(problem)})
         messages.error(request, error_text(problem))
         return redirect(_address(name))
-    facts = _search_facts(step, name, words, actor)
+    facts = _search_facts(step, name, words, actor, found)
     if request.headers.get("HX-Request"):
         return render(request, "records/_search.html", facts)
     return _page(request, name, facts)
@@ -190,9 +190,10 @@ def _page(request: HttpRequest, name: str, more: dict[str, Any] | None = None) -
     return render(request, "records/subject.html", facts | (more or {}))
 
 
-def _search_facts(step: Step, name: str, words: str, actor: str) -> dict[str, Any]:
-    token = "" if step.after is None else signing.dumps([name, words, actor, step.after, step.done], salt=_SALT)
-    return {"step": step, "token": token}
+def _search_facts(step: Step, name: str, words: str, actor: str, before: int) -> dict[str, Any]:
+    found = before + len(step.hits)
+    token = "" if step.after is None else signing.dumps([name, words, actor, step.after, step.done, found], salt=_SALT)
+    return {"step": step, "token": token, "found": found, "words": words}
 
 
 def _address(name: str) -> str:

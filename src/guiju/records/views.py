@@ -15,12 +15,12 @@ from guiju.records.browse import Asked, NumberWrong, find_record, find_related, 
 from guiju.records.kinds import KINDS
 from guiju.records.models import Record
 from guiju.records.proving import show_proof
+from guiju.records.reasons import REASON_CHARACTERS
 from guiju.records.requests import APPROVAL_NEEDED, list_waiting
 from guiju.screening.risks import BY_ID
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text, said
 
-REASON_CHARACTERS: Final = 4
 FILTER_CHARACTERS: Final = 200
 _VALUE_CHARACTERS: Final = 2_000
 

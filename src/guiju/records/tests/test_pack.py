@@ -186,6 +186,18 @@ def test_the_verbs(full: DataFolder, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["pack", "--data", str(full.root), "--first", "3", "--last", "90", "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert "88" in result.output
+    written = out.read_bytes()
+    result = CliRunner().invoke(app, ["pack", "--data", str(full.root), "--first", "3", "--last", "4", "--out", str(out)])
+    assert result.exit_code == 2  # nothing is written over
+    assert out.read_bytes() == written
+    for verb in (["pack", "--out", str(tmp_path / "b.zip"), "--open"], ["show", "X" * 26, "--open"], ["gaps", "--close", "1"]):
+        result = CliRunner().invoke(app, [*verb, "--data", str(full.root), "--reason", " abc "])
+        assert result.exit_code == 2, verb
+    for verb in (["erase", "--subject", "u-1"], ["hold", "--subject", "u-1", "--reference", "1"], ["lift-hold", "x"]):
+        for reason in ("abc", "  "):
+            result = CliRunner().invoke(app, [*verb, "--data", str(full.root), "--reason", reason])
+            assert result.exit_code == 2, verb
+            assert "Nothing was done" in result.output or "nothing was done" in result.output
     command = [sys.executable, "-X", "importtime", "-m", "guiju.cli", "verify"]
     done = subprocess.run(
         [*command, str(out), "--public-key", str(full.keys / "site.pub"), "--json"], check=False, capture_output=True, text=True, timeout=60

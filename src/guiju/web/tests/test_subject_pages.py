@@ -99,6 +99,7 @@ def test_open_search_in_steps_and_export(officer: Client, filled: DataFolder, mo
         part = officer.post(f"{AT}search/", {"token": token[1]}, headers={"HX-Request": "true"})
     assert (hits, steps) == (12, 3)
     assert "已查完 12 份内容" in page
+    assert "没有找到" not in page
     assert [each.kind for each in left(filled)].count("records.subject.searched") == 1
     whole = text(post(officer, "search", words="秘密"))  # without scripts the whole page comes back
     assert "<html" in whole
@@ -112,6 +113,19 @@ def test_open_search_in_steps_and_export(officer: Client, filled: DataFolder, mo
     assert [each["content_state"] for each in told["records"]] == ["opened"] * 12
     assert "别人的秘密" not in archive.read("records-zh-0001.html").decode()
     assert [each.kind for each in left(filled)].count("records.subject.exported") == 1
+
+
+def test_a_search_without_a_hit_says_so_at_its_end(officer: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    post(officer, "open")
+    assert "没有找到“无此词”。" in text(post(officer, "search", words="无此词"))
+    monkeypatch.setattr(search, "STEP_RECORDS", 11)
+    for words, told in (("秘密 0", False), ("无此词", True)):  # a hit in the first step counts at the end of the second
+        page = text(officer.post(f"{AT}search/", {"subject": SUBJECT, "words": words}, headers={"HX-Request": "true"}))
+        assert "没有找到" not in page
+        token = re.search(r'name="token" value="([^"]+)"', page)
+        assert token is not None
+        page = text(officer.post(f"{AT}search/", {"token": token[1]}, headers={"HX-Request": "true"}))
+        assert ("没有找到" in page) is told
 
 
 def test_a_search_is_continued_by_whoever_began_it(officer: Client, owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
