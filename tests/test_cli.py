@@ -45,7 +45,7 @@ def test_the_version_is_told() -> None:
         (("records", "show", "nothing", "--data", "{data}"), "RECORD-UNKNOWN"),
         (("records", "list", "--kind", "nokind", "--data", "{data}"), "KIND-UNKNOWN"),
         (
-            ("records", "hold", "--subject", "u", "--reason", "r", "--reference", "1", "--since", "yesterday", "--data", "{data}"),
+            ("records", "hold", "--subject", "u", "--reason", "order 1", "--reference", "1", "--since", "yesterday", "--data", "{data}"),
             "TIME-UNREADABLE",
         ),
         (("people", "add", "x", "--role", "boss", "--data", "{data}"), "ROLE-UNKNOWN"),
