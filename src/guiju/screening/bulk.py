@@ -20,7 +20,7 @@ import msgspec
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
 from guiju.screening.screener import Screener
 from guiju.screening.sources import Block, Form
-from guiju.screening.values import PASS, Action, Direction, Hit, LibraryEntry, Policy, Verdict
+from guiju.screening.values import PASS, Action, Direction, LibraryEntry, Policy, Verdict
 from guiju.screening.view import paths
 
 OnError = Literal["stop", "replace", "note"]
@@ -214,11 +214,7 @@ def _verdict(row: _Row, found: list[Verdict], broken: Action) -> Verdict:
         return PASS
     if len(found) == 1 and not row.strings[0][0]:
         return found[0]
-    hits = [
-        Hit(path, hit.start, hit.end, hit.risk, hit.rule, hit.severity, hit.action)
-        for (path, _), verdict in zip(row.strings, found, strict=True)
-        for hit in verdict.hits
-    ]
+    hits = [msgspec.structs.replace(hit, path=path) for (path, _), verdict in zip(row.strings, found, strict=True) for hit in verdict.hits]
     return Verdict("hit", max((verdict.action for verdict in found), key=("deliver", "stop", "refuse").index), tuple(hits))
 
 

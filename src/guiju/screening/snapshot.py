@@ -13,7 +13,7 @@ import numpy
 from guiju.screening.fold import Fold, fold, fold_exactly, origins
 from guiju.screening.gate import Gate, Trie
 from guiju.screening.rules import Rule, begins_a_word, bridged, compile_rules, ends_a_word
-from guiju.screening.values import PASS, Action, Direction, Hit, LibraryEntry, Policy, Verdict
+from guiju.screening.values import PASS, Action, Confidence, Direction, Hit, LibraryEntry, Policy, Verdict
 
 _GRAVITY: dict[Action, int] = {"deliver": 0, "stop": 1, "refuse": 2}
 _SHORT_CHARACTERS = 80
@@ -131,8 +131,9 @@ def _verdict(found: Sequence[_Found], direction: Direction, policy: Policy) -> V
     hits = []
     for path, start, end, rule in found:
         entry = rule.entry
-        action = "deliver" if entry.severity == "flag" else policy.action(direction, entry.risk)
-        hits.append(Hit(path, start, end, entry.risk, entry.id, entry.severity, action))
+        confidence: Confidence = "low" if entry.severity == "flag" else "high"
+        action = policy.action(direction, entry.risk, confidence)
+        hits.append(Hit(path, start, end, entry.risk, entry.id, entry.severity, action, confidence))
     hits.sort(key=lambda hit: (hit.path, hit.start, hit.end, hit.rule))
     return Verdict("hit", max((hit.action for hit in hits), key=_GRAVITY.__getitem__), tuple(hits))
 

@@ -9,6 +9,11 @@ Action = Literal["deliver", "refuse", "stop", "warn", "mask"]
 PersonalInputAction = Literal["warn", "refuse", "pass"]
 PersonalOutputAction = Literal["mask", "stop", "pass"]
 Outcome = Literal["pass", "hit", "could_not_examine"]
+Confidence = Literal["high", "medium", "low"]
+"""How sure a find is. High: a term that blocks, a value that was checked. Medium: the classifier above its 1 % threshold, a guard's
+"unsafe". Low: a term that only flags, the classifier above its 5 % threshold, a guard's "controversial"."""
+Audience = Literal["adult", "minor-0-3", "minor-3-8", "minor-8-12", "minor-12-16", "minor-16-18"]
+"""Who reads: an adult, or a minor of an age band (from this birthday to before that one). Source: the bands of minors' mode."""
 
 
 class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -34,8 +39,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     stop_notice_zh: str = "本次回答已停止：内容属于服务协议所列的禁止情形。"
     stop_notice_en: str = "This answer was stopped: its content falls under the cases that the service agreement forbids."
 
-    def action(self, direction: Direction, risk: str) -> Action:
-        """Return what a hit of this risk does; the most particular row of the table decides."""
+    def action(self, direction: Direction, risk: str, confidence: Confidence = "high", audience: Audience = "adult") -> Action:
+        """Return what a hit of this risk does; the most particular row of the table decides. A hit of low confidence only flags."""
+        if confidence == "low":
+            return "deliver"
         table = self.on_input if direction == "input" else self.on_output
         found = table.get(risk) or table.get(risk[:3]) or table.get("*")
         return found or ("refuse" if direction == "input" else "stop")
@@ -53,6 +60,7 @@ class Hit(msgspec.Struct, frozen=True, array_like=True):
     rule: str
     severity: Literal["block", "flag"]
     action: Action
+    confidence: Confidence = "high"
 
 
 class Verdict(msgspec.Struct, frozen=True):
