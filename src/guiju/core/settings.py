@@ -64,6 +64,22 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     request_hours: int = 72
     approval_hours: int = 24
     opening_minutes: int = 60
+    review_days: int = 30
+
+
+class Screening(msgspec.Struct, frozen=True, kw_only=True):
+    """What people review of what screening did, and by when; working hours are Beijing's, Monday to Friday."""
+
+    review_sample_per_mille: int = 2
+    review_second_per_mille: int = 100
+    review_due_hours: int = 16
+    review_lease_minutes: int = 30
+    working_day_from: int = 9
+    working_day_until: int = 18
+    days_off: tuple[str, ...] = ()
+    """Days of the holiday notice on which nobody works, as 2026-10-01."""
+    make_up_days: tuple[str, ...] = ()
+    """Days of a weekend on which people do (调休)."""
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +114,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database: Database = Database()
     ledger: Ledger = Ledger()
     records: Records = Records()
+    screening: Screening = Screening()
     retention: Retention = Retention()
     limits: Limits = Limits()
     upstreams: tuple[Upstream, ...] = ()

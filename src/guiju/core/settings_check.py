@@ -5,12 +5,13 @@ import difflib
 import re
 import tomllib
 import typing
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
-from guiju.core.settings import Console, Database, Ledger, Records, Retention, Server, Settings
+from guiju.core.settings import Console, Database, Ledger, Records, Retention, Screening, Server, Settings
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
 from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Limits, Service, Upstream
@@ -57,7 +58,7 @@ SETTING_SECRET = _define(
     "Move it to an environment variable or a file of mode 600 and use {instead}; replace the secret if others may have read the file.",
 )  # fmt: skip
 
-_ROOT: Final = ("server", "console", "database", "ledger", "records", "retention", "limits", "upstream", "service")
+_ROOT: Final = ("server", "console", "database", "ledger", "records", "screening", "retention", "limits", "upstream", "service")
 _SECRET_NAMES: Final = re.compile(r"(?i)(^|_)(api_?key|key|token|password|passwd|secret|authorization|credential)s?$")
 _TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
 _SHOWN_CHARACTERS: Final = 60
@@ -125,6 +126,7 @@ class _Check:
             database=Database(**self._single("database")),
             ledger=Ledger(**self._single("ledger")),
             records=Records(**self._single("records")),
+            screening=Screening(**self._single("screening")),
             retention=Retention(**self._single("retention")),
             limits=Limits(**self._single("limits")),
             upstreams=upstreams,
@@ -273,6 +275,19 @@ class _Check:
             self._out_of_range(
                 ("console", "port"), "console.port", settings.console.port, "与 server.port 不同的端口", "another port than server.port"
             )
+        people = settings.screening
+        if people.working_day_from >= people.working_day_until:
+            self._out_of_range(
+                ("screening", "working_day_until"),
+                "screening.working_day_until",
+                people.working_day_until,
+                f"晚于 working_day_from（{people.working_day_from}）的钟点",
+                f"an hour after working_day_from ({people.working_day_from})",
+            )
+        for name in ("days_off", "make_up_days"):
+            for day in getattr(people, name):
+                if not _is_day(day):
+                    self._out_of_range(("screening", name), f"screening.{name}", day, "日历上有的日子", "days that the calendar has")
         self._unique("upstream", "name", [each.name for each in settings.upstreams])
         self._unique("service", "id", [each.id for each in settings.services])
         for place, upstream in enumerate(settings.upstreams):
@@ -371,6 +386,14 @@ class _Check:
 
     def _secret(self, path: tuple[str | int, ...], setting: str, instead: str) -> None:
         self._note(SETTING_SECRET, path, setting, instead=instead)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _matches(form: Form | Span, value: str) -> bool:

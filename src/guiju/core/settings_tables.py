@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.core.settings import Console, Database, Ledger, Records, Retention, Server
+from guiju.core.settings import Console, Database, Ledger, Records, Retention, Screening, Server
 from guiju.gateway.bundle import Limits, Service, Upstream
 from guiju.labelling.values import Label
 from guiju.records.values import BY_NAME
@@ -85,6 +85,7 @@ _HASH: Final = Form(r"[0-9a-f]{64}", "64 位小写十六进制", "64 lower-case 
 _TITLE: Final = Form(r"(?=.*\S)[^\n]{1,60}", "1–60 个字，不换行", "1–60 characters on one line")
 _WORDS: Final = Form(r"[^\n]{4,100}", "4–100 个字，不换行", "4–100 characters on one line")
 _NOTICE: Final = Form(r"(?s)(?=.*\S).{1,500}", "1–500 个字", "1–500 characters")
+_DAY: Final = Form(r"20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", "日期，如 2026-10-01", "days such as 2026-10-01")
 _PORT: Final = Span(0, 65_535)
 _WAIT: Final = Span(1, 3_600_000, "ms")
 _LONGEST_DAYS: Final = 36_500
@@ -142,6 +143,20 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("request_hours", "申请等待批准的时间；过后失效。", "How long a request waits for approval before it expires.", Span(1, 720, "h")),
             Setting("approval_hours", "批准后可以使用的时间。", "How long an approval can be used.", Span(1, 720, "h")),
             Setting("opening_minutes", "打开一个主体的内容后可以查找和导出的时间。", "How long a subject, once opened, can be searched and exported.", Span(1, 1_440, "min")),
+            Setting("review_days", "opening_people 为 2 时，复核人员查看队列内容的许可有效的天数。", "With opening_people = 2: days for which a reviewer's permission to see what is in the queue lasts.", Span(1, 366, "days"), source="Measures Art. 11"),
+        ),
+    ),
+    Table(
+        "screening", Screening, "审查结果的人工复核。", "Review by people of what screening did.",
+        (
+            Setting("review_sample_per_mille", "每千次往来中抽取几次交人复核，不论是否命中；0 不抽样。低、中置信度的命中全部复核。", "How many of a thousand exchanges go to a person, whether or not something was found; 0 draws none. Hits of low and medium confidence all do.", Span(0, 1_000, "‰"), source="Measures Art. 4"),
+            Setting("review_second_per_mille", "每千件中有几件由第二人独立复核，以计算一致性。", "How many of a thousand items a second person reviews without seeing the first decision, which gives the agreement.", Span(0, 1_000, "‰")),
+            Setting("review_due_hours", "进入队列后应在几个工作小时内复核。", "Working hours in which an item is to be reviewed.", Span(1, 1_000, "h")),
+            Setting("review_lease_minutes", "取走一件后可用的时间；过后他人可以取。", "How long an item that was taken stays with the person; after that others may take it.", Span(1, 1_440, "min")),
+            Setting("working_day_from", "工作日开始的钟点（北京时间）。", "Hour at which a working day begins, Beijing time.", Span(0, 23, "h")),
+            Setting("working_day_until", "工作日结束的钟点；须晚于开始。", "Hour at which it ends; later than its beginning.", Span(1, 24, "h")),
+            Setting("days_off", "放假的日子，依当年节假日安排的通知。", "Days off, by the holiday notice of the year.", _DAY, example='["2026-10-01", "2026-10-02"]'),
+            Setting("make_up_days", "调休上班的周末。", "Days of a weekend on which people work.", _DAY, example='["2026-10-10"]'),
         ),
     ),
     Table(
@@ -194,6 +209,7 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("name_zh", "中文名称。", "Chinese name.", _TITLE, required=True, source="Measures Art. 10", example='"对话服务"'),
             Setting("name_en", "英文名称。", "English name.", _TITLE, required=True, example='"Chat"'),
             Setting("upstreams", "依次使用的模型服务；留空为全部。", "Model servers in the order in which they are asked; empty means all.", _NAME, example='["main"]'),
+            Setting("review_sample_per_mille", "该服务每千次往来抽取几次交人复核；-1 依 [screening]。", "How many of a thousand exchanges of this service go to a person; -1 as [screening] says.", Span(-1, 1_000, "‰"), source="Measures Art. 4"),
         ),
         repeated=True,
     ),

@@ -64,6 +64,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     name_zh: str
     name_en: str
     upstreams: tuple[str, ...]
+    review_sample_per_mille: int = -1
+    """How many of a thousand exchanges people review; -1 in a settings file only: as `[screening]` says."""
     policy: Policy = Policy()
     label: Label = Label()
 

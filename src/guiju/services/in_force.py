@@ -81,8 +81,18 @@ def demo_port(data: DataFolder) -> int:
 def served(settings: Settings, port: int) -> tuple[tuple[Service, ...], tuple[Upstream, ...]]:
     """Return the services and upstreams as the live side gets them.
 
-    Without an upstream all services are served by the demo model on `port`; a service that names no upstream has all.
+    Without an upstream all services are served by the demo model on `port`; a service that names no upstream has all, and one
+    that has no rate of reviews of its own has the common one.
     """
     upstreams = settings.upstreams or (Upstream(name="demo", base_url=f"http://127.0.0.1:{port}/v1", models=(DEMO_MODEL,)),)
     names = tuple(upstream.name for upstream in upstreams)
-    return tuple(msgspec.structs.replace(each, upstreams=each.upstreams or names) for each in settings.services), upstreams
+    common = settings.screening.review_sample_per_mille
+    services = [
+        msgspec.structs.replace(
+            each,
+            upstreams=each.upstreams or names,
+            review_sample_per_mille=common if each.review_sample_per_mille < 0 else each.review_sample_per_mille,
+        )
+        for each in settings.services
+    ]
+    return tuple(services), upstreams
