@@ -152,9 +152,17 @@ def examined(verdict: Verdict, size_bytes: int) -> dict[str, object]:
 
 
 def listed(hits: Sequence[Hit]) -> list[dict[str, object]]:
-    """Return the first hits as records show them: where, which risk and rule, what was done; never the words."""
+    """Return the first hits as records show them: where, which risk and rule, how sure, what was done; never the words."""
     return [
-        {"path": hit.path, "start": hit.start, "end": hit.end, "risk": hit.risk, "rule": hit.rule, "action": hit.action}
+        {
+            "path": hit.path,
+            "start": hit.start,
+            "end": hit.end,
+            "risk": hit.risk,
+            "rule": hit.rule,
+            "action": hit.action,
+            "confidence": hit.confidence,
+        }
         for hit in hits[:_HITS_LISTED]
     ]
 

@@ -10,6 +10,7 @@ killed worker had begun to send is on record too.
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,13 +24,14 @@ from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, cou
 from guiju.gateway.connections import Answer
 from guiju.gateway.inputs import examine_input, notices, refusal_of
 from guiju.gateway.live import LiveService
+from guiju.gateway.sample import review_mark
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
 from guiju.screening.personal import Said, mask_all
-from guiju.screening.values import ENDS, PASS, Verdict
+from guiju.screening.values import ENDS, PASS, Hit, Verdict
 from guiju.screening.view import strings
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -157,6 +159,7 @@ class Exchange(Call):
             whole.texts, whole.calls,
         )  # fmt: skip
         metadata = self._metadata(outcome)
+        self._mark(metadata, whole.hits)
         await self._record(
             "gateway.answer.stopped" if stopped else "gateway.answer.delivered", metadata, {"request": self._body, "answer": raw}
         )
@@ -229,6 +232,7 @@ class Exchange(Call):
         stream.note_flags()
         metadata = self._metadata(stream.outcome())
         metadata["streamed"] = True
+        self._mark(metadata, stream.hits)
         metadata.update(more)
         await self._record(kind, metadata, {"answer": stream.texts()})
         if not self.gone:
@@ -285,6 +289,8 @@ class Exchange(Call):
             kind = "gateway.answer.interrupted"
         metadata = self._metadata()
         metadata |= {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
+        if kind == "gateway.input.refused":
+            self._mark(metadata)
         content = self._kept(error)
         if stream is not None and content is not None:
             content["answer"] = stream.texts()
@@ -368,6 +374,14 @@ class Exchange(Call):
             if "content_filter" in outcome.finishes and outcome.hits:
                 metadata["notice"] = {"id": "stop", "language": self._notice_language()}
         return metadata
+
+    def _mark(self, metadata: dict[str, object], hits: Sequence[Hit] = ()) -> None:
+        """Say in a closing record that a person will review the exchange, where one will."""
+        service = self._service
+        if service is not None:
+            mark = review_mark(self.id, (self._verdict.hits, hits), self._live.bundle.pseudonym_key, service.review_sample_per_mille)
+            if mark:
+                metadata["review"] = mark
 
     def _label_headers(self) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", self.id.encode())]

@@ -245,6 +245,7 @@ class Request(models.Model):
         OPEN_RECORDS = "open_records"
         OPEN_SUBJECT = "open_subject"
         ERASE_SUBJECT = "erase_subject"
+        OPEN_REVIEW = "open_review"  # what is in the queue of reviews, for a time: nothing is used up
 
     class State(models.TextChoices):
         """Where it stands."""

@@ -1,7 +1,8 @@
 """Requests to open or to erase what is sealed, and their approval by another person.
 
 A request waits `records.request_hours`; approved, it can be used for `records.approval_hours`, once, by the person who
-made it. The person who made it never approves it, and of two who decide one is first.
+made it. The person who made it never approves it, and of two who decide one is first. What a reviewer is allowed (`open_review`)
+is not used up: it lasts `records.review_days`.
 Source: Measures Art. 11; PIPL Art. 51 (2).
 """
 
@@ -77,6 +78,7 @@ APPROVING: Final = {
     Deed.OPEN_RECORDS: "records.approve_opening",
     Deed.OPEN_SUBJECT: "records.approve_opening",
     Deed.ERASE_SUBJECT: "records.approve_erasure",
+    Deed.OPEN_REVIEW: "records.approve_opening",
 }
 """Deed → the permission to approve it."""
 _WAITING: Final = (State.ASKED, State.APPROVED)
@@ -139,7 +141,9 @@ def approve(id: str, *, actor: str, reason: str = "") -> Request:
 
     Raises REQUEST-UNKNOWN, REQUEST-OWN, REQUEST-SETTLED (also for the second of two who decide), REQUEST-EXPIRED.
     """
-    until = datetime.now(UTC) + timedelta(hours=policy().approval_hours)
+    now = datetime.now(UTC)
+    lasting = Request.objects.filter(id=id, deed=Deed.OPEN_REVIEW).exists()
+    until = now + (timedelta(days=policy().review_days) if lasting else timedelta(hours=policy().approval_hours))
     return _decide(id, State.APPROVED, actor, reason, until)
 
 

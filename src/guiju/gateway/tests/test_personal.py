@@ -187,7 +187,7 @@ def test_an_answer_that_quotes_an_identity_number_arrives_masked(worker: Worker,
     entry = site.closing(reply.headers["x-request-id"])
     assert entry.kind == "gateway.answer.delivered"
     wanted = {"path": "choices[0].content" if stream else "choices[0].message.content", "start": 5, "end": 23, "risk": "A.4.f"}
-    assert entry.metadata["output"]["hits"] == [{**wanted, "rule": "PI-RESIDENT-ID", "action": "mask"}]  # type: ignore[index]
+    assert entry.metadata["output"]["hits"] == [{**wanted, "rule": "PI-RESIDENT-ID", "action": "mask", "confidence": "high"}]  # type: ignore[index]
     assert ID not in json.dumps(entry.metadata)
     assert ID.encode() in entry.content  # sealed: what was said
 
@@ -205,6 +205,7 @@ def test_what_the_person_gave_comes_back_and_is_told(worker: Worker, site: Site,
     assert reply.headers["x-guiju-personal-information"] == "PI-RESIDENT-ID"
     entry = site.closing(reply.headers["x-request-id"])
     hit = {"path": "messages[0].content", "start": 6, "end": 24, "risk": "A.4.f", "rule": "PI-RESIDENT-ID", "action": "warn"}
+    hit["confidence"] = "high"
     assert entry.metadata["input"]["hits"] == [hit]  # type: ignore[index]
     assert entry.metadata["output"]["hits"] == []  # type: ignore[index]
     assert ID not in json.dumps(entry.metadata)

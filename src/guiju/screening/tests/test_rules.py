@@ -113,7 +113,9 @@ def test_a_row_for_one_direction_is_silent_in_the_other() -> None:
 
 def test_a_flag_is_told_and_stops_nothing() -> None:
     snapshot = Snapshot([entry("赌博", severity="flag")], "test")
-    assert snapshot.examine("赌博", "output", POLICY) == Verdict("hit", "deliver", (Hit("", 0, 2, "A.1.h", "kw-1", "flag", "deliver", "low"),))
+    assert snapshot.examine("赌博", "output", POLICY) == Verdict(
+        "hit", "deliver", (Hit("", 0, 2, "A.1.h", "kw-1", "flag", "deliver", "low"),)
+    )
     gate = snapshot.gate(POLICY)
     assert gate.feed("赌") == "赌"
     assert gate.feed("博") == "博"

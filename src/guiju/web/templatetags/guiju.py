@@ -88,6 +88,7 @@ def deed_name(deed: str) -> str:
         "open_records": _("打开多条记录"),
         "open_subject": _("打开主体"),
         "erase_subject": _("删除主体"),
+        "open_review": _("查看复核队列中的内容"),
     }
     return names.get(deed, deed)
 
