@@ -8,7 +8,7 @@ examined. Text waits only while its tail could still become a hit; each choice a
                                                         └ after the record is durable  (`tail`: last finish, usage, [DONE])
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -157,6 +157,17 @@ class AnswerStream:
                 choice.ended = "error"
         self._tail.append({"error": dict(error)})
         self._close()
+        return self._taken()
+
+    def stop(self, hits: Sequence[Hit], index: int | None = None) -> bytes:
+        """End one choice, or all of them, for what something else found in the answer; return the bytes that may be sent now.
+
+        What had left stays and is retracted by the notice; what still waited is not delivered. A choice that had ended stays as it is.
+        """
+        self.hits += hits
+        known = range(max(self._expected, len(self._choices))) if index is None else (index,)
+        for each in known:
+            self._stop(self._choices.get(each) or self._new_choice(each))
         return self._taken()
 
     def tail(self) -> bytes:
