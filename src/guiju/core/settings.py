@@ -68,8 +68,11 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Screening(msgspec.Struct, frozen=True, kw_only=True):
-    """What people review of what screening did, and by when; working hours are Beijing's, Monday to Friday."""
+    """How many people put a policy in force; what people review of what screening did, and by when; working hours are Beijing's, Monday
+    to Friday.
+    """
 
+    policy_people: int = 1
     review_sample_per_mille: int = 2
     review_second_per_mille: int = 100
     review_due_hours: int = 16

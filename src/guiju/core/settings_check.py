@@ -19,6 +19,8 @@ from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_label_value, is_provider_code
 from guiju.screening.detectors import CODES
 from guiju.screening.risks import BY_ID, GROUPS
+from guiju.screening.table import Mistake, mistakes_of, read_row
+from guiju.screening.values import PolicyRow
 
 _KEPT_ZH: Final = "正在使用的设置（如有）保持不变。"
 _KEPT_EN: Final = "The settings in force, if any, stay in force."
@@ -174,7 +176,7 @@ class _Check:
         for name, value in found.items():
             if name in known:
                 if self._valid(table, known[name], (*path, name), value):
-                    values[name] = tuple(value) if isinstance(value, list) else value
+                    values[name] = tuple(map(read_row, value) if name == "rows" else value) if isinstance(value, list) else value
                     if name.endswith("_file") and value:
                         values[name] = str((self._file.parent / value).absolute())
             elif name not in nested:
@@ -211,6 +213,8 @@ class _Check:
             else:
                 for place, item in enumerate(value):
                     self._text(setting, (*path, place), name, item)
+                if setting.name == "rows" and len(self._errors) == before:
+                    self._policy_rows(path, name, value)
         elif not isinstance(value, dict):
             self._wrong_type(path, name, value, "表", "a table")
         else:
@@ -227,6 +231,13 @@ class _Check:
             self._choice(path, name, value, typing.get_args(kind) if personal else input_or_output)
         else:
             self._text(setting, path, name, value)
+
+    def _policy_rows(self, path: tuple[str | int, ...], name: str, rows: list[str]) -> None:
+        read = [read_row(row) for row in rows]
+        wrong = [row._replace(place=place) for place, row in enumerate(read) if isinstance(row, Mistake)]
+        for mistake in wrong or mistakes_of([row for row in read if isinstance(row, PolicyRow)]):
+            shown = rows[mistake.place] if mistake.place < len(rows) else len(rows)
+            self._out_of_range((*path, mistake.place), name, shown, f"正确的行（{mistake.zh}）", f"a right row ({mistake.en})")
 
     def _text(self, setting: Setting, path: tuple[str | int, ...], name: str, value: Any) -> None:
         right = setting.form

@@ -147,8 +147,9 @@ TABLES: Final[tuple[Table, ...]] = (
         ),
     ),
     Table(
-        "screening", Screening, "审查结果的人工复核。", "Review by people of what screening did.",
+        "screening", Screening, "策略的复核，审查结果的人工复核。", "Review by people: of policies, and of what screening did.",
         (
+            Setting("policy_people", "启用策略或标准答案库的一个版本需要几人：2 为另一人复核后才能启用。", "How many people it takes to put a version of a policy or of the approved answers in force: 2 needs another person's review first.", Span(1, 2), source="Measures Art. 4"),
             Setting("review_sample_per_mille", "每千次往来中抽取几次交人复核，不论是否命中；0 不抽样。低、中置信度的命中全部复核。", "How many of a thousand exchanges go to a person, whether or not something was found; 0 draws none. Hits of low and medium confidence all do.", Span(0, 1_000, "‰"), source="Measures Art. 4"),
             Setting("review_second_per_mille", "每千件中有几件由第二人独立复核，以计算一致性。", "How many of a thousand items a second person reviews without seeing the first decision, which gives the agreement.", Span(0, 1_000, "‰")),
             Setting("review_due_hours", "进入队列后应在几个工作小时内复核。", "Working hours in which an item is to be reviewed.", Span(1, 1_000, "h")),
@@ -216,6 +217,9 @@ TABLES: Final[tuple[Table, ...]] = (
     Table(
         "service.policy", Policy, "审查结论如何处置；键为风险编号（A.1.f）、组（A.1）或 *。", "What a verdict does; keys are risks (A.1.f), groups (A.1) or *.",
         (
+            Setting("rows", "策略表，一行五个词：风险 方向 读者 把握 处置；最具体的行决定。方向 input、output、both；读者 adult、minor（全部未成年人）、minor-0-3、minor-3-8、minor-8-12、minor-12-16、minor-16-18；把握 high、medium、low；* 为全部。处置：输入 deliver、warn、refuse、answer、hold，输出 deliver、stop、hold。没有行适用时看 on_input 与 on_output，把握低者只标记。控制台有在用版本的服务以该版本为准。", "The table of the policy, a row in five words: risk, direction, audience, confidence, action; the most particular row decides. Directions input, output, both; audiences adult, minor (all minors), minor-0-3, minor-3-8, minor-8-12, minor-12-16, minor-16-18; confidences high, medium, low; * is all. Actions of an input: deliver, warn, refuse, answer, hold; of an output: deliver, stop, hold. Where no row applies, on_input and on_output decide, and low confidence only flags. A version in force in the console takes the place of the table.", source="Measures Arts. 4, 10, 14", example='["* input minor medium refuse", "A.4.a input adult * answer"]'),
+            Setting("default_audience", "应用没有说明读者时，按哪一类读者。", "Who reads where the application does not say.", source="Measures Art. 10"),
+            Setting("approved_answers", "标准答案库：near 相近即答，exact 只答相同的问题，off 不用。", "Approved answers: near answers close questions too, exact only the same ones, off none.", source="Measures Art. 4"),
             Setting("on_input", "命中输入时：refuse 拒绝，deliver 放行并记录。", "A hit in the input: refuse it, or deliver and record.", source="Measures Art. 4", example='{ "*" = "refuse" }'),
             Setting("on_output", "命中输出时：stop 停止，deliver 放行并记录。", "A hit in the answer: stop it, or deliver and record.", source="Measures Arts. 4, 14", example='{ "*" = "stop" }'),
             Setting("personal_on_input", "输入含有个人信息或密钥时，按识别器代码（如 PI-MOBILE-PHONE）或 *：warn 提示并记录，refuse 拒绝，pass 不识别。", "Personal information or keys in the input, by detector code (such as PI-MOBILE-PHONE) or *: warn and record, refuse, or pass without looking.", source="Measures Art. 11; PIPL Art. 28", example='{ "*" = "warn", "PI-PRIVATE-KEY" = "refuse" }'),

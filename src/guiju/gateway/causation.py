@@ -9,7 +9,7 @@ Source: Measures Arts. 9, 14; Civil Procedure Evidence Provisions Arts. 93 to 95
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -19,7 +19,7 @@ from guiju.gateway.bundle import Upstream
 from guiju.gateway.errors import FIELD_INVALID
 from guiju.labelling.explicit import Applied
 from guiju.screening.personal import mask_all
-from guiju.screening.values import Hit, Verdict
+from guiju.screening.values import Audience, Hit, Verdict
 
 DECODING: Final = frozenset(
     """
@@ -48,12 +48,14 @@ class Retrieved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an application tells: its conversation and turn, where the person is, what it retrieved, what it runs on."""
+    """What an application tells: its conversation and turn, where the person is and who they are, what it retrieved, what it runs on."""
 
     conversation: str = ""
     turn: str = ""
     channel: str = ""
     application: str = ""
+    audience: Audience | Literal[""] = ""
+    """Who reads, where the application knows better than its service's `default_audience`."""
     retrieval: tuple[Retrieved, ...] = ()
 
 
@@ -247,6 +249,7 @@ def _told(told: Told) -> dict[str, object]:
             ("turn", told.turn),
             ("channel", told.channel),
             ("application", told.application),
+            ("audience", told.audience),
         )
         if value
     }

@@ -22,7 +22,7 @@ from guiju.gateway.bundle import Service
 from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid
 from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
 from guiju.gateway.connections import Answer
-from guiju.gateway.inputs import examine_input, notices, refusal_of
+from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
 from guiju.gateway.sample import review_mark
 from guiju.gateway.sse import DONE
@@ -31,11 +31,13 @@ from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
 from guiju.screening.personal import Said, mask_all
-from guiju.screening.values import ENDS, PASS, Hit, Verdict
+from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import strings
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+
+_NO_POLICY: Final = Policy()
 
 log = logging.getLogger("guiju.gateway")
 
@@ -50,6 +52,8 @@ class Exchange(Call):
     _asked: dict[str, Any] = {}  # replaced whole, never changed
     """The request as it goes to the upstream."""
     _told = NOTHING_TOLD
+    _policy: Policy = _NO_POLICY
+    """The policy of the service, as it is for who reads."""
     _verdict: Verdict = PASS
     _stream: AnswerStream | None = None
     _started = False
@@ -59,6 +63,7 @@ class Exchange(Call):
     async def _serve(self) -> None:
         live_service = self._authenticate()
         service = self._service = live_service.service
+        self._policy = service.policy
         request = await self._request()
         self._admit(request, live_service)
         verdict = self._verdict = await self._examine_input(request)
@@ -102,13 +107,13 @@ class Exchange(Call):
         self._asked = request
         if EXTENSION in request:
             self._told = read_told(request.pop(EXTENSION))
+            if self._told.audience:
+                self._policy = self._policy.read_by(self._told.audience)
         self._renamed = model if request["model"] != model else ""
 
     async def _examine_input(self, request: dict[str, Any]) -> Verdict:
         """Return the verdict on everything the model would read. Raises NOT-EXAMINED where the policy stops for that."""
-        snapshot = self._live.snapshot
-        assert self._service is not None
-        policy = self._service.policy
+        snapshot, policy = self._live.snapshot, self._policy
         try:
             found = strings(request)
             if sum(map(len, found)) < LARGE_CHARACTERS:
@@ -121,8 +126,7 @@ class Exchange(Call):
             return self._not_examined(problem)
 
     def _not_examined(self, problem: Exception) -> Verdict:
-        assert self._service is not None
-        if self._service.policy.could_not_examine == "stop":
+        if self._policy.could_not_examine == "stop":
             self._verdict = Verdict("could_not_examine", "refuse", (), type(problem).__name__)
             raise GuijuError(errors.NOT_EXAMINED, reason=type(problem).__name__)
         return Verdict("could_not_examine", "deliver", (), type(problem).__name__)
@@ -145,7 +149,7 @@ class Exchange(Call):
             if self._renamed:
                 body["model"] = self._renamed
             make = partial(
-                whole_answer, body, self._live.snapshot, service.policy, service.label, self.id, prose=prose, notice=self._notice(),
+                whole_answer, body, self._live.snapshot, self._policy, service.label, self.id, prose=prose, notice=self._notice(),
                 said=Said(self._asked["messages"]), machine=wants_json(self._asked),
             )  # fmt: skip
             whole = make() if len(raw) < LARGE_CHARACTERS else await asyncio.to_thread(make)
@@ -173,7 +177,7 @@ class Exchange(Call):
         live = self._live
         stream = AnswerStream(
             live.snapshot,
-            service.policy,
+            self._policy,
             service.label,
             self.id,
             choices=request.get("n") or 1,
@@ -310,9 +314,8 @@ class Exchange(Call):
 
     def _harmless(self, error: GuijuError) -> GuijuError:
         """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
-        assert self._service is not None
         words = str(error.facts.get("reason", ""))
-        if words and self._live.snapshot.examine(words, "output", self._service.policy).action != "deliver":
+        if words and self._live.snapshot.examine(words, "output", self._policy).action != "deliver":
             error.facts["reason"] = "(withheld)"
         else:
             error.facts["reason"] = mask_all(words)
@@ -354,6 +357,7 @@ class Exchange(Call):
         metadata: dict[str, object] = {
             "bundle": live.short_digest,
             "library": live.short_library,
+            "policy": self._service.policy.short if self._service is not None else "",
             "model": self._model[:100],
             "duration_us": int((time.monotonic() - self.begun) * 1_000_000),
             "input": examined(self._verdict, len(self._body)),
@@ -386,12 +390,11 @@ class Exchange(Call):
     def _label_headers(self) -> list[tuple[bytes, bytes]]:
         headers = [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", self.id.encode())]
         if self._verdict.action == "warn":
-            headers.append((b"x-guiju-personal-information", notices(self._verdict.hits)))
+            headers += warnings(self._verdict.hits)
         return headers
 
     def _notice(self) -> str:
-        assert self._service is not None
-        policy = self._service.policy
+        policy = self._policy
         zh = f"{policy.stop_notice_zh}（编号 {self.id}）"
         en = f"{policy.stop_notice_en} (number {self.id})"
         wanted = self._notice_language()

@@ -37,6 +37,9 @@ def refusal_of(verdict: Verdict) -> ErrorCode | None:
     )
 
 
-def notices(hits: Sequence[Hit]) -> bytes:
-    """Return the value of the header that tells an interface which personal information the input holds; empty for none."""
-    return ", ".join(sorted({hit.rule for hit in hits if hit.action == "warn"})).encode()
+def warnings(hits: Sequence[Hit]) -> list[tuple[bytes, bytes]]:
+    """Return the headers that tell an interface what the input holds: kinds of personal information, and risks; never which term."""
+    personal = sorted({hit.rule for hit in hits if hit.action == "warn" and hit.rule.startswith("PI-")})
+    risks = sorted({hit.risk for hit in hits if hit.action == "warn" and not hit.rule.startswith("PI-")})
+    named = ((b"x-guiju-personal-information", personal), (b"x-guiju-risk", risks))
+    return [(name, ", ".join(found).encode()) for name, found in named if found]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from guiju.gateway.bundle import Bundle, Key, Service
 from guiju.gateway.upstream import UpstreamClient
 from guiju.screening.snapshot import Snapshot
+from guiju.screening.values import AUDIENCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
         clients[upstream.name] = known if known is not None and known.upstream == upstream else UpstreamClient(upstream)
     services = {service.id: LiveService(service, tuple(clients[name] for name in service.upstreams)) for service in bundle.services}
     for service in bundle.services:
-        snapshot.trie(service.policy, "output")
+        for audience in AUDIENCES:
+            snapshot.trie(service.policy.read_by(audience), "output")
     keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
     return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16])

@@ -14,14 +14,14 @@ _WHOLE: Final = 2**64
 
 
 def review_mark(exchange: str, found: Sequence[Sequence[Hit]], key: bytes, per_mille: int) -> Mark:
-    """Return why a person reviews an exchange: `hit` for a find of medium or low confidence, `sample`, or empty.
+    """Return why a person reviews an exchange: `hit` for a find that is unsure or that the policy holds, `sample`, or empty.
 
     The sample is drawn by a hash of the exchange's id under the site's own key (32 bytes), whether or not something was found: neither
     a client nor an operator who sees ids can tell before which ones are drawn, and the draw can be checked afterwards.
     """
     for hits in found:
         for hit in hits:
-            if hit.confidence != "high":
+            if hit.confidence != "high" or hit.action == "hold":
                 return "hit"
     return "sample" if per_mille > 0 and is_drawn(exchange, key, per_mille, b"guiju sample") else ""
 

@@ -222,7 +222,7 @@ class AnswerStream:
         for choice in self._choices.values():
             for path, gate in choice.gates.items():
                 if not gate.stopped:
-                    self.hits += gate.hits(_shown(choice.index, path))
+                    self.hits += gate.hits(_shown(choice.index, path), self._policy)
         texts = list(self.texts().items())
         if not self._snapshot.finds_nothing([text for _, text in texts]):
             verdict = self._snapshot.examine_all(texts, "output", self._policy)
@@ -511,7 +511,7 @@ class AnswerStream:
             return
         state.ended = "content_filter"
         if gate is not None:
-            self.hits += gate.hits(_shown(state.index, path))
+            self.hits += gate.hits(_shown(state.index, path), self._policy)
         if state.partial:
             self._emit_delta(state.index, state.partial)
         if text:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from guiju.screening.gate import Gate, Trie
 from guiju.screening.mask import Mask
 from guiju.screening.personal import Screen
-from guiju.screening.values import Hit
+from guiju.screening.values import Hit, Policy
 
 
 class Outlet:
@@ -58,10 +58,12 @@ class Outlet:
         self.stopped = gate.hit is not None or (mask is not None and mask.stopped)
         return text
 
-    def hits(self, path: str) -> list[Hit]:
-        """Return what was found, in characters of the original at `path`."""
+    def hits(self, path: str, policy: Policy) -> list[Hit]:
+        """Return what was found, in characters of the original at `path`, with what the policy does about it."""
         found = self._mask.hits(path) if self._mask is not None else []
         if self._gate.hit is not None and not (self._mask is not None and self._mask.stopped):
             start, end, rule = self._gate.hit
-            found.append(Hit(path, start, end, rule.entry.risk, rule.entry.id, rule.entry.severity, "stop"))
+            entry = rule.entry
+            action = policy.action("output", entry.risk, entry.confidence)
+            found.append(Hit(path, start, end, entry.risk, entry.id, entry.severity, action, entry.confidence))
         return found

@@ -177,7 +177,8 @@ class Stream:
             return None
         start, end, rule = self._gate.hit
         entry = rule.entry
-        return Hit("", start, end, entry.risk, entry.id, entry.severity, self._policy.action("output", entry.risk))
+        action = self._policy.action("output", entry.risk, entry.confidence)
+        return Hit("", start, end, entry.risk, entry.id, entry.severity, action, entry.confidence)
 
 
 def _entries(library: str | Path | Library | Iterable[LibraryEntry] | None) -> tuple[tuple[LibraryEntry, ...], str]:

@@ -1,0 +1,68 @@
+"""Who reads decides what a find does: the table of the policy through a real worker."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from guiju.gateway.sample import review_mark
+from guiju.gateway.tests.rig import TERM, ScriptedUpstream, Site, Worker
+from guiju.screening.table import read_row
+from guiju.screening.values import Hit, Policy, PolicyRow
+
+
+def rows(*texts: str) -> tuple[PolicyRow, ...]:
+    return tuple(row for row in map(read_row, texts) if isinstance(row, PolicyRow))
+
+
+POLICY = Policy(
+    rows=rows("A.1 input * high refuse", "A.1.f input minor low hold", "A.1.h input minor-16-18 high warn", "A.1.f input adult low warn")
+)
+
+
+@pytest.fixture
+def ruled(own_site: Site, start: list[Worker], tmp_path: Path) -> Worker:
+    main, *others = own_site.bundle.services
+    own_site.publish(msgspec.structs.replace(own_site.bundle, services=(msgspec.structs.replace(main, policy=POLICY), *others)))
+    start.append(Worker(own_site, tmp_path / "worker.log"))
+    return start[0]
+
+
+def test_the_same_words_are_answered_or_not_by_who_reads(ruled: Worker, upstream: ScriptedUpstream) -> None:
+    def ask(words: str, **told: str) -> tuple[int, str]:
+        reply = ruled.chat("ok", messages=[{"role": "user", "content": words}], **({"guiju": told} if told else {}))
+        return reply.status, reply.headers.get("x-guiju-risk", "")
+
+    asked = len(upstream.calls)
+    assert ask(f"哪里有{TERM}") == (400, "")
+    assert ask(f"哪里有{TERM}", audience="minor") == (400, "")
+    assert ask("flagged words", audience="minor-8-12") == (400, "")
+    assert len(upstream.calls) == asked
+    assert ask(f"哪里有{TERM}", audience="minor-16-18") == (200, "A.1.h")
+    assert ask("flagged words") == (200, "A.1.f")
+    assert ask("nothing of the kind", audience="minor-0-3") == (200, "")
+    assert len(upstream.calls) == asked + 3
+
+
+def test_what_is_held_is_refused_told_and_marked_for_a_person(ruled: Worker, own_site: Site) -> None:
+    reply = ruled.chat("ok", messages=[{"role": "user", "content": "flagged words"}], guiju={"audience": "minor"})
+    assert reply.json["error"]["code"] == "input_refused"
+    assert "申诉" in reply.json["error"]["message"]
+    assert "appeal" in reply.json["error"]["message"]
+    entry = own_site.closing(reply.headers["x-request-id"])
+    assert (entry.kind, entry.metadata["review"], entry.metadata["policy"]) == ("gateway.input.refused", "hit", POLICY.short)
+    assert [hit["action"] for hit in entry.metadata["input"]["hits"]] == ["hold"]  # type: ignore[index]  # as recorded
+
+
+def test_a_reader_that_nobody_knows_is_refused_and_a_known_one_is_on_record(ruled: Worker, own_site: Site) -> None:
+    reply = ruled.chat("ok", guiju={"audience": "child"})
+    assert reply.status == 400
+    assert "$.audience" in reply.json["error"]["message"]
+    reply = ruled.chat("ok", guiju={"audience": "minor-12-16"})
+    assert own_site.closing(reply.headers["x-request-id"]).metadata["cause"]["application"] == {"audience": "minor-12-16"}  # type: ignore[index]  # as recorded
+
+
+def test_a_sure_find_that_is_held_is_marked_although_it_is_sure() -> None:
+    hit = Hit("", 0, 1, "A.1.h", "kw-1", "block", "hold", "high")
+    assert review_mark("x", ((hit,),), bytes(32), 0) == "hit"
+    assert review_mark("x", ((msgspec.structs.replace(hit, action="refuse"),),), bytes(32), 0) == ""
