@@ -30,7 +30,7 @@ def ruled(own_site: Site, start: list[Worker], tmp_path: Path) -> Worker:
 
 def test_the_same_words_are_answered_or_not_by_who_reads(ruled: Worker, upstream: ScriptedUpstream) -> None:
     def ask(words: str, **told: str) -> tuple[int, str]:
-        reply = ruled.chat("ok", messages=[{"role": "user", "content": words}], **({"guiju": told} if told else {}))
+        reply = ruled.chat("ok", messages=[{"role": "user", "content": words}], guiju=told)
         return reply.status, reply.headers.get("x-guiju-risk", "")
 
     asked = len(upstream.calls)
