@@ -47,6 +47,7 @@ LIVE_MODULES: Final = {
             "view",
             "screener",
             "classifier",
+            "spellings",
             "plain",
             "personal",
             "mask",

@@ -1,21 +1,28 @@
 """Folding: every spelling of a character becomes one, and every place in the fold points back into the original.
 
 A character folds on its own, whatever stands beside it, so a text may be cut anywhere and folded in pieces:
-compatibility forms (full width, circled, styled), case, accents, traditional forms fold to one spelling; characters
-nobody sees vanish; punctuation, space and symbols vanish too but leave a *gap*, which a term may or may not bridge.
-Escapes as in JSON (`\\u8d4c`, `\\n`) fold to the character they stand for, because that is what a model or a reader gets.
+compatibility forms (full width, circled, styled), case, accents, traditional and variant forms, look-alikes of other scripts
+fold to one spelling; characters nobody sees vanish; punctuation, space and symbols vanish too but leave a *gap*, which a
+term may or may not bridge. Escapes (`\\u8d4c`, `%E8%B5%8C`, `&#36172;`) fold to the character they stand for, because that is
+what a model or a reader gets.
+
+A *reading* is a fold in which some characters become one another besides: `spellings/readings.py` has those that a term may ask for.
 """
 
 import contextlib
 import re
 import unicodedata
 from codecs import utf_16_le_decode, utf_16_le_encode
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 import numpy
 import numpy.typing
 import opencc
+
+from guiju.screening.spellings.escapes import ESCAPE, ESCAPE_BEGUN, may_escape, unescaped
+from guiju.screening.spellings.lookalikes import LOOKALIKES
 
 # How far apart two neighbouring characters of the fold stand in the original.
 ADJACENT: Final = 0
@@ -34,29 +41,17 @@ _STOPS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029，。、；：�
 _BLANKS: Final = frozenset("\t _/\\|~·")
 _HANGUL_OR_KANA: Final = re.compile("[\u3040-\u30ff\uac00-\ud7a3]")
 _LETTER_NAME: Final = re.compile(r"(?:SQUARED|CIRCLED|REGIONAL INDICATOR|TAG).*LETTER ([A-Z])$")
-_ESCAPE: Final = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([nrtbf]))")
-_ESCAPE_BEGUN: Final = re.compile(
-    r"\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?))?\Z"
-)
-_CONTROL: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
-
-
-class _Cells(dict[str, "str | int"]):
-    """Character → its fold (text), or what kind of nothing it is (an int). Filled as characters turn up."""
-
-    def __missing__(self, character: str) -> "str | int":
-        if len(self) > 200_000:  # a text of every code point there is must not fill the memory
-            self.clear()
-        cell = self[character] = _cell(character)
-        return cell
 
 
 def _cell(character: str) -> str | int:
-    kept = "".join(_fold_one(part) for part in unicodedata.normalize("NFKC", character))
+    alike = LOOKALIKES.get(character)
+    kept = alike or "".join(_fold_one(part) for part in unicodedata.normalize("NFKC", character))
     return kept or _separation(character)
 
 
 def _fold_one(character: str) -> str:
+    if character in LOOKALIKES:
+        return LOOKALIKES[character]
     category = unicodedata.category(character)
     if category == "So" or category == "No":
         digit = unicodedata.digit(character, None)
@@ -72,7 +67,7 @@ def _fold_one(character: str) -> str:
         return _simplified().get(character, character)
     if not _HANGUL_OR_KANA.match(character):
         character = "".join(c for c in unicodedata.normalize("NFKD", character.casefold()) if unicodedata.category(c) not in ("Mn", "Me"))
-    return character.casefold()
+    return "".join(LOOKALIKES.get(part, part) for part in character.casefold())
 
 
 def _separation(character: str) -> int:
@@ -97,22 +92,112 @@ def _is_han(character: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _simplified() -> dict[str, str]:
-    """Return traditional → simplified for single characters, from OpenCC's own tables."""
+    """Return traditional or variant form → the one form of all of them, for single characters, from OpenCC's own tables.
+
+    Forms that any of the tables joins are one: 鉅 and 巨 by one of them, 钜 and 鉅 by another. Japanese forms count where the character is
+    none of Chinese (GB 2312): 欠 is not 缺 here.
+    """
     han = [chr(code) for start, end in ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x2A6E0)) for code in range(start, end)]
-    folded = opencc.OpenCC("t2s").convert("\n".join(han)).split("\n")
-    once = {before: after for before, after in zip(han, folded, strict=True) if before != after and len(after) == 1}
-    return {before: once.get(after, after) for before, after in once.items()}  # a few simplify in two steps
+
+    def pairs(table: str) -> list[tuple[str, str]]:
+        converted = opencc.OpenCC(table).convert("\n".join(han)).split("\n")
+        return [(before, after) for before, after in zip(han, converted, strict=True) if before != after and len(after) == 1]
+
+    once = dict(pairs("t2s"))
+    folded = {before: once.get(after, after) for before, after in once.items()}  # a few simplify in two steps
+    joined: dict[str, str] = {}
+
+    def one(form: str) -> str:
+        form = folded.get(form, form)
+        while form in joined:
+            form = joined[form]
+        return form
+
+    for table in ("s2t", "tw2t", "hk2t", "jp2t"):
+        for written, usual in pairs(table):
+            if table != "jp2t" or not _is_usual(written):
+                first, second = sorted((one(written), one(usual)), key=lambda form: (not _is_usual(form), form))
+                if first != second:
+                    joined[second] = first
+    return {form: one(form) for form in {*folded, *joined}}
 
 
-CELLS: Final = _Cells()
+def _is_usual(character: str) -> bool:
+    """Tell whether GB 2312 has it: the characters of ordinary simplified text."""
+    with contextlib.suppress(UnicodeEncodeError):
+        return bool(character.encode("gb2312"))
+    return False
+
 
 _DROP: Final = 0
 _MANY: Final = 1
 
 
+class Reading(dict[str, "str | int"]):
+    """One way of reading: character → its fold (text), or what kind of nothing it is (an int). Filled as characters turn up.
+
+    `instead` replaces characters before they fold, `alike` folded ones after; both one for one, and what they give folds to itself.
+    """
+
+    def __init__(self, instead: Mapping[str, str] | None = None, alike: Mapping[str, str] | None = None) -> None:
+        self._instead = dict(instead or {})
+        self._alike = dict(alike or {})
+
+    def __missing__(self, character: str) -> "str | int":
+        if len(self) > 200_000:  # a text of every code point there is must not fill the memory
+            self.clear()
+        cell = _cell(self._instead.get(character, character))
+        if self._alike and isinstance(cell, str):
+            cell = "".join(self._alike.get(part, part) for part in cell)
+        self[character] = cell
+        return cell
+
+    def __reduce__(self) -> tuple[type["Reading"], tuple[dict[str, str], dict[str, str]]]:
+        return Reading, (self._instead, self._alike)
+
+    @cached_property
+    def table(self) -> numpy.typing.NDArray[numpy.uint16]:
+        """The fold of every UTF-16 unit: 0 drops it, 1 sends the whole text the slow way (surrogates, one-to-many)."""
+        if not self._instead and not self._alike:
+            return _plain_table()
+        alike = numpy.arange(0x10000, dtype=numpy.uint16)
+        for before, after in self._alike.items():
+            if before < "\U00010000":
+                alike[ord(before)] = ord(after) if after < "\U00010000" else _MANY
+        table = alike.take(_plain_table())
+        for before in self._instead:
+            if before < "\U00010000":
+                cell = self[before]
+                table[ord(before)] = _DROP if isinstance(cell, int) else ord(cell) if len(cell) == 1 and cell < "\U00010000" else _MANY
+        return table
+
+    @cached_property
+    def second_table(self) -> numpy.typing.NDArray[numpy.uint16]:
+        """The table for a text in which `many` was replaced: what is left outside the plane is folded already."""
+        table = self.table.copy()
+        left = table == _MANY
+        table[left] = numpy.flatnonzero(left)
+        return table
+
+    @cached_property
+    def many(self) -> re.Pattern[str]:
+        """The pattern of the characters that the table cannot fold: those outside the plane, those that become several."""
+        several = "".join(chr(code) for code in numpy.flatnonzero(self.table == _MANY) if not 0xD800 <= code <= 0xDFFF)
+        return re.compile(f"[{re.escape(several)}\ud800-\udfff\U00010000-\U0010ffff]")
+
+    @cached_property
+    def special(self) -> re.Pattern[str]:
+        """The pattern of all that the table cannot fold: escapes, and the characters of `many`."""
+        return re.compile(f"{ESCAPE.pattern}|{self.many.pattern}")
+
+    def folded_alone(self, match: re.Match[str]) -> str:
+        """Return the fold of one character that was found."""
+        cell = self[match[0]]
+        return cell if type(cell) is str else ""
+
+
 @lru_cache(maxsize=1)
-def _table() -> numpy.typing.NDArray[numpy.uint16]:
-    """Return the fold of every UTF-16 unit: 0 drops it, 1 sends the whole text the slow way (surrogates, one-to-many)."""
+def _plain_table() -> numpy.typing.NDArray[numpy.uint16]:
     table = numpy.arange(0x10000, dtype=numpy.uint16)
     simplified = _simplified()
     for code in range(0x10000):
@@ -128,33 +213,21 @@ def _table() -> numpy.typing.NDArray[numpy.uint16]:
     return table
 
 
-@lru_cache(maxsize=1)
-def _second_table() -> numpy.typing.NDArray[numpy.uint16]:
-    """Return the table for a text in which `_many` was replaced: what is left outside the plane is folded already."""
-    table = _table().copy()
-    left = table == _MANY
-    table[left] = numpy.flatnonzero(left)
-    return table
+PLAIN: Final = Reading()
+"""The fold of every text and every term."""
 
 
-@lru_cache(maxsize=1)
-def _many() -> re.Pattern[str]:
-    """Return the pattern of the characters that the table cannot fold: those outside the plane, those that become several."""
-    several = "".join(chr(code) for code in numpy.flatnonzero(_table() == _MANY) if not 0xD800 <= code <= 0xDFFF)
-    return re.compile(f"[{re.escape(several)}\ud800-\udfff\U00010000-\U0010ffff]")
-
-
-def fold(text: str) -> str:
+def fold(text: str, reading: Reading = PLAIN) -> str:
     """Return the folded text, without the way back: one table look-up, about 3 µs for 200 characters."""
-    if "\\" in text:
-        text = _ESCAPE.sub(_unescaped, text)
+    if may_escape(text):
+        text = ESCAPE.sub(unescaped, text)
     try:
-        folded = _looked_up(text, _table())
+        folded = _looked_up(text, reading.table)
         if "\x01" not in folded:
             return folded.replace("\x00", "")
     except UnicodeEncodeError:  # a lone surrogate
         pass
-    return _looked_up(_many().sub(_folded_alone, text), _second_table()).replace("\x00", "")
+    return _looked_up(reading.many.sub(reading.folded_alone, text), reading.second_table).replace("\x00", "")
 
 
 def _looked_up(text: str, table: numpy.typing.NDArray[numpy.uint16]) -> str:
@@ -162,48 +235,28 @@ def _looked_up(text: str, table: numpy.typing.NDArray[numpy.uint16]) -> str:
     return utf_16_le_decode(table.take(numpy.frombuffer(units, numpy.uint16)))[0]  # type: ignore[arg-type]  # any buffer will do
 
 
-def _folded_alone(match: re.Match[str]) -> str:
-    cell = CELLS[match[0]]
-    return cell if type(cell) is str else ""
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    high, low, code, control = match.groups()
-    if control:
-        return _CONTROL[control]
-    if high:
-        return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00)
-    return chr(int(code, 16))
-
-
-def origins(text: str) -> numpy.typing.NDArray[numpy.intp]:
+def origins(text: str, reading: Reading = PLAIN) -> numpy.typing.NDArray[numpy.intp]:
     """Return where the original of each character of `fold(text)` begins; about 10 ns a character.
 
     Whoever needs the ends and the gaps too folds that part alone with `fold_exactly`: they depend on what stands between two
     folded characters and on nothing further away.
     """
-    if "\\" not in text:
+    if not may_escape(text):
         with contextlib.suppress(UnicodeEncodeError):
-            folded = _table().take(numpy.frombuffer(utf_16_le_encode(text)[0], numpy.uint16))
+            folded = reading.table.take(numpy.frombuffer(utf_16_le_encode(text)[0], numpy.uint16))
             if not (folded == _MANY).any():
                 return numpy.flatnonzero(folded)
     replaced: list[tuple[int, int, int]] = []
 
     def replace(match: re.Match[str]) -> str:
-        cell = CELLS[match[0] if len(match[0]) == 1 else _unescaped(match)]
+        cell = reading[match[0] if len(match[0]) == 1 else unescaped(match)]
         kept = cell if type(cell) is str else ""
         replaced.append((match.start(), match.end(), len(kept)))
         return kept
 
-    codes = numpy.frombuffer(_special().sub(replace, text).encode("utf-32-le"), numpy.uint32)
-    places = numpy.flatnonzero((codes > 0xFFFF) | (_second_table().take(numpy.minimum(codes, 0xFFFF)) != _DROP))
+    codes = numpy.frombuffer(reading.special.sub(replace, text).encode("utf-32-le"), numpy.uint32)
+    places = numpy.flatnonzero((codes > 0xFFFF) | (reading.second_table.take(numpy.minimum(codes, 0xFFFF)) != _DROP))
     return _before(places, replaced) if replaced else places
-
-
-@lru_cache(maxsize=1)
-def _special() -> re.Pattern[str]:
-    """Return the pattern of all that the table cannot fold: escapes, and the characters of `_many`."""
-    return re.compile(f"{_ESCAPE.pattern}|{_many().pattern}")
 
 
 def _before(places: numpy.typing.NDArray[numpy.intp], replaced: list[tuple[int, int, int]]) -> numpy.typing.NDArray[numpy.intp]:
@@ -226,10 +279,10 @@ class Fold(NamedTuple):
     gaps: list[int]
 
 
-def fold_exactly(text: str) -> Fold:
+def fold_exactly(text: str, reading: Reading = PLAIN) -> Fold:
     """Return the fold with offsets into `text`; the same characters as `fold`, about 0.3 µs each."""
     result = Fold([], [], [], [])
-    folder = Folder()
+    folder = Folder(reading)
     folder.feed(text, result)
     folder.finish(result)
     return result
@@ -238,9 +291,10 @@ def fold_exactly(text: str) -> Fold:
 class Folder:
     """Folds a text that arrives in pieces; the result is the same for every way of cutting it."""
 
-    __slots__ = ("_begun", "_invisible", "_separators", "at", "gap")
+    __slots__ = ("_begun", "_invisible", "_reading", "_separators", "at", "gap")
 
-    def __init__(self) -> None:
+    def __init__(self, reading: Reading = PLAIN) -> None:
+        self._reading = reading
         self.at = 0
         """How far the text is folded; what follows (an open escape) has no meaning yet."""
         self.gap = ADJACENT
@@ -251,11 +305,11 @@ class Folder:
 
     def feed(self, text: str, into: Fold) -> None:
         """Append the fold of the next piece to `into`; offsets count from the first piece."""
-        if not self._begun and "\\" not in text:
+        if not self._begun and not may_escape(text):
             self._plain(text, into)
             return
         text, self._begun = self._begun + text, ""
-        begun = _ESCAPE_BEGUN.search(text)
+        begun = ESCAPE_BEGUN.search(text)
         if begun:
             text, self._begun = text[: begun.start()], text[begun.start() :]
         self._escaped(text, into)
@@ -278,15 +332,16 @@ class Folder:
 
     def _escaped(self, text: str, into: Fold) -> None:
         at = 0
-        for match in _ESCAPE.finditer(text):
+        for match in ESCAPE.finditer(text):
             self._plain(text[at : match.start()], into)
-            self._one(_unescaped(match), match.end() - match.start(), into)
+            self._one(unescaped(match), match.end() - match.start(), into)
             at = match.end()
         self._plain(text[at:], into)
 
     def _plain(self, text: str, into: Fold) -> None:
+        cells = self._reading
         for at, character in enumerate(text, self.at):
-            cell = CELLS[character]
+            cell = cells[character]
             if cell.__class__ is str:
                 into.characters.append(cell if len(cell) == 1 else cell[0])
                 into.starts.append(at)

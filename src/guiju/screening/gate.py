@@ -7,16 +7,18 @@ Source: Measures Arts. 4, 14; design promise 1.
 
 from bisect import bisect_left
 
-from guiju.screening.fold import ADJACENT, CELLS, INVISIBLE, Fold, Folder
+from guiju.screening.fold import ADJACENT, INVISIBLE, PLAIN, Fold, Folder, Reading
 from guiju.screening.rules import Pattern, Rule, begins_a_word, bridged, reaches
+from guiju.screening.spellings.escapes import MARKS
 
 
 class Trie:
     """Every proper prefix of every pattern, with the widest gap that may follow it."""
 
-    __slots__ = ("_inert", "_inert_above", "_texts", "patterns", "prefixes", "starts", "term_prefixes")
+    __slots__ = ("_inert", "_inert_above", "_texts", "patterns", "prefixes", "reading", "starts", "term_prefixes")
 
-    def __init__(self, patterns: dict[str, Pattern]) -> None:
+    def __init__(self, patterns: dict[str, Pattern], reading: Reading = PLAIN) -> None:
+        self.reading = reading
         self.patterns = patterns
         self.prefixes: dict[str, int] = {}  # of terms and exceptions
         self.term_prefixes: dict[str, int] = {}  # of terms alone: only these hold text back
@@ -53,8 +55,8 @@ class Trie:
             self._inert.clear()
         for character in piece:
             if character not in self._inert:
-                cell = CELLS[character]
-                if character == "\\" or (isinstance(cell, str) and not self.starts.isdisjoint(cell)):
+                cell = self.reading[character]
+                if character in MARKS or (isinstance(cell, str) and not self.starts.isdisjoint(cell)):
                     return False
                 self._inert.add(character)
         return True
@@ -90,7 +92,7 @@ class Gate:
     def __init__(self, trie: Trie) -> None:
         self.hit: tuple[int, int, Rule] | None = None
         self._trie = trie
-        self._folder = Folder()
+        self._folder = Folder(trie.reading)
         self._fold = Fold([], [], [], [])
         self._gap_after = ADJACENT  # after the character that was read last
         self._held = ""
@@ -120,7 +122,7 @@ class Gate:
 
     def _pass(self, piece: str) -> bool:
         """Let out a piece in which nothing begins, while nothing is open. Only what the next character must know is kept."""
-        last = CELLS[piece[-1]]
+        last = self._trie.reading[piece[-1]]
         if last == INVISIBLE or self._live or self._pending or self._folder.undecided:
             return False
         for column in self._fold:

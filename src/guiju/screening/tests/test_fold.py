@@ -25,8 +25,35 @@ from guiju.screening.fold import (
     origins,
 )
 
+PARTS = [
+    "%",
+    "25",
+    "E8",
+    "%B5",
+    "%8C",
+    "&",
+    "#",
+    "36172",
+    ";",
+    "&#x8d4c",
+    "&nbsp",
+    "\\",
+    "x",
+    "e8",
+    "\\xb5",
+    "\\x8c",
+    "u{",
+    "}",
+    "u8d4c",
+    "\\ud835",
+    "\\udc1a",
+    "a",
+    "赌",
+]
 AWKWARD = "赌賭赌博ＡａÀﬁ㍿①Ⓐ🅰𝐚😀 \t-_/·.，。\n\u200b\u00ad\u0301\ufe0f\ud83d\ude00\\u8d4cnDdEeßİıΣς臺台ヷガ한"
-texts = st.one_of(st.text(AWKWARD, max_size=40), st.text(st.characters(), max_size=20))
+texts = st.one_of(
+    st.text(AWKWARD, max_size=40), st.text(st.characters(), max_size=20), st.lists(st.sampled_from(PARTS), max_size=14).map("".join)
+)
 
 SAME = [
     ("賭博", "赌博"),
@@ -46,6 +73,24 @@ SAME = [
     (r"赌\n博", "赌博"),
     (r"a\zb", "azb"),
     ("٣५", "35"),
+    ("钜鉅巨麹麴曲馀餘馀著着", "巨巨巨曲曲曲余余余着着"),
+    ("売買実図圧", "卖买实图压"),
+    ("раѕѕроrt", "passport"),
+    ("ΡΑΥ ΜΕ", "payme"),
+    ("ᴘᴀʏ ɓøɱƀ", "paybomb"),
+    ("ꓐꓳꓟꓐ", "bomb"),
+    ("⻢⼝⺼", "马口月"),
+    ("%E8%B5%8C%e5%8d%9a", "赌博"),
+    ("%25E8%25B5%258C", "赌"),
+    ("%61%20%62", "ab"),
+    (r"\xe8\xb5\x8c\x61".replace("\\\\", "\\"), "赌a"),
+    ("&#36172;&#x535a;&#21338", "赌博博"),
+    ("赌&nbsp;博&zwnj;&amp;", "赌博"),
+    (r"\u{8d4c}", "赌"),
+    ("50%的R&D", "50的rd"),
+    ("%E8%B5", "e8b5"),
+    ("%ED%A0%80", "eda080"),
+    ("&#x110000;", ""),
     ("が", "が"),
     ("", ""),
 ]

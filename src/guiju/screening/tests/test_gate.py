@@ -16,6 +16,7 @@ from guiju.screening.values import LibraryEntry, Policy
 POLICY = Policy()
 LETTERS = "赌博罪徒毒abc1賭Ａ"
 NOISE = " .，\n*\u200b\u0301😀\\u8d4c㍿\ud800"
+ESCAPED = ["%E8%B5%8C", "%E8", "%B5", "%8C", "&#36172;", "&#21338", "&", "\\xe5\\x8d\\x9a", "\\u{535a}", "p", "аbс"]
 
 terms = st.text(LETTERS + " ", min_size=2, max_size=6).filter(lambda text: len(fold(text)) >= 2)
 
@@ -66,7 +67,7 @@ def test_streamed_equals_whole_for_every_cut(library: list[LibraryEntry], text: 
 @settings(max_examples=1500, deadline=None)
 @given(libraries, st.data())
 def test_streamed_equals_whole_where_terms_are_dense(library: list[LibraryEntry], data: st.DataObject) -> None:
-    parts = [entry.term for entry in library] + [text for entry in library for text in entry.exceptions] + list(NOISE)
+    parts = [entry.term for entry in library] + [text for entry in library for text in entry.exceptions] + list(NOISE) + ESCAPED
     text = "".join(data.draw(st.lists(st.one_of(st.sampled_from(parts), st.text(LETTERS, max_size=2)), max_size=8)))
     snapshot = Snapshot(library, "test")
     assert streamed(snapshot.gate(POLICY), list(text)) == allowed(snapshot, text)
