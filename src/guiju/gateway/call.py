@@ -75,7 +75,7 @@ class Call(ABC):
         self.scope = scope
         self.id = new_id()
         self.begun = time.monotonic()
-        self.task = asyncio.current_task()
+        self.task = asyncio.current_task(gateway.loop)
         self._receive = receive
         self._send = send
         self._live: Live = gateway.live

@@ -116,7 +116,7 @@ class Exchange(Call):
         snapshot, policy = self._live.snapshot, self._policy
         try:
             found = strings(request)
-            if sum(map(len, found)) < LARGE_CHARACTERS:
+            if len(self._body) < LARGE_CHARACTERS:
                 return examine_input(snapshot, policy, request, found)
             return await asyncio.to_thread(examine_input, snapshot, policy, request, found)
         except RecursionError:

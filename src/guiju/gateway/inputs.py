@@ -8,7 +8,7 @@ from typing import Any
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
-from guiju.screening.personal import examine_messages
+from guiju.screening.personal import examine_messages, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import paths
@@ -18,6 +18,8 @@ def examine_input(snapshot: Snapshot, policy: Policy, request: dict[str, Any], v
     """Return the verdict on everything that the model would read; `view` holds the strings of the request."""
     verdict = PASS if snapshot.finds_nothing(view) else snapshot.examine_all(paths(request), "input", policy)
     if verdict.action in ENDS:
+        return verdict
+    if screen_for(policy, "input").finds_nothing("\n".join(view)):
         return verdict
     personal = examine_messages(request["messages"], policy)
     if personal is PASS:

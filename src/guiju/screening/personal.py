@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-import ahocorasick_rs
-
 from guiju.screening.detectors import DETECTORS, Detector, Found
 from guiju.screening.fold import fold
 from guiju.screening.plain import Plain, plain_of
+from guiju.screening.signs import Signs
 from guiju.screening.values import PASS, Action, Direction, Hit, Policy, Verdict
 from guiju.screening.view import is_base64, paths, strings
 
@@ -23,8 +22,6 @@ _IDENTIFIERS: Final = frozenset(("role", "id", "type", "name", "object", "call_i
 _NEVER_EXAMINED: Final = frozenset(("system", "developer", "assistant"))
 """Roles that say nothing that a person or a tool has just given."""
 NOUGHT: Final = "0"
-SIGN: Final = re.compile("[0-9A-Z]")
-"""Stands in every match of a detector's hints where these are a pattern; a test holds that."""
 _QUOTE: Final = re.compile(r'\\(?:.|\Z)|"', re.DOTALL)
 
 
@@ -55,7 +52,7 @@ class Find(NamedTuple):
 class Screen:
     """The detectors that a policy listens to in one direction. Build it once for a policy: `screen_for`."""
 
-    __slots__ = ("_hints", "_owners", "_patterns", "active", "tails")
+    __slots__ = ("_signs", "active", "tails")
 
     def __init__(self, policy: Policy, direction: Direction) -> None:
         table: Mapping[str, str] = policy.personal_on_input if direction == "input" else policy.personal_on_output
@@ -63,38 +60,25 @@ class Screen:
         chosen = [(detector, table.get(detector.code) or table.get("*") or missing) for detector in DETECTORS]
         self.active: tuple[tuple[Detector, Action], ...] = tuple((detector, action) for detector, action in chosen if action != "pass")  # type: ignore[misc]  # the settings allow no others
         self.tails: dict[str, tuple[Detector, ...]] = {}
-        words = [(hint, detector.code) for detector, _ in self.active if isinstance(detector.hints, tuple) for hint in detector.hints]
-        self._owners = [code for _, code in words]
-        self._hints = ahocorasick_rs.AhoCorasick([hint for hint, _ in words], store_patterns=False)
-        self._patterns = tuple({detector.hints for detector, _ in self.active if isinstance(detector.hints, re.Pattern)})
+        self._signs = Signs((hint, detector.code) for detector, _ in self.active for hint in detector.hints)
 
     def candidates(self, text: str, since: int = 0) -> Iterator[tuple[Detector, Action, Found]]:
         """Yield the finds in a text of usual spelling that begin at or after `since`."""
-        hinted = {self._owners[index] for index, _, _ in self._hints.find_matches_as_indexes(text[since:], overlapping=True)}
-        seen: dict[re.Pattern[str], bool] = {}
-        for detector, action in self.active:
-            hints = detector.hints
-            if isinstance(hints, tuple):
-                if detector.code not in hinted:
-                    continue
-            else:
-                if hints not in seen:
-                    seen[hints] = hints.search(text, since) is not None
-                if not seen[hints]:
-                    continue
-            for found in detector.examine(text, since):
-                yield detector, action, found
+        hinted = self._signs.owners_in(text[since:] if since else text)
+        if hinted:
+            for detector, action in self.active:
+                if detector.code in hinted:
+                    for found in detector.examine(text, since):
+                        yield detector, action, found
+
+    def finds_nothing(self, text: str) -> bool:
+        """Tell that nothing can be found in a text: the quick look that nearly all traffic passes."""
+        return not (self.active and self._signs.may_be_in(text))
 
     def may_find(self, texts: Sequence[str]) -> bool:
         """Tell whether there may be a find in these texts: the quick test that nearly all traffic fails."""
-        if not self.active:
-            return False
-        text = plain_of("\n".join(texts)).text
-        if not self._hints.find_matches_as_indexes(text) and not (
-            SIGN.search(text) and any(pattern.search(text) for pattern in self._patterns)
-        ):
-            return False
-        return next(self.candidates(text), None) is not None
+        text = "\n".join(texts)
+        return not self.finds_nothing(text) and next(self.candidates(plain_of(text).text), None) is not None
 
     def open_from(self, text: str) -> int:
         """Return where the first character stands that what comes after `text` could still hide; its length when there is none."""
@@ -144,7 +128,17 @@ def hidden_places(plain: Plain, found: Found, before: int = 0) -> list[tuple[int
 def screen_for(policy: Policy, direction: Direction) -> Screen:
     """Return the screen of a policy; equal tables share one."""
     table = policy.personal_on_input if direction == "input" else policy.personal_on_output
-    return _screen(tuple(sorted(table.items())), direction)
+    known = _SCREENS.get((id(table), direction))
+    if known is None:
+        if len(_SCREENS) >= _SCREENS_KEPT:
+            _SCREENS.clear()
+        known = _SCREENS[id(table), direction] = (table, _screen(tuple(sorted(table.items())), direction))
+    return known[1]
+
+
+_SCREENS_KEPT: Final = 256
+_SCREENS: Final[dict[tuple[int, Direction], tuple[Mapping[str, str], "Screen"]]] = {}
+"""By the identity of a policy's table, which is kept so that no other gets its number; a policy does not change."""
 
 
 @lru_cache(maxsize=256)

@@ -12,19 +12,21 @@ INVISIBLE_RUN: Final = 16
 """More invisible characters than this in a row end whatever was being read: what is held back stays bounded."""
 BREAK: Final = "\x00"
 
-_INVISIBLE: Final = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff"
-_USUAL: Final = {
+_RANGES: Final = ("\u00ad", "\u034f", "\u061c", "\u180e", "\u200b\u200f", "\u202a\u202e", "\u2060\u2064", "\ufe00\ufe0f", "\ufeff")
+INVISIBLE: Final = "".join(chr(code) for both in _RANGES for code in range(ord(both[0]), ord(both[-1]) + 1))
+"""Characters that nobody sees."""
+USUAL: Final = {
     **{chr(0xFEE0 + code): chr(code) for code in (*range(0x30, 0x3A), *range(0x40, 0x5B), *range(0x61, 0x7B), *b"%+-./_")},
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"),
     **dict.fromkeys("\u00a0\u2007\u202f\u3000", " "),
 }
 _ESCAPE: Final = r"\\(?:u([0-9a-fA-F]{4})|([nrtbf/]))"
-_UNUSUAL: Final = re.compile(f"{_ESCAPE}|([{_INVISIBLE}]+)|[{re.escape(''.join(_USUAL))}]")
-ANY_UNUSUAL: Final = rf"[\\{_INVISIBLE}{re.escape(''.join(_USUAL))}]"
+_UNUSUAL: Final = re.compile(f"{_ESCAPE}|([{INVISIBLE}]+)|[{re.escape(''.join(USUAL))}]")
+ANY_UNUSUAL: Final = rf"[\\{INVISIBLE}{re.escape(''.join(USUAL))}]"
 """A character that does not stand for itself."""
 _ANY_UNUSUAL: Final = re.compile(ANY_UNUSUAL)
-_ONE_INVISIBLE: Final = re.compile(f"[{_INVISIBLE}]")
-_OPEN: Final = re.compile(rf"(?:\\(?:u[0-9a-fA-F]{{0,3}})?|[{_INVISIBLE}]{{1,{INVISIBLE_RUN}}})\Z")
+_ONE_INVISIBLE: Final = re.compile(f"[{INVISIBLE}]")
+_OPEN: Final = re.compile(rf"(?:\\(?:u[0-9a-fA-F]{{0,3}})?|[{INVISIBLE}]{{1,{INVISIBLE_RUN}}})\Z")
 _CONTROL: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "/": "/"}
 
 
@@ -76,7 +78,7 @@ def plain_of(text: str, *, final: bool = True) -> Plain:
                 continue
             usual = BREAK
         else:
-            usual = chr(int(code, 16)) if code else _CONTROL[control] if control else _USUAL[match[0]]
+            usual = chr(int(code, 16)) if code else _CONTROL[control] if control else USUAL[match[0]]
         out.append(usual)
         starts.append(here)
         ends.append(after)

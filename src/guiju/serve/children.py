@@ -32,6 +32,20 @@ class After(Enum):
     """It has one task; its status is logged."""
 
 
+class Priority(Enum):
+    """Who waits for whom when the cores do not suffice for all."""
+
+    LIVE = "live"
+    """Answers: nothing comes before them."""
+    BACKGROUND = "background"
+    """What must keep up, but may be late: it takes no core from an answer that has just arrived."""
+    PAGES = "pages"
+    """Pages and jobs: they run on what the others leave, and stop in the middle of their turn when one of those wakes."""
+
+
+_NICENESS: Final = {Priority.LIVE: 0, Priority.BACKGROUND: 10, Priority.PAGES: 15}
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How one child is run. `{fd}` in the command becomes the number of the inherited socket."""
@@ -43,7 +57,7 @@ class Plan:
     """Children of a lower order end before those of a higher one are told to."""
     stop_within_s: float = 15.0
     listener: socket.socket | None = None
-    niceness: int = 0
+    priority: Priority = Priority.LIVE
     environment: Mapping[str, str] | None = None
 
 
@@ -75,13 +89,10 @@ class Child:
         self._process = subprocess.Popen(
             command, env={**environment, **(plan.environment or {})}, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0
         )
-        if plan.niceness:
-            try:
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, plan.niceness)
-                if hasattr(os, "SCHED_BATCH"):  # Linux: it then never takes a core from somebody who has just woken
-                    os.sched_setscheduler(self._process.pid, os.SCHED_BATCH, os.sched_param(0))
-            except OSError as problem:  # it may be gone already: then its end is seen next
-                log.debug("%s keeps its priority: %s", plan.name, problem)
+        try:
+            _give_way(self._process.pid, plan.priority)
+        except OSError as problem:  # it may be gone already: then its end is seen next
+            log.debug("%s keeps its priority: %s", plan.name, problem)
 
     def find_end(self) -> int | None:
         """Return the status with which the process has ended since it was last asked; None when it has not."""
@@ -107,6 +118,15 @@ class Child:
                 os.killpg(self._process.pid, sent)
             else:
                 self._process.send_signal(sent)
+
+
+def _give_way(pid: int, priority: Priority) -> None:
+    """Let a process that has just started wait for others as its priority says; its threads inherit it."""
+    if priority is Priority.LIVE:
+        return
+    os.setpriority(os.PRIO_PROCESS, pid, _NICENESS[priority])
+    if hasattr(os, "SCHED_IDLE"):  # Linux: niceness alone lets it end its turn of some milliseconds before an answer goes on
+        os.sched_setscheduler(pid, os.SCHED_IDLE if priority is Priority.PAGES else os.SCHED_BATCH, os.sched_param(0))
 
 
 def told_status(status: int) -> str:

@@ -25,16 +25,13 @@ from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.log import configure
 from guiju.core.settings import Settings, find_unset_secrets, read_settings
-from guiju.serve.children import After, Plan
+from guiju.serve.children import After, Plan, Priority
 from guiju.serve.folder import is_prepared, make_folder
 from guiju.serve.sockets import address, listen, listen_for_demo, port_of, reached_at
 from guiju.serve.state import State, forget_state, read_state, take_folder, write_state
 from guiju.serve.supervisor import Supervisor
 from guiju.services.in_force import is_fresh
 
-BACKGROUND_NICENESS: Final = 10
-PAGES_NICENESS: Final = 15
-"""The recorder gives way to the gateways, and the pages and jobs give way to the recorder."""
 _GATEWAYS, _RECORDER, _REST = 0, 1, 2
 _RECORDER_DRAIN_S: Final = 60.0
 _LEAVING_S: Final = 3.0
@@ -147,22 +144,22 @@ class _Service:
 
     def _demo_plan(self) -> Plan:
         return Plan(
-            "demo-model", _module("guiju.demo.model", "--fd", "{fd}"), stop_order=_REST, listener=self._demo, niceness=BACKGROUND_NICENESS
+            "demo-model", _module("guiju.demo.model", "--fd", "{fd}"), stop_order=_REST, listener=self._demo, priority=Priority.BACKGROUND
         )
 
     def _paper(self) -> list[Plan]:
         data = str(self._data.root)
         return [
-            Plan("recorder", _module("guiju.records.recorder", "--data", data), stop_order=_RECORDER, stop_within_s=_RECORDER_DRAIN_S, niceness=BACKGROUND_NICENESS),
-            Plan("console", _module("guiju.web.server", "--data", data, "--fd", "{fd}"), listener=self._console, niceness=PAGES_NICENESS),
-            Plan("jobs", _module("guiju.web.jobs", "--data", data), niceness=PAGES_NICENESS),
+            Plan("recorder", _module("guiju.records.recorder", "--data", data), stop_order=_RECORDER, stop_within_s=_RECORDER_DRAIN_S, priority=Priority.BACKGROUND),
+            Plan("console", _module("guiju.web.server", "--data", data, "--fd", "{fd}"), listener=self._console, priority=Priority.PAGES),
+            Plan("jobs", _module("guiju.web.jobs", "--data", data), priority=Priority.PAGES),
         ]  # fmt: skip
 
     def _prepare_plan(self, after: After) -> Plan:
         command = _module("guiju.serve.prepare", "--data", str(self._data.root), "--owner-name", self._options.owner_name)
         # A first start is waited for; a later look at tables and library is not, and gives way to the gateways.
-        niceness = 0 if after is After.DONE_OR_LEAVE else BACKGROUND_NICENESS
-        return Plan("prepare", command, after, niceness=niceness, environment={"GUIJU_OWNER_PASSWORD": self._options.owner_password})
+        priority = Priority.LIVE if after is After.DONE_OR_LEAVE else Priority.BACKGROUND
+        return Plan("prepare", command, after, priority=priority, environment={"GUIJU_OWNER_PASSWORD": self._options.owner_password})
 
     def _reload(self) -> Sequence[Plan]:
         """Return the children that put the settings file in force; none, and why, when it has a mistake."""
@@ -188,7 +185,7 @@ class _Service:
                 "reload",
                 _module("guiju.serve.prepare", "--data", str(self._data.root), "--reload"),
                 After.FORGET,
-                niceness=BACKGROUND_NICENESS,
+                priority=Priority.BACKGROUND,
             ),
         ]
 

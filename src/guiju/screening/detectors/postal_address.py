@@ -92,7 +92,7 @@ POSTAL_ADDRESS: Final = Detector(
     source="PIPL Art. 4; Civil Code Art. 1034",
     effective_from=IN_FORCE,
     hold_chars=_LONGEST,
-    hints=re.compile(f"[{''.join(sorted(_LEADS_TO))}][0-9]"),
+    hints=tuple(f"{leads}0" for leads in sorted(_LEADS_TO)),
     patterns=(
         re.compile(
             rf"(?<=[{''.join(sorted(_LEADS_TO))}])(?P<hidden>[0-9][{re.escape(_DETAIL)}]{{1,{_LONGEST - 1}}}+)(?![{re.escape(_DETAIL)}])"

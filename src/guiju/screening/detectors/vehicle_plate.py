@@ -5,7 +5,8 @@ from typing import Final
 
 from guiju.screening.detectors.detector import IN_FORCE, PERSONAL, Detector, ending_in
 
-_PLACE: Final = "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使][A-HJ-NP-Z]"
+_PLACES: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使"
+_PLACE: Final = f"[{_PLACES}][A-HJ-NP-Z]"
 _SEPARATOR: Final = "[ ·•.-]?"
 _SIGN: Final = "[A-HJ-NP-Z0-9]"
 _DIGITS_AT_LEAST: Final = 3
@@ -23,7 +24,7 @@ VEHICLE_PLATE: Final = Detector(
     source="PIPL Art. 4; GA 36-2018",
     effective_from=IN_FORCE,
     hold_chars=8,
-    hints=re.compile(f"[A-HJ-NP-Z]{_SEPARATOR}{_SIGN}{{4}}"),
+    hints=tuple(f"{place}A" for place in _PLACES),
     patterns=(
         re.compile(
             rf"{_PLACE}{_SEPARATOR}(?:{_SIGN}{{4}}[A-HJ-NP-Z0-9挂学警港澳]|[A-HJK]{_SIGN}\d{{4}}|\d{{5}}[A-HJK])(?![A-Za-z0-9])", re.ASCII
