@@ -20,7 +20,7 @@ import uvicorn
 
 from guiju.core.errors import GuijuError
 from guiju.core.log import configure
-from guiju.core.process import die_with_parent
+from guiju.core.process import die_with_parent, take_short_turns
 from guiju.gateway.app import create_gateway
 
 log = logging.getLogger("guiju.gateway")
@@ -67,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     configure(f"gateway-{options.number}")
     die_with_parent()
+    take_short_turns()
     try:
         gateway = create_gateway(options.data, f"gateway-{options.number}")
     except GuijuError as error:

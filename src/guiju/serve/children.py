@@ -124,7 +124,7 @@ def _give_way(pid: int, priority: Priority) -> None:
     """Let a process that has just started wait for others as its priority says; its threads inherit it."""
     if priority is Priority.LIVE:
         return
-    os.setpriority(os.PRIO_PROCESS, pid, _NICENESS[priority])
+    os.setpriority(os.PRIO_PROCESS, pid, max(_NICENESS[priority], os.getpriority(os.PRIO_PROCESS, pid)))
     if hasattr(os, "SCHED_IDLE"):  # Linux: niceness alone lets it end its turn of some milliseconds before an answer goes on
         os.sched_setscheduler(pid, os.SCHED_IDLE if priority is Priority.PAGES else os.SCHED_BATCH, os.sched_param(0))
 

@@ -1,4 +1,4 @@
-"""A child does not outlive its supervisor."""
+"""A child does not outlive its supervisor; who answers may ask for short turns."""
 
 import os
 import signal
@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from guiju.core.process import SUPERVISOR_PID
+import pytest
+
+from guiju.core.process import SUPERVISOR_PID, take_short_turns
 
 CHILD = "from guiju.core.process import die_with_parent; import pathlib, sys, time; die_with_parent(); pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
 PARENT = (
@@ -46,3 +48,18 @@ def test_ends_when_the_parent_was_gone_before() -> None:
         [sys.executable, "-c", code], env={**os.environ, SUPERVISOR_PID: "1"}, capture_output=True, text=True, check=True
     )
     assert (alive.stdout, orphan.stdout) == ("alive\n", "")
+
+
+def test_short_turns_change_nothing_else() -> None:
+    """Asked for in a child that gave way before: it must not get its niceness back."""
+    code = (
+        "import os; from guiju.core.process import take_short_turns; before = os.nice(5); take_short_turns();"
+        "print(os.getpriority(os.PRIO_PROCESS, 0) == before, os.sched_getscheduler(0) == os.SCHED_OTHER)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.split() == ["True", "True"]
+
+
+def test_a_machine_that_knows_no_such_call_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "unknown")
+    take_short_turns()

@@ -47,7 +47,28 @@ VALUES = [make(random.Random(5)) for makers in SAMPLES.values() for make in make
 ALL = screen_for(Policy(), "output")
 
 
-@given(st.lists(st.sampled_from([*VALUES, *map(escaped, VALUES), *map(wide, VALUES), "１２", "3 4", "5-6", "京", "Ａ", "\\u6211", "叫", "\u200b", "，", "平常的话"]), max_size=8))
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *VALUES,
+                *map(escaped, VALUES),
+                *map(wide, VALUES),
+                "１２",
+                "3 4",
+                "5-6",
+                "京",
+                "Ａ",
+                "\\u6211",
+                "叫",
+                "\u200b",
+                "，",
+                "平常的话",
+            ]
+        ),
+        max_size=8,
+    )
+)
 def test_the_quick_look_never_misses_what_the_close_look_sees(parts: list[str]) -> None:
     text = "".join(parts)
     if any(True for detector in DETECTORS for _ in detector.examine(plain_of(text).text)):

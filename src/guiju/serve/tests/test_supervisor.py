@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from guiju.serve.children import WAITS_S, Child, Plan
+from guiju.serve.children import WAITS_S, Child, Plan, Priority
 from guiju.serve.supervisor import SAME_REQUEST_S
 
 DEADLINE_S = 20.0
@@ -133,6 +133,24 @@ def test_a_child_that_keeps_crashing_is_started_ever_more_slowly() -> None:
     assert waits == [*WAITS_S, WAITS_S[-1], WAITS_S[-1]]
     child._started_at = time.monotonic() - 3600
     assert child.plan_restart() == 0.0
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux knows these priorities")
+@pytest.mark.parametrize(
+    ("priority", "scheduler", "niceness"),
+    [(Priority.LIVE, "SCHED_OTHER", 0), (Priority.BACKGROUND, "SCHED_BATCH", 10), (Priority.PAGES, "SCHED_IDLE", 15)],
+)
+def test_pages_give_way_to_the_recorder_and_all_to_the_gateway(priority: Priority, scheduler: str, niceness: int) -> None:
+    child = Child(Plan("sleeper", (sys.executable, "-c", "import sys; sys.stdin.read(); import time; time.sleep(60)"), priority=priority))
+    child.start(os.environ)
+    try:
+        assert child.pid is not None
+        assert os.sched_getscheduler(child.pid) == getattr(os, scheduler)
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) == max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
+    finally:
+        child.send(signal.SIGKILL)
+        while child.find_end() is None:
+            time.sleep(0.01)
 
 
 def test_the_end_comes_in_order(run: Callable[..., Running]) -> None:

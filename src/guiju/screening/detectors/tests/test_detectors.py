@@ -4,11 +4,8 @@ Guarded lines: each `judge` (return True and the near misses go red), each `_BEF
 """
 
 import random
-import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from guiju.screening.detectors import CODES, DETECTORS
 from guiju.screening.detectors.tests.samples import SAMPLES, escaped, sprinkled, wide
