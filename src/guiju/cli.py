@@ -116,7 +116,7 @@ def people_verbs() -> None:
 def add(
     name: Annotated[str, typer.Argument(help="Name to sign in with. 登录名。")],
     data: Data = _DATA,
-    role: Annotated[str, typer.Option(help="reader, officer or approver. 角色：查看、经办、批准。")] = "reader",
+    role: Annotated[str, typer.Option(help="reader, officer, approver or reviewer. 角色：查看、经办、批准、复核。")] = "reader",
     password_file: Annotated[Path | None, typer.Option(help="File with the password. 密码文件。", dir_okay=False, exists=True)] = None,
     actor: Annotated[str, typer.Option(help="Who does this. 操作人。")] = "person:cli",
 ) -> None:

@@ -14,12 +14,12 @@ from guiju.core.keys import load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records.erasure import erase_subject, finish_erasures
 from guiju.records.hold import held_records, held_subjects, lift_hold, set_hold
-from guiju.records.marked import Marked, list_marked, list_sealed
+from guiju.records.marked import Marked, list_marked, list_sealed, tell_whereabouts
 from guiju.records.merkle import PROOF_INVALID, inclusion_path
 from guiju.records.models import Record
 from guiju.records.note import signed_by
 from guiju.records.opening import RECORD_UNKNOWN, open_content, open_subject
-from guiju.records.opening_review import ask_for_review, find_review_permission, open_for_review
+from guiju.records.opening_review import ask_for_review, find_review_permission, open_for_review, opening_needs_two
 from guiju.records.outbox import OUTBOX_SIGNAL, append, signal_outbox
 from guiju.records.proof import check_proof, make_proof
 from guiju.records.report import Report
@@ -49,10 +49,12 @@ __all__ = [
     "open_content",
     "open_for_review",
     "open_subject",
+    "opening_needs_two",
     "prove",
     "set_hold",
     "signal_outbox",
     "stamp_roots",
+    "tell_whereabouts",
 ]
 
 RECORD_WAITING = define(

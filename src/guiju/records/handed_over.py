@@ -11,8 +11,8 @@ from django.db.models import Q
 
 from guiju.screening.personal import mask_all
 
-INTERNAL: Final = "records."
-"""Kinds that begin with it tell how records were handled: holds, requests, openings, searches, exports, packs."""
+INTERNAL: Final = ("records.", "screening.")
+"""Kinds that begin so tell how records were handled: holds, requests, openings, searches, exports, packs, reviews."""
 LEFT_OUT: Final = (
     "未包括：关于记录如何处理的部分记录、命中的具体规则，以及未曾送达的文字。",
     "Not included: some records about how records were handled, which rule a finding came from, and text that was never delivered.",
@@ -22,12 +22,13 @@ _STOPPED: Final = "gateway.answer.stopped"
 
 def left_out() -> Q:
     """Return which records an export for the person leaves out, as a condition."""
-    return Q(kind__startswith=INTERNAL)
+    return Q(*[("kind__startswith", each) for each in INTERNAL], _connector=Q.OR)
 
 
 def for_person(entry: dict[str, Any]) -> dict[str, Any]:
     """Return one exported record as the person may have it: no rules, no names of people, no text that was never delivered."""
     metadata: dict[str, Any] = _without_rules(entry["metadata"])
+    metadata.pop("review", None)  # whether somebody looks at it
     given = entry | {"metadata": metadata}
     if entry["actor"].startswith("person:"):
         given["actor"] = ""

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import BinaryField, F, Func, IntegerField, Max, Q, Value
 
 from guiju.records.models import Record, RecordContent
+from guiju.records.whereabouts import find_whereabouts
 
 _MARK: Final = b'"review":"'
 """How the mark stands in canonical JSON. Inside a text the quotes would be escaped, so nobody's words look like it."""
@@ -22,6 +23,7 @@ class Marked:
     id: str
     kind: str
     service: str
+    subject: str
     at: datetime
     metadata: dict[str, Any]
     has_content: bool
@@ -43,9 +45,16 @@ def list_marked(kinds: Sequence[str], after: int, limit: int) -> tuple[list[Mark
         found_at = Func(body, sought, function="instr", output_field=place)
     rows = Record.objects.filter(index__gt=after, index__lte=last, kind__in=kinds).annotate(found_at=found_at).filter(found_at__gt=0)
     found = [
-        Marked(row.index, row.id, row.kind, row.service, row.at, row.metadata, bool(row.content_hash)) for row in rows.order_by("index")
+        Marked(row.index, row.id, row.kind, row.service, row.subject, row.at, row.metadata, bool(row.content_hash))
+        for row in rows.order_by("index")
     ]
     return [each for each in found if each.metadata.get("review")], last
+
+
+def tell_whereabouts(id: str) -> str:
+    """Return where a record's content is: sealed, none, erased, removed or missing; removed, too, for a record that went itself."""
+    record = Record.objects.filter(id=id).first()
+    return "removed" if record is None else find_whereabouts(record).state
 
 
 def list_sealed(ids: Iterable[str]) -> set[str]:

@@ -38,6 +38,11 @@ _ALL: Final = "review"
 """What such a request selects: whatever the gateway marks, while the permission lasts."""
 
 
+def opening_needs_two() -> bool:
+    """Tell whether another person must allow a reviewer to see what is in the queue."""
+    return not policy_is_one_person()
+
+
 def find_review_permission(actor: str) -> Request | None:
     """Return the permission that the actor has now, or else the request that waits; None when there is neither."""
     live = Request.objects.filter(deed=Deed.OPEN_REVIEW, asked_by=actor, selection=_ALL)

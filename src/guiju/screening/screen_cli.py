@@ -65,6 +65,9 @@ def screen_command(
         Errors, typer.Option(help="For rows that cannot be read: stop, replace bad bytes, or note and go on. 坏行。")
     ] = Errors.STOP,
     jobs: Annotated[int, typer.Option(min=0, max=256, help="Processes; 0 for one a core. 进程数，0 为每核一个。")] = 1,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="FILE is an export of reviews: precision and recall. 由复核结论评测。")
+    ] = False,
 ) -> None:
     """Examine texts. Exit status 0 nothing found, 1 found, 2 error or a text could not be examined, 130 interrupted. 审查文本。"""
     from guiju.screening.bulk import Task
@@ -72,6 +75,9 @@ def screen_command(
 
     if library is not None and data is not None:
         raise typer.BadParameter("--library and --data exclude each other. 二者只能用其一。")
+    if evaluate:
+        _evaluate(Path(file), _screener(library, data, service), as_json)
+        return
     chosen = form_of(file) if form is Form.AUTO else get_form(form.value)
     source = open_source(file, chosen, field)
     screener = _screener(library, data, service)
@@ -83,6 +89,21 @@ def _screener(library: Path | None, data: Path | None, service: str) -> "Screene
     from guiju.screening.screener import Screener
 
     return Screener.of_data_folder(data, service) if data is not None else Screener(library)
+
+
+def _evaluate(file: Path, screener: "Screener", as_json: bool) -> None:
+    import json
+
+    from guiju.screening.review.evaluate import as_rows, evaluate, print_evaluation, read_export
+
+    try:
+        found = evaluate(read_export(file), screener)
+    except OSError as problem:
+        raise typer.BadParameter(f"{file}: {problem.strerror}") from None
+    if as_json:
+        typer.echo(json.dumps(as_rows(found), ensure_ascii=False))
+    else:
+        print_evaluation(found, screener.version)
 
 
 def _run(source: "Source", screener: "Screener", task: "Task", jobs: int) -> int:

@@ -5,6 +5,7 @@
 | reader | read records without their content |
 | officer | and open, search, export, ask to erase, set and lift holds, close gaps |
 | approver | and approve what others ask for |
+| reviewer | read records without their content, and review what screening did |
 """
 
 import secrets
@@ -42,7 +43,8 @@ ROLE_UNKNOWN = define(
 _READ: Final = ("records.view_record",)
 _WORK: Final = (*_READ, "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap")
 _APPROVE: Final = (*_READ, "records.approve_opening", "records.approve_erasure")
-ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE}
+_REVIEW: Final = (*_READ, "review.view_item", "review.review_item")
+ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE, "reviewer": _REVIEW}
 
 
 def add_person(name: str, role: str, actor: str, password: str = "") -> str:

@@ -10,6 +10,7 @@ from django_tasks_db.models import DBTaskResult
 
 from guiju.records import flow as records
 from guiju.records import tasks as records_tasks
+from guiju.screening.review import tasks as reviews
 from guiju.web.templatetags.guiju import chinese
 
 EVERY: Final = timedelta(hours=24)
@@ -54,6 +55,7 @@ def queue_due() -> None:
     """Queue the daily check when the last one is a day old, and what else is due; forget results nobody looks at any more."""
     records_tasks.queue_due()
     records.finish_erasures()
+    reviews.do_due()
     latest = _checks().order_by("-enqueued_at").first()
     if latest is None or latest.enqueued_at < timezone.now() - EVERY:
         queue_check()

@@ -41,6 +41,12 @@ def said(value: Any) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    """Return a share in percent, without a fraction."""
+    return f"{share:.0%}"
+
+
+@register.filter
 def error_text(problem: GuijuError) -> str:
     """Return the three parts of an error in the reader's language."""
     return problem.text("zh" if chinese() else "en")
