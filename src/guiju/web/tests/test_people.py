@@ -15,6 +15,7 @@ MAY = {
     "reader": {"records.view_record"},
     "officer": {"records.view_record", "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap"},
     "approver": {"records.view_record", "records.approve_opening", "records.approve_erasure"},
+    "reviewer": {"records.view_record", "review.view_item", "review.review_item"},
 }
 
 
