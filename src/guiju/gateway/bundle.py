@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling.values import Label
+from guiju.screening.answers.values import ApprovedAnswer
 from guiju.screening.values import LibraryEntry, Policy
 
 BUNDLE_INVALID = define(
@@ -104,6 +105,9 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     library_version: str
     library: tuple[LibraryEntry, ...]
+    answers_version: str = ""
+    """Of the approved answers; empty where no bank is in force."""
+    answers: tuple[ApprovedAnswer, ...] = ()
     recorder_public_key: bytes
     """X25519; the spool is sealed to it."""
     pseudonym_key: bytes

@@ -17,7 +17,9 @@ from typing import Any, Final
 import msgspec
 
 from guiju.core.errors import GuijuError
+from guiju.core.fingerprint import fingerprint
 from guiju.gateway import errors
+from guiju.gateway.approved import Approved, find_approved, stream_body, whole_body
 from guiju.gateway.bundle import Service
 from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid
 from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
@@ -68,6 +70,12 @@ class Exchange(Call):
         self._admit(request, live_service)
         verdict = self._verdict = await self._examine_input(request)
         refused = refusal_of(verdict)
+        answers = self._live.answers
+        if answers is not None and (refused is None or verdict.action == "answer") and self._policy.approved_answers != "off":
+            approved = find_approved(answers, self._policy, request, service.label, time.time())
+            if approved is not None:
+                await self._deliver_approved(approved, request, service)
+                return
         if refused is not None:
             raise GuijuError(refused, codes=", ".join(sorted({hit.rule for hit in verdict.hits if hit.rule[:3] == "PI-"})))
         upstream = self._upstream
@@ -130,6 +138,36 @@ class Exchange(Call):
             self._verdict = Verdict("could_not_examine", "refuse", (), type(problem).__name__)
             raise GuijuError(errors.NOT_EXAMINED, reason=type(problem).__name__)
         return Verdict("could_not_examine", "deliver", (), type(problem).__name__)
+
+    async def _deliver_approved(self, approved: Approved, request: dict[str, Any], service: Service) -> None:
+        """Answer from the bank. No model was asked; the record says which row answered, and is durable before the first byte."""
+        key = self._live.bundle.pseudonym_key
+        self._upstream = None
+        streams = request.get("stream") is True
+        metadata = self._metadata()
+        metadata["approved_answer"] = approved.facts
+        metadata["cause"] = cause(request, self._told, key, service.id)
+        metadata["output"] = {
+            "outcome": "approved", "released_characters": len(approved.text), "texts": [fingerprint(key, service.id, approved.text)],
+        }  # fmt: skip
+        metadata["finish"] = ["stop"] * (request.get("n") or 1)
+        if approved.applied is not None:
+            metadata["label"] = {"produce_id": self.id, "explicit": approved.applied}
+        if streams:
+            metadata["streamed"] = True
+        self._mark(metadata)
+        await self._record("gateway.answer.delivered", metadata, {"request": self._body, "answer": approved.text})
+        headers = [(b"x-guiju-approved-answer", str(approved.facts["id"]).encode()), *warnings(self._verdict.hits)]
+        if approved.applied is not None:
+            headers += self._label_headers()[:2]
+        body = (stream_body if streams else whole_body)(approved, request, self._model, service.label, self.id)
+        if not streams:
+            await self._reply(200, body, headers)
+            return
+        await self._send(
+            {"type": "http.response.start", "status": 200, "headers": [*_EVENTS, (b"x-request-id", self.id.encode()), *headers]}
+        )
+        await self._send({"type": "http.response.body", "body": body})
 
     # ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

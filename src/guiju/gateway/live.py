@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from guiju.gateway.bundle import Bundle, Key, Service
 from guiju.gateway.upstream import UpstreamClient
+from guiju.screening.answers.match import Matcher
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import AUDIENCES
 
@@ -36,6 +37,8 @@ class Live:
     short_digest: str
     short_library: str
     """The first 16 hex digits of both versions: what records carry."""
+    answers: Matcher | None = None
+    """The approved answers; None where no bank is in force."""
 
 
 def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
@@ -47,6 +50,10 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
         snapshot = before.snapshot
     else:
         snapshot = Snapshot(bundle.library, bundle.library_version)
+    if before is not None and before.answers is not None and before.answers.version == bundle.answers_version:
+        answers: Matcher | None = before.answers
+    else:
+        answers = Matcher(bundle.answers, bundle.answers_version) if bundle.answers else None
     clients = {}
     for upstream in bundle.upstreams:
         known = before.clients.get(upstream.name) if before is not None else None
@@ -56,4 +63,4 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
         for audience in AUDIENCES:
             snapshot.trie(service.policy.read_by(audience), "output")
     keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
-    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16])
+    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers)

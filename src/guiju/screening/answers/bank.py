@@ -196,6 +196,8 @@ def _problems(line: int, fields: dict[str, str], row: dict[str, str]) -> Iterato
     if reviewed is not None and until is not None and until < reviewed:
         yield Problem(line, "valid_until", "早于复核日期", "is before the day of the review")
     questions = [part for part in row["questions"].split("|") if part.strip()]
+    if row["questions"] and not questions:
+        yield Problem(line, "questions", "必填", "is required")
     if len(questions) > VARIANTS_LIMIT:
         yield Problem(line, "questions", f"最多 {VARIANTS_LIMIT} 个问法", f"there are at most {VARIANTS_LIMIT} variants")
     for question in questions[:VARIANTS_LIMIT]:
