@@ -52,6 +52,8 @@ LIVE_MODULES: Final = {
             "personal",
             "mask",
             "outlet",
+            "table",
+            "answers",
         }
     ),
     "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),
