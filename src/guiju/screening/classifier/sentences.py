@@ -16,7 +16,7 @@ import yaml
 from guiju.screening.classifier.sources import Example, columns_of, is_validation
 
 FOLDER: Final = Path(__file__).parent / "own"
-FILES: Final = ("harm", "harmless", "ordinary")
+FILES: Final = ("harm", "harmless", "ordinary", "legal", "care")
 NAME: Final = "own"
 PER_BLOCK: Final = 300
 _LIST: Final = re.compile("@([a-z]+)")
