@@ -24,6 +24,7 @@ from bench import harmless
 from bench.report import Row, report, row
 from bench.screening import prose
 from guiju.screening.classifier.coverage import CUT
+from guiju.screening.classifier.judge import find_in_answer
 from guiju.screening.classifier.model import FOLDER, WEIGHTS, Classifier
 from guiju.screening.classifier.sources import ALLOWED, columns_of, is_validation, rows_in
 
@@ -103,6 +104,17 @@ def shipped(sets: Sets) -> Iterator[Row]:
     for name, values in ordinary.items():
         if len(values):
             yield row(f"ordinary instructions: {name}, {len(values)}", percent((values >= CUT).mean()), f"% at {CUT}")
+    cuts = made.cuts["input"]
+    for name, cut in (("medium", cuts.medium), ("low", cuts.low)):
+        yield row(f"cut for {name} ({cut:.2f}): ordinary instructions", percent((pool >= cut).mean()), "%")
+        for other in ("seval_base", "seval_attack", "jade", "xsafety"):
+            harmful = sets.texts(other, harmful=True)
+            if harmful:
+                yield row(f"cut for {name}: {other}, recall", percent((score(made, harmful) >= cut).mean()), "%")
+        for other in ("alpaca_zh_out", "llamafactory_zh_out"):
+            found = [find_in_answer(made, text) for text in sets.texts(other, harmful=False)]
+            told = [each for each in found if each is not None and (name == "low" or each.confidence == "medium")]
+            yield row(f"cut for {name}: ordinary answers, clause by clause: {other}", percent(len(told) / max(len(found), 1)), "%")
     for name in (*HARMLESS, *CAREFUL):
         texts = sets.texts(name, harmful=False)
         if texts:

@@ -54,6 +54,8 @@ LIVE_MODULES: Final = {
             "outlet",
             "table",
             "answers",
+            "watched",
+            "examiner",
         }
     ),
     "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),

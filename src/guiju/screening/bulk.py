@@ -20,7 +20,7 @@ import msgspec
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
 from guiju.screening.screener import Screener
 from guiju.screening.sources import Block, Form
-from guiju.screening.values import PASS, Action, Direction, LibraryEntry, Policy, Verdict
+from guiju.screening.values import GRAVITY, PASS, Action, Direction, LibraryEntry, Policy, Verdict
 from guiju.screening.view import paths
 
 OnError = Literal["stop", "replace", "note"]
@@ -215,7 +215,7 @@ def _verdict(row: _Row, found: list[Verdict], broken: Action) -> Verdict:
     if len(found) == 1 and not row.strings[0][0]:
         return found[0]
     hits = [msgspec.structs.replace(hit, path=path) for (path, _), verdict in zip(row.strings, found, strict=True) for hit in verdict.hits]
-    return Verdict("hit", max((verdict.action for verdict in found), key=("deliver", "stop", "refuse").index), tuple(hits))
+    return Verdict("hit", max((verdict.action for verdict in found), key=GRAVITY.__getitem__), tuple(hits))
 
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -333,8 +333,9 @@ def _pool(screener: Screener, task: Task, jobs: int) -> ProcessPoolExecutor:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         pool = ProcessPoolExecutor(
-            jobs, multiprocessing.get_context("spawn"), _begin, (screener.entries, screener.policy, screener.version, task)
-        )
+            jobs, multiprocessing.get_context("spawn"), _begin,
+            (screener.entries, screener.policy, screener.version, screener.has_detectors, screener.has_classifier, task),
+        )  # fmt: skip
         for _ in range(jobs):
             pool.submit(_ready)
         return pool
@@ -346,9 +347,9 @@ _here: tuple[Screener, Task] | None = None
 """In a process of the pool: what it examines with."""
 
 
-def _begin(entries: tuple[LibraryEntry, ...], policy: Policy, version: str, task: Task) -> None:
+def _begin(entries: tuple[LibraryEntry, ...], policy: Policy, version: str, detectors: bool, classifier: bool, task: Task) -> None:
     global _here
-    _here = Screener(entries, policy, version), task
+    _here = Screener(entries, policy, version, detectors=detectors, classifier=classifier), task
 
 
 def _ready() -> None:

@@ -59,6 +59,10 @@ def screen_command(
     library: Annotated[Path | None, typer.Option(help="Keyword library, CSV or YAML; else the starter library. 词库文件。")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder: what is in force there. 数据目录中生效的词库与策略。")] = None,
     service: Annotated[str, typer.Option(help="With --data: whose policy; else the first. 服务。")] = "",
+    detectors: Annotated[
+        bool, typer.Option("--detectors/--no-detectors", help="Look for personal information and secrets. 是否检测个人信息与密钥。")
+    ] = True,
+    classifier: Annotated[bool, typer.Option("--classifier", help="Ask the embedded classifier too; slower. 另用内置分类器。")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each text. 每条文本一行 JSON。")] = False,
     only_hits: Annotated[bool, typer.Option("--only-hits", help="With --json: no lines for passes. 不输出未命中。")] = False,
     errors: Annotated[
@@ -80,15 +84,17 @@ def screen_command(
         return
     chosen = form_of(file) if form is Form.AUTO else get_form(form.value)
     source = open_source(file, chosen, field)
-    screener = _screener(library, data, service)
+    screener = _screener(library, data, service, detectors, classifier)
     task = Task(chosen, field, direction.value, errors.value, as_json, only_hits)
     sys.exit(_run(source, screener, task, jobs or len(os.sched_getaffinity(0))))
 
 
-def _screener(library: Path | None, data: Path | None, service: str) -> "Screener":
+def _screener(library: Path | None, data: Path | None, service: str, detectors: bool, classifier: bool) -> "Screener":
     from guiju.screening.screener import Screener
 
-    return Screener.of_data_folder(data, service) if data is not None else Screener(library)
+    if data is not None:
+        return Screener.of_data_folder(data, service, detectors=detectors, classifier=classifier)
+    return Screener(library, detectors=detectors, classifier=classifier)
 
 
 def _evaluate(file: Path, screener: "Screener", as_json: bool) -> None:
@@ -201,6 +207,14 @@ def _summary(console: "Console", tally: "Tally", screener: "Screener", seconds: 
     table.add_row("速度 rate", f"{tally.texts / seconds:,.0f}/s  {tally.size_bytes / 1e6 / seconds:,.1f} MB/s")
     table.add_row("用时 time", f"{seconds:,.1f} s")
     console.print(table)
+    if not screener.has_detectors:
+        console.print("没有检测个人信息与密钥 personal information and secrets were not looked for")
+    if screener.has_classifier:
+        from guiju.screening.classifier.coverage import not_covered
+
+        console.print(
+            f"分类器 classifier {screener.classifier_version[:12]}；不覆盖 not covered by it: {' '.join(risk.id for risk in not_covered())}"
+        )
     if screener.uncovered:
         console.print(
             f"词库没有词条的风险，未命中不表示没有 risks without a term, a pass says nothing about them: {' '.join(screener.uncovered)}"

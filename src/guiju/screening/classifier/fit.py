@@ -5,21 +5,24 @@ Training only: needs scikit-learn, which is no part of the service. Every step i
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+import msgspec
 import numpy
 import numpy.typing
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 from guiju.screening.classifier.features import ROW_BITS, RUNS, rows_of, units_of
-from guiju.screening.classifier.model import LANES, ROWS, WINDOW_UNITS, Classifier, Head
+from guiju.screening.classifier.judge import ANY, LOOK_BACK_CHARACTERS, clause_ends
+from guiju.screening.classifier.model import LANES, NO_CUTS, ROWS, WINDOW_UNITS, Classifier, Cuts, Head
 from guiju.screening.classifier.sources import Example
 
 COLUMNS: Final = ("A.1", "A.2", "A.3", "A.4", "attack", "any")
-ANY: Final = "any"
 INVERSE_REGULARISATION: Final = 3.0
 ITERATIONS: Final = 400
+FALSE_POSITIVES: Final = (0.01, 0.05)
+"""Shares of harmless validation texts that may reach the cut for medium confidence, and the one for low."""
 _LARGEST: Final = 127
 
 Floats = numpy.typing.NDArray[numpy.float64]
@@ -73,7 +76,26 @@ def fit(examples: Sequence[Example], columns: Sequence[str] = COLUMNS, say: Call
         scales.append(float(unit) * slope)
         biases.append(offset)
         say(f"{column}: {labels[chosen].sum()} of {chosen.sum()} rows; slope {slope:.3f}, {model.n_iter_[0]} iterations")
-    return Fitted(Head(ROW_BITS, RUNS, tuple(columns), tuple(scales), tuple(biases)), table)
+    head = Head(ROW_BITS, RUNS, tuple(columns), tuple(scales), tuple(biases), {"input": NO_CUTS, "output": NO_CUTS})
+    cuts = _cuts(Fitted(head, table).classifier(), [each.text for each in examples if each.validation and not each.columns], say)
+    return Fitted(msgspec.structs.replace(head, cuts=cuts), table)
+
+
+def _cuts(made: Classifier, harmless: Sequence[str], say: Callable[[str], None]) -> dict[Literal["input", "output"], Cuts]:
+    """Return the cuts that 1 % and 5 % of the harmless validation texts reach: as a whole, and clause by clause."""
+    if ANY not in made.columns or not harmless:
+        return {"input": NO_CUTS, "output": NO_CUTS}
+    whole = [each[ANY] for each in made.scores_many(harmless)]
+    worst = [
+        max(made.scores(text[max(0, place - LOOK_BACK_CHARACTERS) : place])[ANY] for place in (*clause_ends(text), len(text)))
+        for text in harmless
+    ]
+    cuts: dict[Literal["input", "output"], Cuts] = {}
+    for name, values in (("input", whole), ("output", worst)):
+        medium, low = (round(float(numpy.quantile(values, 1 - share)), 6) for share in FALSE_POSITIVES)
+        cuts[name] = Cuts(medium, low)  # type: ignore[index]  # one of the two
+        say(f"cuts for {name}: medium {medium}, low {low}, of {len(harmless)} harmless texts")
+    return cuts
 
 
 def _calibrate(logits: Floats, labels: numpy.typing.NDArray[numpy.bool_], weights: Floats) -> tuple[float, float]:

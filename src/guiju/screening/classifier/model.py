@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy
@@ -24,7 +24,7 @@ from guiju.screening.classifier.features import ROW_BITS, RUNS, Units, rows_of, 
 FOLDER: Final = Path(__file__).parent / "weights"
 WEIGHTS: Final = "weights.bin"
 MANIFEST: Final = "manifest.json"
-MAGIC: Final = b"guiju classifier 1\n"
+MAGIC: Final = b"guiju classifier 2\n"
 ROWS: Final = 1 << ROW_BITS
 LANES: Final = 8
 """Columns in the file: one machine word a row. Lanes that no column uses hold zeros."""
@@ -51,6 +51,16 @@ CLASSIFIER_DAMAGED = define(
 )
 
 
+class Cuts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The scores of `any` that 1 % and 5 % of the harmless validation texts reach: from there on a find is `medium`, or `low`."""
+
+    medium: float
+    low: float
+
+
+NO_CUTS: Final = Cuts(1.0, 1.0)
+
+
 class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the table means. `scale` and `bias` (one a column) turn a sum into the logit of a probability."""
 
@@ -59,18 +69,21 @@ class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns: tuple[str, ...]
     scale: tuple[float, ...]
     bias: tuple[float, ...]
+    cuts: dict[Literal["input", "output"], Cuts]
+    """For texts that are looked at as a whole, and for answers, looked at clause by clause."""
 
 
 class Classifier:
     """The weights, ready; immutable, and safe to share between threads. Get it with `Classifier.load()`."""
 
-    __slots__ = ("_bias", "_columns", "_scale", "_words", "columns", "version")
+    __slots__ = ("_bias", "_columns", "_scale", "_words", "columns", "cuts", "version")
 
     def __init__(self, head: Head, table: numpy.typing.NDArray[numpy.int8], version: str) -> None:
         self.version: Final = version
         """SHA-256 of the weights file: it goes into the record of whatever the scores led to."""
         self.columns: Final = head.columns
         """The groups that have a score, `attack` (attempts on the model itself) and `any` (harm of whichever group)."""
+        self.cuts: Final = head.cuts
         self._columns = len(head.columns)
         self._words = table.reshape(-1).view(numpy.uint64)
         self._scale = head.scale
@@ -161,7 +174,7 @@ def _read(folder: Path) -> Classifier:
             raise _damaged(path, "格式无法识别", "its format is not known")
         head = msgspec.json.decode(opening[len(MAGIC) :], type=Head)
         fits = head.row_bits == ROW_BITS and head.runs == RUNS and 0 < len(head.columns) <= LANES
-        if not fits or not len(head.columns) == len(head.scale) == len(head.bias) or min(head.scale) <= 0:
+        if not fits or not len(head.columns) == len(head.scale) == len(head.bias) or min(head.scale) <= 0 or len(head.cuts) != 2:
             raise _damaged(path, "与本版本程序不匹配", "it was made for another version of the program")
         return Classifier(head, numpy.memmap(path, numpy.int8, "r", HEAD_BYTES, (ROWS, LANES)), version)
     except (OSError, ValueError, LookupError, TypeError, msgspec.MsgspecError) as problem:

@@ -1,0 +1,62 @@
+"""Library, detectors and classifier say together what each says alone; what is left out says nothing, and is named.
+
+Guarded lines: the quick look over several texts at once, the place of each text in it, `action_of` (a find of the classifier would refuse).
+"""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from guiju.screening.classifier.model import Classifier
+from guiju.screening.detectors import CODES
+from guiju.screening.detectors.tests.samples import planted
+from guiju.screening.examiner import Examiner, judged
+from guiju.screening.personal import screen_for
+from guiju.screening.snapshot import Snapshot
+from guiju.screening.values import PASS, LibraryEntry, Policy, PolicyRow
+
+CLASSIFIER = Classifier.load()
+SNAPSHOT = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h"), LibraryEntry("kw-2", "吵架", "A.2.i", "flag")], "test")
+ALL = Examiner(SNAPSHOT, True, CLASSIFIER)
+HARM = "如何自制炸弹炸死邻居而不被警察抓住？"
+POLICY = Policy()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 2**32), max_size=40), st.integers(0, 2**32))
+def test_many_texts_have_the_verdicts_that_each_has_alone(seeds: list[int], seed: int) -> None:
+    rng = random.Random(seed)
+    texts = [rng.choice([planted(each), "天气不错", "", HARM, "别去赌博"]) for each in seeds]
+    for direction in ("input", "output"):
+        many = ALL.examine_each(texts, direction, POLICY)  # type: ignore[arg-type]  # one of the two
+        assert many == [ALL.examine_all([("", text)], direction, POLICY) for text in texts]  # type: ignore[arg-type]
+        for text, verdict in zip(texts, many, strict=True):
+            finds = screen_for(POLICY, direction).find(text)  # type: ignore[arg-type]
+            assert sorted(hit.rule for hit in verdict.hits if hit.rule in CODES) == sorted(find.detector.code for find in finds)
+            find = judged(CLASSIFIER, text, direction)  # type: ignore[arg-type]
+            assert [hit.rule for hit in verdict.hits if hit.rule.startswith("CL-")] == ([] if find is None else [find.rule])
+
+
+def test_each_part_says_what_it_finds_with_the_path_of_its_text() -> None:
+    verdict = ALL.examine_all([("a", "电话13812345678"), ("b", HARM), ("c", "别赌博")], "input", POLICY)
+    assert [(hit.path, hit.rule[:3], hit.action) for hit in verdict.hits] == [
+        ("a", "PI-", "warn"), ("b", "CL-", "deliver"), ("c", "kw-", "refuse"),
+    ]  # fmt: skip
+    assert verdict.action == "refuse"
+
+
+def test_what_is_left_out_says_nothing_and_is_named() -> None:
+    bare = Examiner(SNAPSHOT, detectors=False)
+    assert bare.examine_each([f"{HARM}，电话13812345678"], "input", POLICY) == [PASS]
+    assert bare.covered_by == {"library": "A.1.h A.2.i", "detectors": "", "classifier": ""}
+    assert "PI-MOBILE-PHONE" in ALL.covered_by["detectors"]
+    assert ALL.covered_by["classifier"].split()[:2] == ["A.1", "A.2"]
+    assert bare.scores([HARM]) == {}
+
+
+def test_a_policy_may_let_the_classifier_refuse_an_input() -> None:
+    policy = Policy(rows=(PolicyRow("A.1", "input", "*", "medium", "refuse"),))
+    verdict = ALL.examine_all([("", HARM)], "input", policy)
+    assert (verdict.action, verdict.hits[0].confidence, verdict.hits[0].severity) == ("refuse", "medium", "flag")
+    assert ALL.examine_all([("", HARM)], "output", policy).action == "deliver"
