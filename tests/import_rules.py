@@ -55,6 +55,8 @@ LIVE_MODULES: Final = {
             "table",
             "answers",
             "watched",
+            "signs",
+            "table",
             "examiner",
         }
     ),

@@ -80,7 +80,7 @@ def screen_command(
     if library is not None and data is not None:
         raise typer.BadParameter("--library and --data exclude each other. 二者只能用其一。")
     if evaluate:
-        _evaluate(Path(file), _screener(library, data, service), as_json)
+        _evaluate(Path(file), _screener(library, data, service, detectors, classifier), as_json)
         return
     chosen = form_of(file) if form is Form.AUTO else get_form(form.value)
     source = open_source(file, chosen, field)

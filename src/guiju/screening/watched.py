@@ -50,14 +50,17 @@ class Watched:
         self._text += piece
         out = ""
         for place in clause_ends(self._text, self._examined):
-            out += self._fed(self._text[fed:place])
-            fed = place
-            self._examined = place
-            if not self.stopped and self._is_stopped_at(place):
-                out += self._end()
-            if self.stopped:
+            out += self._outlet.feed(self._text[fed:place])
+            fed = self._examined = place
+            if self._outlet.stopped:
+                self.stopped = True
                 return out
-        out += self._fed(self._text[fed:])
+            if self._is_stopped_at(place):
+                self.stopped = True
+                return out + self._outlet.finish()
+        if fed < len(self._text):
+            out += self._outlet.feed(self._text[fed:])
+            self.stopped = self._outlet.stopped
         forget = self._examined - LOOK_BACK_CHARACTERS
         if forget > LOOK_BACK_CHARACTERS:
             self._text = self._text[forget:]
@@ -71,7 +74,7 @@ class Watched:
             return ""
         place = len(self._text)
         stops = place > self._examined and self._is_stopped_at(place)
-        out = self._end()
+        out = self._outlet.finish()
         self.stopped = stops or self._outlet.stopped
         return out
 
@@ -81,15 +84,6 @@ class Watched:
         if self._find is not None:
             hits.append(self._find.hit(path, action_of(policy, "output", self._find)))
         return hits
-
-    def _fed(self, piece: str) -> str:
-        out = self._outlet.feed(piece) if piece else ""
-        self.stopped = self._outlet.stopped
-        return out
-
-    def _end(self) -> str:
-        self.stopped = True
-        return self._outlet.finish()
 
     def _is_stopped_at(self, place: int) -> bool:
         """Judge what was said up to here; keep the find that stops, else the first of the surest."""

@@ -14,7 +14,7 @@ from guiju.screening.detectors.tests.samples import planted
 from guiju.screening.examiner import Examiner, judged
 from guiju.screening.personal import screen_for
 from guiju.screening.snapshot import Snapshot
-from guiju.screening.values import PASS, LibraryEntry, Policy, PolicyRow
+from guiju.screening.values import PASS, Direction, LibraryEntry, Policy, PolicyRow
 
 CLASSIFIER = Classifier.load()
 SNAPSHOT = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h"), LibraryEntry("kw-2", "吵架", "A.2.i", "flag")], "test")
@@ -28,13 +28,14 @@ POLICY = Policy()
 def test_many_texts_have_the_verdicts_that_each_has_alone(seeds: list[int], seed: int) -> None:
     rng = random.Random(seed)
     texts = [rng.choice([planted(each), "天气不错", "", HARM, "别去赌博"]) for each in seeds]
-    for direction in ("input", "output"):
-        many = ALL.examine_each(texts, direction, POLICY)  # type: ignore[arg-type]  # one of the two
-        assert many == [ALL.examine_all([("", text)], direction, POLICY) for text in texts]  # type: ignore[arg-type]
+    directions: tuple[Direction, ...] = ("input", "output")
+    for direction in directions:
+        many = ALL.examine_each(texts, direction, POLICY)
+        assert many == [ALL.examine_all([("", text)], direction, POLICY) for text in texts]
         for text, verdict in zip(texts, many, strict=True):
-            finds = screen_for(POLICY, direction).find(text)  # type: ignore[arg-type]
+            finds = screen_for(POLICY, direction).find(text)
             assert sorted(hit.rule for hit in verdict.hits if hit.rule in CODES) == sorted(find.detector.code for find in finds)
-            find = judged(CLASSIFIER, text, direction)  # type: ignore[arg-type]
+            find = judged(CLASSIFIER, text, direction)
             assert [hit.rule for hit in verdict.hits if hit.rule.startswith("CL-")] == ([] if find is None else [find.rule])
 
 
