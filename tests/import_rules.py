@@ -56,7 +56,6 @@ LIVE_MODULES: Final = {
             "answers",
             "watched",
             "signs",
-            "table",
             "examiner",
         }
     ),
