@@ -50,6 +50,7 @@ LIVE_MODULES: Final = {
             "spellings",
             "plain",
             "personal",
+            "signs",
             "mask",
             "outlet",
             "table",

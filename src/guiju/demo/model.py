@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve on an inherited socket until told to stop; return the exit status."""
     from guiju.core.log import configure
     from guiju.core.process import die_with_parent
-    from guiju.gateway.worker import Server
+    from guiju.gateway.server import Server
 
     parser = argparse.ArgumentParser(prog="guiju.demo.model")
     parser.add_argument("--fd", type=int, required=True)

@@ -6,56 +6,19 @@ SIGTERM drains: no new connections, answers under way end, the spool is committe
 """
 
 import argparse
-import contextlib
 import gc
 import logging
-import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
-
-import uvicorn
 
 from guiju.core.errors import GuijuError
 from guiju.core.log import configure
 from guiju.core.process import die_with_parent, take_short_turns
 from guiju.gateway.app import create_gateway
+from guiju.gateway.server import Server, server_config
 
 log = logging.getLogger("guiju.gateway")
-
-
-class Server(uvicorn.Server):
-    """uvicorn that leaves Ctrl-C to the supervisor and ends with status 0 after a drain."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "should_exit", True))
-        yield
-
-
-def server_config(application: Any, *, drain_ms: int, lifespan: Literal["on", "off"] = "on") -> uvicorn.Config:
-    """Return the options of the server in front of a gateway: fast parser and loop, nothing that nobody reads.
-
-    Headers of a proxy are not believed: nothing here depends on the address a request seems to come from.
-    """
-    return uvicorn.Config(
-        application,
-        http="httptools",
-        loop="uvloop",
-        lifespan=lifespan,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        backlog=4096,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=drain_ms // 1000,
-    )
 
 
 def main(arguments: list[str] | None = None) -> int:
