@@ -56,7 +56,6 @@ LIVE_MODULES: Final = {
             "table",
             "answers",
             "watched",
-            "signs",
             "examiner",
         }
     ),
