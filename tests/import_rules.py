@@ -45,6 +45,8 @@ LIVE_MODULES: Final = {
             "snapshot",
             "gate",
             "view",
+            "conversation",
+            "continued",
             "screener",
             "classifier",
             "spellings",

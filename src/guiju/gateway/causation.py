@@ -39,12 +39,15 @@ _SYSTEM: Final = frozenset(("system", "developer"))
 
 
 class Retrieved(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A passage that the application put before the model: the document's id, its version, the passage's hash, the score."""
+    """A passage that the application put before the model: the document's id, its version, the passage's hash, the score, and the path
+    of the string of the request that holds it (`messages[1].content[0].text`): what is found there is the document's, not the person's.
+    """
 
     id: str
     version: str = ""
     sha256: str = ""
     score: str | float | int = ""
+    path: str = ""
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,6 +63,7 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 NOTHING_TOLD: Final = Told()
+NO_PATHS: Final[frozenset[str]] = frozenset()
 
 
 class Outcome(NamedTuple):
@@ -87,10 +91,15 @@ def read_told(value: object) -> Told:
         raise _invalid(str(problem)) from None
     texts = [told.conversation, told.turn, told.channel, told.application]
     for each in told.retrieval:
-        texts += [each.id, each.version, each.sha256, str(each.score)]
+        texts += [each.id, each.version, each.sha256, str(each.score), each.path]
     if len(told.retrieval) > 200 or any(len(text) > 200 for text in texts):
         raise _invalid("at most 200 passages, each text of at most 200 characters")
     return told
+
+
+def documents_of(told: Told) -> frozenset[str]:
+    """Return the paths of the strings that hold retrieved passages."""
+    return frozenset([each.path for each in told.retrieval if each.path]) if told.retrieval else NO_PATHS
 
 
 def _invalid(reason: str) -> GuijuError:
@@ -154,7 +163,7 @@ def examined(verdict: Verdict, size_bytes: int) -> dict[str, object]:
 
 
 def listed(hits: Sequence[Hit]) -> list[dict[str, object]]:
-    """Return the first hits as records show them: where, which risk and rule, how sure, what was done; never the words."""
+    """Return the first hits as records show them: where, which risk and rule, how sure, what was done, who said the text; never the words."""
     return [
         {
             "path": hit.path,
@@ -165,6 +174,7 @@ def listed(hits: Sequence[Hit]) -> list[dict[str, object]]:
             "action": hit.action,
             "confidence": hit.confidence,
         }
+        | ({"source": hit.source} if hit.source else {})
         for hit in hits[:_HITS_LISTED]
     ]
 

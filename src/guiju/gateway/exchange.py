@@ -22,7 +22,7 @@ from guiju.gateway import errors
 from guiju.gateway.approved import Approved, find_approved, stream_body, whole_body
 from guiju.gateway.bundle import Service
 from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid
-from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
+from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, documents_of, effect, examined, read_told, source
 from guiju.gateway.connections import Answer
 from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
@@ -32,6 +32,7 @@ from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
+from guiju.screening.continued import before_of
 from guiju.screening.personal import Said, mask_all
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import strings
@@ -124,9 +125,10 @@ class Exchange(Call):
         snapshot, policy = self._live.snapshot, self._policy
         try:
             found = strings(request)
+            documents = documents_of(self._told)
             if len(self._body) < LARGE_CHARACTERS:
-                return examine_input(snapshot, policy, request, found)
-            return await asyncio.to_thread(examine_input, snapshot, policy, request, found)
+                return examine_input(snapshot, policy, request, found, documents)
+            return await asyncio.to_thread(examine_input, snapshot, policy, request, found, documents)
         except RecursionError:
             raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
         except Exception as problem:
@@ -189,6 +191,7 @@ class Exchange(Call):
             make = partial(
                 whole_answer, body, self._live.snapshot, self._policy, service.label, self.id, prose=prose, notice=self._notice(),
                 said=Said(self._asked["messages"]), machine=wants_json(self._asked),
+                before=before_of(self._asked["messages"], self._live.snapshot, self._policy),
             )  # fmt: skip
             whole = make() if len(raw) < LARGE_CHARACTERS else await asyncio.to_thread(make)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
@@ -224,6 +227,7 @@ class Exchange(Call):
             model=self._renamed,
             said=Said(self._asked["messages"]),
             machine=wants_json(self._asked),
+            before=before_of(self._asked["messages"], self._live.snapshot, self._policy),
         )
         if self._watcher is None:
             self._watcher = asyncio.create_task(self.watch())

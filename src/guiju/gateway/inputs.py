@@ -8,23 +8,35 @@ from typing import Any
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
+from guiju.screening.conversation import across, joints, texts_of, with_sources
 from guiju.screening.personal import examine_messages, screen_for
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.snapshot import Snapshot, verdict_of
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import paths
 
 
-def examine_input(snapshot: Snapshot, policy: Policy, request: dict[str, Any], view: Sequence[str]) -> Verdict:
-    """Return the verdict on everything that the model would read; `view` holds the strings of the request."""
-    verdict = PASS if snapshot.finds_nothing(view) else snapshot.examine_all(paths(request), "input", policy)
+def examine_input(
+    snapshot: Snapshot, policy: Policy, request: dict[str, Any], view: Sequence[str], documents: frozenset[str] = frozenset()
+) -> Verdict:
+    """Return the verdict on everything that the model would read; `view` holds the strings of the request, `documents` the paths of those
+    that are retrieved passages.
+    """
+    messages = request["messages"]
+    runs = joints(messages, snapshot.longest)
+    if snapshot.finds_nothing([*view, *texts_of(runs)] if runs else view):
+        verdict = PASS
+    else:
+        verdict = snapshot.examine_all(paths(request), "input", policy)
+        hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)
+        verdict = verdict_of(hits)
     if verdict.action in ENDS:
         return verdict
     if screen_for(policy, "input").finds_nothing("\n".join(view)):
         return verdict
-    personal = examine_messages(request["messages"], policy)
+    personal = examine_messages(messages, policy)
     if personal is PASS:
         return verdict
-    return Verdict("hit", personal.action, verdict.hits + personal.hits)
+    return Verdict("hit", personal.action, verdict.hits + with_sources(personal.hits, request, documents))
 
 
 def refusal_of(verdict: Verdict) -> ErrorCode | None:

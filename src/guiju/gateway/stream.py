@@ -18,6 +18,8 @@ from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
+from guiju.screening.continued import Before
+from guiju.screening.conversation import flags_in_answer
 from guiju.screening.outlet import Outlet
 from guiju.screening.personal import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
@@ -77,9 +79,10 @@ class AnswerStream:
 
     def __init__(
         self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str, model: str = "",
-        said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False,
+        said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False, before: Before | None = None,
     ) -> None:  # fmt: skip
         self.ended = False
+        self._before = before
         self.hits: list[Hit] = []
         self.usage: dict[str, Any] | None = None
         self.upstream_id = ""
@@ -227,6 +230,7 @@ class AnswerStream:
         if not self._snapshot.finds_nothing([text for _, text in texts]):
             verdict = self._snapshot.examine_all(texts, "output", self._policy)
             self.hits += [hit for hit in verdict.hits if hit.action == "deliver"]
+        self.hits += flags_in_answer(texts, self._snapshot, self._policy)
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -417,7 +421,9 @@ class AnswerStream:
         gate = state.gates.get(path)
         if gate is None:
             machine = self._machine or path[0] in ("tool_calls", "function_call")
-            gate = state.gates[path] = Outlet(self._trie, self._screen, self._said, machine=machine)
+            gate = state.gates[path] = Outlet(
+                self._trie, self._screen, self._said, machine=machine, before=self._before if path == _CONTENT else None
+            )  # fmt: skip
             state.texts[path] = []
         state.texts[path].append(piece)
         text = gate.feed(piece)

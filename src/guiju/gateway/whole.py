@@ -13,6 +13,8 @@ from guiju.gateway.causation import tool_calls
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
+from guiju.screening.continued import Before, hit_of, reaching_in
+from guiju.screening.conversation import flags_in_answer
 from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import PASS, Hit, Policy, Verdict
@@ -50,11 +52,11 @@ def _examine(snapshot: Snapshot, policy: Policy, value: object, view: list[str])
 
 def whole_answer(
     answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: str,
-    said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False,
+    said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False, before: Before | None = None,
 ) -> WholeAnswer:  # fmt: skip
     """Return the answer as it may leave. `answer` is changed. Raises ValueError when it is no chat completion.
 
-    What the person `said` themselves is not hidden; a `machine` answer is JSON and stays it.
+    What the person `said` themselves is not hidden; a `machine` answer is JSON and stays it; `before` is what the answer continues.
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
@@ -64,9 +66,12 @@ def whole_answer(
     verdict = _examine(snapshot, policy, answer, view)
     hits = list(verdict.hits)
     sent, calls = _sent(choices)
+    hits += flags_in_answer(_fields(choices), snapshot, policy)
     stopped: set[int] = set()
     if verdict.action != "deliver":
         answer, stopped = _without_hits(answer, choices, snapshot, policy, produce_id)
+    if before is not None:
+        stopped |= _reaching_in(choices, snapshot, policy, before, hits)
     screen = screen_for(policy, "output")
     if screen.may_find(view):
         stopped |= _hide(answer, choices, stopped, screen, said, hits, machine)
@@ -109,6 +114,19 @@ def _sent(choices: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, str
     return texts, calls
 
 
+def _fields(choices: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Return (path, text) of the texts that a reader or a tool is given, choice by choice."""
+    found: list[tuple[str, Any]] = []
+    for place, choice in enumerate(choices):
+        message = choice.get("message")
+        if isinstance(message, dict):
+            where = f"choices[{place}].message"
+            found += [(f"{where}.{name}", message.get(name)) for name in ("reasoning_content", "content")]
+            if message.get("tool_calls"):
+                found += [(f"{where}.tool_calls[{n}].function.arguments", call[2]) for n, call in enumerate(tool_calls(message))]
+    return [(path, text) for path, text in found if isinstance(text, str)]
+
+
 def _without_hits(
     answer: dict[str, Any], choices: list[dict[str, Any]], snapshot: Snapshot, policy: Policy, produce_id: str
 ) -> tuple[dict[str, Any], set[int]]:
@@ -125,6 +143,20 @@ def _without_hits(
     known: dict[str, Any] = {name: answer[name] for name in ("created", "usage") if name in answer and is_clean(answer[name])}
     answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": "", "choices": choices}
     return answer, set(range(len(choices)))
+
+
+def _reaching_in(choices: list[dict[str, Any]], snapshot: Snapshot, policy: Policy, before: Before, hits: list[Hit]) -> set[int]:
+    """Note in `hits` what begins in the last message and ends in a choice; return the places of those choices."""
+    found = set()
+    trie = snapshot.trie(policy, "output")
+    for place, choice in enumerate(choices):
+        message = choice.get("message")
+        content = message.get("content") if isinstance(message, dict) else None
+        hit = reaching_in(trie, before, content) if isinstance(content, str) else None
+        if hit is not None:
+            found.add(place)
+            hits.append(hit_of(hit, before, f"choices[{place}].message.content", policy))
+    return found
 
 
 def _hide(

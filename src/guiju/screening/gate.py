@@ -15,7 +15,7 @@ from guiju.screening.spellings.escapes import MARKS
 class Trie:
     """Every proper prefix of every pattern, with the widest gap that may follow it."""
 
-    __slots__ = ("_inert", "_inert_above", "_texts", "patterns", "prefixes", "reading", "starts", "term_prefixes")
+    __slots__ = ("_inert", "_inert_above", "_texts", "endings", "patterns", "prefixes", "reading", "starts", "term_prefixes")
 
     def __init__(self, patterns: dict[str, Pattern], reading: Reading = PLAIN) -> None:
         self.reading = reading
@@ -29,6 +29,8 @@ class Trie:
             for _, bridges in pattern.excuses:
                 _widen(self.prefixes, text, bridges)
         self.starts = frozenset(text[0] for text in patterns)
+        self.endings = frozenset(prefix[-2:] for prefix in self.term_prefixes)
+        """The last two characters of every beginning of a term (one, where it has one): what a text ends in that a term could complete."""
         self._texts = sorted(patterns)
         self._inert: set[str] = set()  # characters of originals that begin no pattern; filled as they turn up
         self._inert_above = self._inert.issuperset
@@ -87,11 +89,25 @@ class Gate:
     everything before it was.
     """
 
-    __slots__ = ("_excused", "_fold", "_folder", "_found", "_gap_after", "_held", "_live", "_pending", "_released", "_trie", "hit")
+    __slots__ = (
+        "_excused",
+        "_fold",
+        "_folder",
+        "_found",
+        "_gap_after",
+        "_held",
+        "_live",
+        "_passed",
+        "_pending",
+        "_released",
+        "_trie",
+        "hit",
+    )
 
-    def __init__(self, trie: Trie) -> None:
+    def __init__(self, trie: Trie, passed: int = 0) -> None:
         self.hit: tuple[int, int, Rule] | None = None
         self._trie = trie
+        self._passed = passed  # so many characters were decided elsewhere: what ends in them is no hit here
         self._folder = Folder(trie.reading)
         self._fold = Fold([], [], [], [])
         self._gap_after = ADJACENT  # after the character that was read last
@@ -224,7 +240,7 @@ class Gate:
                 kept.append(pending)
                 continue
             place = (self._fold.starts[start], self._fold.ends[end - 1], rule)
-            if self._found is None or place[:2] < self._found[:2]:
+            if place[1] > self._passed and (self._found is None or place[:2] < self._found[:2]):
                 self._found = place
         self._pending = kept
 

@@ -6,6 +6,7 @@ stream. When a term stops the text, what the mask still holds is not delivered: 
 
 from collections.abc import Callable
 
+from guiju.screening.continued import Before, Continued, hit_of
 from guiju.screening.gate import Gate, Trie
 from guiju.screening.mask import Mask
 from guiju.screening.personal import Screen
@@ -13,13 +14,19 @@ from guiju.screening.values import Hit, Policy
 
 
 class Outlet:
-    """One text on its way out. Feed it pieces; send what `feed` and `finish` return; stop when `stopped` is set."""
+    """One text on its way out. Feed it pieces; send what `feed` and `finish` return; stop when `stopped` is set.
 
-    __slots__ = ("_gate", "_mask", "stopped")
+    `before` is what it continues, where it continues something (`continued.py`).
+    """
 
-    def __init__(self, trie: Trie, screen: Screen, said: Callable[[str], bool], *, machine: bool = False) -> None:
+    __slots__ = ("_before", "_gate", "_mask", "stopped")
+
+    def __init__(
+        self, trie: Trie, screen: Screen, said: Callable[[str], bool], *, machine: bool = False, before: Before | None = None
+    ) -> None:
         self.stopped = False
-        self._gate = Gate(trie)
+        self._before = before
+        self._gate = Gate(trie) if before is None else Continued(trie, before.text)
         self._mask = Mask(screen, said, machine=machine) if screen.active else None
 
     @property
@@ -63,6 +70,8 @@ class Outlet:
         found = self._mask.hits(path) if self._mask is not None else []
         if self._gate.hit is not None and not (self._mask is not None and self._mask.stopped):
             start, end, rule = self._gate.hit
+            if start < 0 and self._before is not None:
+                return [*found, hit_of(self._gate.hit, self._before, path, policy)]
             entry = rule.entry
             action = policy.action("output", entry.risk, entry.confidence)
             found.append(Hit(path, start, end, entry.risk, entry.id, entry.severity, action, entry.confidence))

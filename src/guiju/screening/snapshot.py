@@ -33,6 +33,11 @@ class Snapshot:
         self._automaton = ahocorasick_rs.AhoCorasick(list(self._patterns), store_patterns=False)
         self._tries: dict[tuple[Direction, frozenset[tuple[str, Confidence]]], Trie] = {}
 
+    @property
+    def longest(self) -> int:
+        """How many characters the longest term or exception has, folded."""
+        return self._longest
+
     def finds_nothing(self, strings: Sequence[str]) -> bool:
         """Tell that no term can be in these strings: the quick test that nearly all traffic passes."""
         return not self._automaton.find_matches_as_indexes(fold("\n".join(strings)))
@@ -133,7 +138,12 @@ def _verdict(found: Sequence[_Found], direction: Direction, policy: Policy) -> V
         action = policy.action(direction, entry.risk, entry.confidence)
         hits.append(Hit(path, start, end, entry.risk, entry.id, entry.severity, action, entry.confidence))
     hits.sort(key=lambda hit: (hit.path, hit.start, hit.end, hit.rule))
-    return Verdict("hit", max((hit.action for hit in hits), key=GRAVITY.__getitem__), tuple(hits))
+    return verdict_of(hits)
+
+
+def verdict_of(hits: Sequence[Hit]) -> Verdict:
+    """Return the verdict on a text with these hits: the gravest action decides."""
+    return Verdict("hit", max((hit.action for hit in hits), key=GRAVITY.__getitem__), tuple(hits)) if hits else PASS
 
 
 def _unfolded(matches: list[tuple[int, int, int]], text: str) -> Iterator[tuple[int, int, int, Fold, int, int]]:

@@ -22,6 +22,9 @@ Audience = Literal["adult", "minor", "minor-0-3", "minor-3-8", "minor-8-12", "mi
 AUDIENCES: Final[tuple[Audience, ...]] = ("adult", "minor", "minor-0-3", "minor-3-8", "minor-8-12", "minor-12-16", "minor-16-18")
 CONFIDENCES: Final[tuple[Confidence, ...]] = ("high", "medium", "low")
 
+Source = Literal["", "system", "user", "assistant", "tool", "document"]
+"""Who said a text: the application, the person, the model, a tool, or a document put before the model; empty where it is not told apart."""
+
 
 class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
     """One row of the keyword library as the matcher needs it."""
@@ -152,7 +155,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 class Hit(msgspec.Struct, frozen=True, array_like=True):
     """A term or personal information found. `start` and `end` are characters of the original text at `path`; what stands there is
-    not told.
+    not told. A hit that reaches over two strings has both paths, `a + b`: then `start` is a place in the first, `end` in the second.
     """
 
     path: str
@@ -163,6 +166,7 @@ class Hit(msgspec.Struct, frozen=True, array_like=True):
     severity: Literal["block", "flag"]
     action: Action
     confidence: Confidence = "high"
+    source: Source = ""
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -205,7 +205,7 @@ def test_what_the_person_gave_comes_back_and_is_told(worker: Worker, site: Site,
     assert reply.headers["x-guiju-personal-information"] == "PI-RESIDENT-ID"
     entry = site.closing(reply.headers["x-request-id"])
     hit = {"path": "messages[0].content", "start": 6, "end": 24, "risk": "A.4.f", "rule": "PI-RESIDENT-ID", "action": "warn"}
-    hit["confidence"] = "high"
+    hit |= {"confidence": "high", "source": "user"}
     assert entry.metadata["input"]["hits"] == [hit]  # type: ignore[index]
     assert entry.metadata["output"]["hits"] == []  # type: ignore[index]
     assert ID not in json.dumps(entry.metadata)

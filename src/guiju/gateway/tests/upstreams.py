@@ -197,6 +197,7 @@ ZIPPED = gzip.compress(json.dumps(completion("晴天")).encode())
 HTML = b"<html><body><h1>Welcome</h1></body></html>"
 
 BEHAVIOURS: dict[str, Behaviour] = {
+    "goes_on": either(completion("博了一夜。"), event({"content": "博"}), event({"content": "了一夜。"}), LAST, DONE),
     "ok": either(completion("你好，世界"), FIRST, event({"content": "世界"}), LAST, event(None, usage={"total_tokens": 5}), DONE),
     "internal": either(completion("你好"), FIRST, LAST, DONE),
     "strays": either(completion(f"我们去{TERM}吧"), FIRST, event({"content": "我们去赌"}), event({"content": "博吧"}), LAST, DONE),
