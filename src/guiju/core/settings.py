@@ -68,11 +68,15 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Screening(msgspec.Struct, frozen=True, kw_only=True):
-    """How many people put a policy in force; what people review of what screening did, and by when; working hours are Beijing's, Monday
-    to Friday.
+    """How many people put a policy or a keyword library in force, and what a library is measured against; what people review of what
+    screening did, and by when; working hours are Beijing's, Monday to Friday.
     """
 
     policy_people: int = 1
+    library_people: int = 1
+    library_provenance: Literal["optional", "required"] = "optional"
+    library_profile: str = "gbt45654@2025"
+    trial_records: int = 20_000
     review_sample_per_mille: int = 2
     review_second_per_mille: int = 100
     review_due_hours: int = 16

@@ -147,9 +147,13 @@ TABLES: Final[tuple[Table, ...]] = (
         ),
     ),
     Table(
-        "screening", Screening, "策略的复核，审查结果的人工复核。", "Review by people: of policies, and of what screening did.",
+        "screening", Screening, "策略与关键词库的复核，审查结果的人工复核。", "Review by people: of policies and keyword libraries, and of what screening did.",
         (
             Setting("policy_people", "启用策略或标准答案库的一个版本需要几人：2 为另一人复核后才能启用。", "How many people it takes to put a version of a policy or of the approved answers in force: 2 needs another person's review first.", Span(1, 2), source="Measures Art. 4"),
+            Setting("library_people", "启用一个词库需要几人：1 为本人即可，2 为须先由导入者以外的人审核。", "How many people it takes to put a library in force: 2 needs a review by somebody other than who imported it.", Span(1, 2), source="GB/T 45654-2025 App. B"),
+            Setting("library_provenance", "required：有词条没有来源、审核人或审核日期的词库不能启用；optional：只提示。", "required: a library with rows without source, reviewer or day of review is not put in force; optional: it is only told.", source="GB/T 45654-2025 App. B"),
+            Setting("library_profile", "核对词库规模与更新周期的标准。", "What size and renewal of the library are measured against.", Form(r"[a-z0-9-]+@[0-9-]+", "标准@版本", "norm@version"), source="GB/T 45654-2025 App. B; TC260-003 8.1", example='"tc260-003@2024-02"'),
+            Setting("trial_records", "一次试运行最多读取多少条记录；超过则均匀抽取。", "Records that one dry run of a library reads at most; beyond that a share is drawn evenly.", Span(1, 1_000_000, "records"), source="Measures Art. 11"),
             Setting("review_sample_per_mille", "每千次往来中抽取几次交人复核，不论是否命中；0 不抽样。低、中置信度的命中全部复核。", "How many of a thousand exchanges go to a person, whether or not something was found; 0 draws none. Hits of low and medium confidence all do.", Span(0, 1_000, "‰"), source="Measures Art. 4"),
             Setting("review_second_per_mille", "每千件中有几件由第二人独立复核，以计算一致性。", "How many of a thousand items a second person reviews without seeing the first decision, which gives the agreement.", Span(0, 1_000, "‰")),
             Setting("review_due_hours", "进入队列后应在几个工作小时内复核。", "Working hours in which an item is to be reviewed.", Span(1, 1_000, "h")),

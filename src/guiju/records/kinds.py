@@ -61,6 +61,7 @@ declare("services.key.created", "创建接口密钥", "An API key was created", 
 declare("services.key.revoked", "吊销接口密钥", "An API key was revoked", ("GAI-9.2",))
 declare("services.bundle.published", "发布运行包", "A bundle was published", ("GAI-9.2",))
 declare("screening.library.imported", "导入关键词库", "A keyword library was imported", ("GAI-4.1",))
+declare("screening.library.reviewed", "审核关键词库", "A keyword library was reviewed", ("GAI-4.1",))
 declare("screening.library.activated", "启用关键词库", "A keyword library was put in force", ("GAI-4.1", "GAI-14.4"))
 declare("screening.review.taken", "取走一件待复核内容", "An item was taken for review", ("GAI-4.1", "GAI-11.1"))
 declare("screening.review.returned", "退回一件待复核内容", "An item was given back unreviewed", ("GAI-4.1",))

@@ -1,16 +1,30 @@
-"""Keyword libraries: import, put in force, read the one in force. Each change leaves a record."""
+"""Keyword libraries: import, have them reviewed, put them in force, go back to one, read the one in force.
+
+Each step leaves a record and a line of the history. Where `screening.library_people` is 2, what one person imported comes
+into force only after another has reviewed it.
+Source: GB/T 45654-2025 App. B; Measures Arts. 4, 14.
+"""
 
 import re
+from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 
 from guiju.core.errors import GuijuError, Text, define
+from guiju.core.settings import Screening
 from guiju.records import flow as records
-from guiju.screening.library import Library, parse_csv, parse_yaml
-from guiju.screening.models import LibraryVersion
+from guiju.screening.formats import read_library
+from guiju.screening.library import Library, parse_csv, starter_library
+from guiju.screening.models import LibraryStep, LibraryVersion
+from guiju.screening.sizing import SIGNED, Profile, Sizing, get_profile, size_library
 from guiju.screening.snapshot import Snapshot
+
+__all__ = ["read_library"]
 
 LIBRARY_UNKNOWN = define(
     "LIBRARY-UNKNOWN",
@@ -40,12 +54,62 @@ LIBRARY_MISSING = define(
 )
 
 
-def read_library(name: str, raw: bytes) -> Library:
-    """Return the library in a file; `name` says whether it is YAML (`.yaml`, `.yml`) or CSV (all others).
-
-    Raises LIBRARY-INVALID with every mistake and its line.
-    """
-    return parse_yaml(raw, name) if name.lower().endswith((".yaml", ".yml")) else parse_csv(raw, name)
+REVIEW_NEEDED = define(
+    "LIBRARY-REVIEW-NEEDED",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "词库 {version} 由 {importer} 导入，还没有经另一人审核。",
+        "没有启用，正在使用的词库不变。",
+        "请有审核权限的另一人在控制台的词库页审核；之后再启用。",
+    ),
+    en=Text(
+        "Library {version} was imported by {importer} and nobody else has reviewed it.",
+        "It was not put in force; the library in force is unchanged.",
+        "Let another person with the right to review look at it on the library page; then put it in force.",
+    ),
+)
+REVIEW_REFUSED = define(
+    "LIBRARY-REVIEW-REFUSED",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "词库 {version} 不能由 {actor} 审核：{reason_zh}。", "词库的状态不变，没有留下审核记录。", "请由导入者以外的人审核待启用的词库。"
+    ),
+    en=Text(
+        "Library {version} cannot be reviewed by {actor}: {reason}.",
+        "Its state is unchanged and no review is on record.",
+        "Let somebody other than who imported it review a draft.",
+    ),
+)
+PROVENANCE_MISSING = define(
+    "LIBRARY-PROVENANCE",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "词库 {version} 有 {source} 条没有来源，{reviewer} 条没有审核人，{reviewed_on} 条没有审核日期。",
+        "没有启用，正在使用的词库不变。",
+        "请补全后重新导入；或在设置中将 screening.library_provenance 改为 optional。",
+    ),
+    en=Text(
+        "Library {version} has {source} rows without source, {reviewer} without reviewer and {reviewed_on} without day of review.",
+        "It was not put in force; the library in force is unchanged.",
+        "Fill them in and import it again, or set screening.library_provenance to optional.",
+    ),
+)
+REASON_MISSING = define(
+    "LIBRARY-REASON",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("回退到以前用过的词库 {version} 须写明理由。", "没有回退，正在使用的词库不变。", "请写明至少四个字的理由后再试。"),
+    en=Text(
+        "Going back to library {version}, which was in force before, needs a reason.",
+        "Nothing was rolled back; the library in force is unchanged.",
+        "Give a reason of four characters or more and try again.",
+    ),
+)
+REASON_CHARACTERS: Final = 4
+REASON_LONGEST: Final = 200
 
 
 def import_library(name: str, raw: bytes, actor: str) -> LibraryVersion:
@@ -61,7 +125,7 @@ def import_library(name: str, raw: bytes, actor: str) -> LibraryVersion:
             defaults={"name": name[:200], "body": library.csv, "entries": len(library.entries), "imported_by": actor},
         )
         if created:
-            records.append(
+            record = records.append(
                 kind="screening.library.imported",
                 actor=actor,
                 metadata={
@@ -71,37 +135,123 @@ def import_library(name: str, raw: bytes, actor: str) -> LibraryVersion:
                     "by_risk": library.count_by_risk(),
                 },
             )
+            LibraryStep.objects.create(library=kept, what=LibraryStep.What.IMPORTED, actor=actor, record=record)
     return kept
 
 
-def activate_library(version: str, actor: str) -> LibraryVersion:
-    """Put a version in force, retire the one before, leave `screening.library.activated` and publish the bundle.
+def review_library(version: str, actor: str, reason: str = "") -> LibraryVersion:
+    """Review a draft that somebody else imported; leave `screening.library.reviewed`.
 
-    `version` may be cut short to 8 digits or more. Raises LIBRARY-UNKNOWN. When publishing fails, its error is
-    raised, the choice stays, and `guiju publish` puts it in force.
+    Raises LIBRARY-UNKNOWN, and LIBRARY-REVIEW-REFUSED for one's own import and for what is no draft (any more).
     """
     chosen = get_version(version)
+    said = reason.strip()[:REASON_LONGEST]
+    with transaction.atomic():
+        drafts = LibraryVersion.objects.filter(version=chosen.version, state=LibraryVersion.State.DRAFT).exclude(imported_by=actor)
+        if not drafts.update(state=LibraryVersion.State.REVIEWED, reviewed_by=actor, reviewed_at=timezone.now()):
+            chosen.refresh_from_db()
+            own = chosen.state == LibraryVersion.State.DRAFT
+            raise GuijuError(
+                REVIEW_REFUSED,
+                version=chosen.version[:12],
+                actor=actor,
+                reason="it is their own import" if own else f"it is {chosen.state}, no draft",
+                reason_zh="由其本人导入" if own else f"它的状态是“{chosen.get_state_display()}”",
+            )
+        facts: dict[str, object] = {"library": chosen.version, "name": chosen.name, "imported_by": chosen.imported_by}
+        record = records.append(kind="screening.library.reviewed", actor=actor, metadata=facts | ({"reason": said} if said else {}))
+        LibraryStep.objects.create(library=chosen, what=LibraryStep.What.REVIEWED, actor=actor, reason=said, record=record)
+    chosen.refresh_from_db()
+    return chosen
+
+
+def activate_library(version: str, actor: str, reason: str = "") -> LibraryVersion:
+    """Put a version in force, retire the one before, leave `screening.library.activated` and publish the bundle.
+
+    `version` may be cut short to 8 digits or more. A version that was in force before comes back with a reason: a roll-back.
+    Raises LIBRARY-UNKNOWN, LIBRARY-REVIEW-NEEDED, LIBRARY-PROVENANCE, LIBRARY-REASON. When publishing fails, its error is
+    raised, the choice stays, and `guiju publish` puts it in force.
+    """
+    chosen, said = get_version(version), reason.strip()[:REASON_LONGEST]
     with transaction.atomic():
         before = LibraryVersion.objects.select_for_update().filter(state=LibraryVersion.State.ACTIVE).first()
         if before is None or before.version != chosen.version:
+            back = chosen.activated_at is not None
+            if back and len(said) < REASON_CHARACTERS:
+                raise GuijuError(REASON_MISSING, version=chosen.version[:12])
+            if not back:
+                _check_ready(chosen)
             if before is not None:
                 LibraryVersion.objects.filter(version=before.version).update(state=LibraryVersion.State.RETIRED)
             LibraryVersion.objects.filter(version=chosen.version).update(state=LibraryVersion.State.ACTIVE, activated_at=timezone.now())
-            records.append(
-                kind="screening.library.activated",
+            metadata: dict[str, object] = {
+                "library": chosen.version,
+                "name": chosen.name,
+                "entries": chosen.entries,
+                "before": before.version if before else "",
+            }
+            metadata |= {"rolled_back": True} if back else {}
+            metadata |= {"reason": said} if said else {}
+            metadata |= {"reviewed_by": chosen.reviewed_by} if chosen.reviewed_by else {}
+            record = records.append(kind="screening.library.activated", actor=actor, metadata=metadata)
+            LibraryStep.objects.create(
+                library=chosen,
+                what=LibraryStep.What.ROLLED_BACK if back else LibraryStep.What.ACTIVATED,
                 actor=actor,
-                metadata={
-                    "library": chosen.version,
-                    "name": chosen.name,
-                    "entries": chosen.entries,
-                    "before": before.version if before else "",
-                },
+                reason=said,
+                before=before.version if before else "",
+                record=record,
             )
     from guiju.services import flow as services  # here, because publishing reads the active library from this module
 
     services.publish(actor=actor)
     chosen.refresh_from_db()
     return chosen
+
+
+def _check_ready(chosen: LibraryVersion) -> None:
+    """Refuse what has not been reviewed or signed for as the settings ask. What was in force once has been through this."""
+    asked: Screening = settings.SITE.screening
+    first = not LibraryVersion.objects.filter(activated_at__isnull=False).exists()
+    if first and chosen.version == starter_library().version:
+        return  # a first start has nobody to ask, and without a library nothing would be screened
+    if asked.library_people > 1 and chosen.state != LibraryVersion.State.REVIEWED:
+        raise GuijuError(REVIEW_NEEDED, version=chosen.version[:12], importer=chosen.imported_by)
+    if asked.library_provenance == "required":
+        rows = library_of(chosen.version).rows()
+        missing = {column: sum(not fields[column] for fields in rows) for column in SIGNED}
+        if any(missing.values()):
+            raise GuijuError(PROVENANCE_MISSING, version=chosen.version[:12], **missing)
+
+
+def size_version(version: str, profile: str = "") -> Sizing:
+    """Return how a version stands against a profile, that of the settings by default. Raises LIBRARY-UNKNOWN, LIBRARY-PROFILE."""
+    chosen = get_version(version)
+    measured = get_profile(profile) if profile else profile_in_use()
+    return size_library(library_of(chosen.version), measured, renewed_at=last_renewal(), now=timezone.now())
+
+
+def profile_in_use() -> Profile:
+    """Return the profile that the settings name. Raises LIBRARY-PROFILE."""
+    return get_profile(settings.SITE.screening.library_profile)
+
+
+def last_renewal() -> datetime | None:
+    """Return when other terms last came into force; a roll-back is no renewal. None before the first."""
+    steps = LibraryStep.objects.filter(what=LibraryStep.What.ACTIVATED)
+    newest: datetime | None = steps.aggregate(at=Max("at"))["at"]
+    return newest
+
+
+def list_steps(limit: int) -> list[LibraryStep]:
+    """Return the latest steps of all libraries, newest first."""
+    return list(LibraryStep.objects.select_related("library").defer("library__body")[:limit])
+
+
+def find_former() -> LibraryVersion | None:
+    """Return the version that was in force before the one that is; None when there was none."""
+    latest = LibraryStep.objects.exclude(before="").filter(what__in=(LibraryStep.What.ACTIVATED, LibraryStep.What.ROLLED_BACK)).first()
+    return LibraryVersion.objects.defer("body").filter(version=latest.before).first() if latest else None
 
 
 def get_version(version: str) -> LibraryVersion:

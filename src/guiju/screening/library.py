@@ -9,6 +9,7 @@ Source: GB/T 45654-2025 App. B (library, cadence); Measures Arts. 4, 14.
 import csv
 import hashlib
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from guiju.screening.risks import BY_ID
 from guiju.screening.values import LibraryEntry
 
 COLUMNS: Final = ("term", "risk", "severity", "direction", "exceptions", "source", "reviewer", "reviewed_on", "note")
+_FORMULA: Final = re.compile("'*[=+\\-@]")
+_MARKED: Final = re.compile("'+[=+\\-@]")
 TERM_CHARACTERS: Final = 64
 """A folded term is at most this long: what a stream may hold back is bounded by it."""
 
@@ -70,6 +73,11 @@ class Library:
         """Return how many terms each risk has; risks without any are left out."""
         return dict(Counter(entry.risk for entry in self.entries))
 
+    def rows(self) -> list[dict[str, str]]:
+        """Return the rows with all their columns, in the order of `entries`' canonical CSV."""
+        read = csv.DictReader(io.StringIO(self.csv.decode(), newline=""))
+        return [{name: _unmarked(cell) for name, cell in fields.items()} for fields in read]
+
 
 def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
     """Return the library in a CSV file (UTF-8, with or without byte order mark; header line of `COLUMNS`, any order).
@@ -83,7 +91,7 @@ def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
         unknown = [cell for cell in header if cell not in COLUMNS]
         if unknown or len(set(header)) < len(header) or "term" not in header or "risk" not in header:
             wanted = ", ".join(COLUMNS)
-            _refuse(
+            refuse(
                 name,
                 [
                     Problem(
@@ -101,13 +109,13 @@ def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
                 rows.append(
                     Row(
                         line,
-                        dict(zip(header, (cell.strip() for cell in cells), strict=False))
+                        dict(zip(header, (_unmarked(cell.strip()) for cell in cells), strict=False))
                         | ({"": "extra"} if len(cells) > len(header) else {}),
                     )
                 )
     except csv.Error as problem:
-        _refuse(name, [Problem(reader.line_num, "", f"不是有效的 CSV：{problem}", f"not valid CSV: {problem}")])
-    return _library(rows, name)
+        refuse(name, [Problem(reader.line_num, "", f"不是有效的 CSV：{problem}", f"not valid CSV: {problem}")])
+    return make_library(rows, name)
 
 
 def parse_yaml(raw: bytes, name: str = "library.yaml") -> Library:
@@ -120,12 +128,12 @@ def parse_yaml(raw: bytes, name: str = "library.yaml") -> Library:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError) as problem:
         line = problem.problem_mark.line + 1 if isinstance(problem, yaml.MarkedYAMLError) and problem.problem_mark else 1
-        _refuse(name, [Problem(line, "", "不是有效的 YAML", "not valid YAML")])
+        refuse(name, [Problem(line, "", "不是有效的 YAML", "not valid YAML")])
     if root is None:
-        return _library([], name)
+        return make_library([], name)
     if not isinstance(root, yaml.SequenceNode):
-        _refuse(name, [Problem(1, "", "应为条目列表", "must be a list of entries")])
-    return _library(list(_yaml_rows(root, name)), name)
+        refuse(name, [Problem(1, "", "应为条目列表", "must be a list of entries")])
+    return make_library(list(_yaml_rows(root, name)), name)
 
 
 def starter_library() -> Library:
@@ -151,7 +159,7 @@ def _starter() -> Library:
 def _yaml_rows(root: yaml.SequenceNode, name: str) -> Iterator[Row]:
     for node in root.value:
         if not isinstance(node, yaml.MappingNode):
-            _refuse(name, [Problem(node.start_mark.line + 1, "", "条目应为映射", "an entry must be a mapping")])
+            refuse(name, [Problem(node.start_mark.line + 1, "", "条目应为映射", "an entry must be a mapping")])
         fields: dict[str, str] = {}
         for key, value in node.value:
             if str(key.value) in fields:
@@ -170,10 +178,11 @@ def _decoded(raw: bytes, name: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         line = raw[: problem.start].count(b"\n") + 1
-        _refuse(name, [Problem(line, "", "不是 UTF-8 编码", "not UTF-8")])
+        refuse(name, [Problem(line, "", "不是 UTF-8 编码", "not UTF-8")])
 
 
-def _library(rows: list[Row], name: str) -> Library:
+def make_library(rows: list[Row], name: str) -> Library:
+    """Return the library that these rows make. Raises LIBRARY-INVALID with every mistake and its line."""
     problems: list[Problem] = []
     entries: list[LibraryEntry] = []
     seen: dict[tuple[str, str, str], int] = {}
@@ -191,7 +200,7 @@ def _library(rows: list[Row], name: str) -> Library:
         if not found:
             entries.append(_entry(row, direction))
     if problems:
-        _refuse(name, problems)
+        refuse(name, problems)
     body = _canonical_csv(row.fields for row in rows)
     return Library(hashlib.sha256(body).hexdigest(), tuple(entries), body)
 
@@ -251,15 +260,30 @@ def _problems(row: Row) -> Iterator[Problem]:
             )
 
 
+def marked(cell: str) -> str:
+    """Return a cell as a spreadsheet program takes it for text: an apostrophe before `=`, `+`, `-` and `@`, which begin a formula.
+
+    Reading a library takes one such apostrophe away again, so nothing is lost.
+    """
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def _unmarked(cell: str) -> str:
+    return cell[1:] if _MARKED.match(cell) else cell
+
+
 def _canonical_csv(rows: Iterable[dict[str, Any]]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(rows, key=lambda fields: [fields.get(column, "") for column in ("risk", "term", "direction")]))
+    for fields in sorted(rows, key=lambda fields: [fields.get(column, "") for column in ("risk", "term", "direction")]):
+        # A cell that looks marked is marked once more, or reading it again would lose its apostrophe.
+        writer.writerow({name: f"'{cell}" if _MARKED.match(cell) else cell for name, cell in fields.items()})
     return text.getvalue().encode()
 
 
-def _refuse(name: str, problems: list[Problem]) -> NoReturn:
+def refuse(name: str, problems: list[Problem]) -> NoReturn:
+    """Raise LIBRARY-INVALID with these mistakes."""
     first = "; ".join(f"line {problem.line}: {problem.reason_en}" for problem in problems[:3])
     first_zh = "；".join(f"第 {problem.line} 行{problem.reason_zh}" for problem in problems[:3])
     raise GuijuError(LIBRARY_INVALID, name=name, count=len(problems), summary=first, summary_zh=first_zh, problems=tuple(problems))

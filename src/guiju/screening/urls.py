@@ -2,13 +2,18 @@
 
 from django.urls import path
 
-from guiju.screening import views
+from guiju.screening import library_views, views
 
 app_name = "screening"
 urlpatterns = [
     path("", views.libraries, name="libraries"),
     path("import/", views.import_file, name="import"),
     path("try/", views.try_text, name="try"),
+    path("history/", library_views.history, name="history"),
+    path("compare/", library_views.compare, name="compare"),
+    path("<str:version>/", library_views.rows, name="rows"),
+    path("<str:version>/check/", library_views.check, name="check"),
+    path("<str:version>/review/", views.review, name="review"),
     path("<str:version>/activate/", views.activate, name="activate"),
     path("<str:version>/download/", views.download, name="download"),
 ]

@@ -1,8 +1,12 @@
-"""The page of the keyword libraries: versions, what they cover and what they do not, import, and a box to try texts."""
+"""The page of the keyword libraries: versions, what they cover and what they do not, import, and a box to try texts.
+
+Pages about one version, two versions and all steps are in `library_views.py`.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,11 +15,14 @@ from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.screening import flow
-from guiju.screening.library import LIBRARY_INVALID
+from guiju.screening.formats import TYPES, write_library
+from guiju.screening.library import COLUMNS, LIBRARY_INVALID
 from guiju.screening.models import LibraryVersion
 from guiju.screening.risks import GROUPS, RISKS, Risk
 from guiju.screening.values import Direction, LibraryEntry, Policy
-from guiju.web.access import actor_of, needs, post_only
+from guiju.screening.workbook_reader import WORKBOOK_REFUSED
+from guiju.web.access import actor_of, needs, post_only, text_of
+from guiju.web.templatetags.guiju import error_text
 
 LIBRARY_LIMIT_BYTES: Final = 32 * 2**20
 TRY_CHARACTERS: Final = 20_000
@@ -60,19 +67,19 @@ class Piece:
 @require_GET
 def libraries(request: HttpRequest) -> HttpResponse:
     """Show the versions, the coverage of the one in force, and the forms."""
-    return render(request, "screening/libraries.html", _page())
+    return render(request, "screening/libraries.html", _page(request))
 
 
 @needs("screening.add_libraryversion")
 @post_only
 def import_file(request: HttpRequest) -> HttpResponse:
-    """Take a CSV or YAML file; keep it as a draft, or show every mistake with its line and keep nothing."""
+    """Take a CSV, YAML or XLSX file; keep it as a draft, or show every mistake with its line and keep nothing."""
     file = request.FILES.get("file")
     if file is None:
         return render(
             request,
             "screening/libraries.html",
-            {**_page(), "refusal": _("没有选择文件。现有词库不变，请选择一个 CSV 或 YAML 文件。")},
+            {**_page(request), "refusal": _("没有选择文件。现有词库不变，请选择一个 CSV、XLSX 或 YAML 文件。")},
             status=400,
         )
     name = (file.name or "library.csv").replace("\0", "")
@@ -81,15 +88,19 @@ def import_file(request: HttpRequest) -> HttpResponse:
             "name": name,
             "limit": LIBRARY_LIMIT_BYTES // 2**20,
         }
-        return render(request, "screening/libraries.html", {**_page(), "refusal": text}, status=413)
+        return render(request, "screening/libraries.html", {**_page(request), "refusal": text}, status=413)
     try:
         kept = flow.import_library(name, file.read(), actor_of(request))
     except GuijuError as problem:
+        if problem.code is WORKBOOK_REFUSED:
+            return render(
+                request, "screening/libraries.html", {**_page(request), "refusal": error_text(problem)}, status=problem.code.status
+            )
         if problem.code is not LIBRARY_INVALID:
             raise
         problems = problem.facts["problems"]
         found = {"refused_name": name, "problems": problems[:SHOWN_PROBLEMS], "problem_count": len(problems)}
-        return render(request, "screening/libraries.html", {**_page(), **found}, status=problem.code.status)
+        return render(request, "screening/libraries.html", {**_page(request), **found}, status=problem.code.status)
     messages.success(request, _("已导入“%(name)s”，共 %(count)d 条；启用后才会生效。") % {"name": kept.name, "count": kept.entries})
     return redirect("screening:libraries")
 
@@ -97,19 +108,40 @@ def import_file(request: HttpRequest) -> HttpResponse:
 @needs("screening.change_libraryversion")
 @post_only
 def activate(request: HttpRequest, version: str) -> HttpResponse:
-    """Put a version in force."""
-    kept = flow.activate_library(version, actor_of(request))
+    """Put a version in force, or go back to one that was, for a reason."""
+    try:
+        kept = flow.activate_library(version, actor_of(request), text_of(request.POST, "reason", flow.REASON_LONGEST))
+    except GuijuError as problem:
+        if problem.code not in (flow.REVIEW_NEEDED, flow.PROVENANCE_MISSING, flow.REASON_MISSING):
+            raise
+        return render(request, "screening/libraries.html", {**_page(request), "refusal": error_text(problem)}, status=problem.code.status)
     messages.success(request, _("“%(name)s”已启用，一秒内对所有请求生效。") % {"name": kept.name})
+    return redirect("screening:libraries")
+
+
+@needs("screening.review_libraryversion")
+@post_only
+def review(request: HttpRequest, version: str) -> HttpResponse:
+    """Review what somebody else imported."""
+    try:
+        kept = flow.review_library(version, actor_of(request), text_of(request.POST, "reason", flow.REASON_LONGEST))
+    except GuijuError as problem:
+        if problem.code is not flow.REVIEW_REFUSED:
+            raise
+        return render(request, "screening/libraries.html", {**_page(request), "refusal": error_text(problem)}, status=problem.code.status)
+    messages.success(request, _("“%(name)s”已审核，可以启用。") % {"name": kept.name})
     return redirect("screening:libraries")
 
 
 @needs("screening.view_libraryversion")
 @require_GET
 def download(request: HttpRequest, version: str) -> HttpResponse:
-    """Return the rows as CSV, with a byte order mark so that spreadsheet programs read the Chinese."""
+    """Return the rows as CSV, or in the form that is asked for; importing the file gives the same version."""
     kept = flow.get_version(version)
-    response = HttpResponse(b"\xef\xbb\xbf" + bytes(kept.body), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="keywords-{kept.version[:12]}.csv"'
+    form = form if (form := request.GET.get("form", "")) in TYPES else "csv"
+    raw = write_library(flow.library_of(kept.version), form, flow.profile_in_use().least())
+    response = HttpResponse(raw, content_type=TYPES[form])
+    response.headers["Content-Disposition"] = f'attachment; filename="keywords-{kept.version[:12]}.{form}"'
     return response
 
 
@@ -129,12 +161,12 @@ def try_text(request: HttpRequest) -> HttpResponse:
     tried = {"tried": True, "text": text, "direction": direction, "hits": hits, "pieces": _pieces(text, verdict.hits, entries)}
     if request.headers.get("HX-Request"):
         return render(request, "screening/_tried.html", tried)
-    return render(request, "screening/libraries.html", {**_page(), **tried})
+    return render(request, "screening/libraries.html", {**_page(request), **tried})
 
 
-def _page() -> dict[str, Any]:
+def _page(request: HttpRequest) -> dict[str, Any]:
     versions = list(LibraryVersion.objects.defer("body")[:VERSIONS_SHOWN])
-    active = flow.find_active()
+    sizing = flow.size_version(active.version) if (active := flow.find_active()) else None
     counts = flow.library_of(active.version).count_by_risk() if active else {}
     groups = [
         Group(id, names, tuple(Coverage(risk, counts.get(risk.id, 0)) for risk in RISKS if risk.group == id))
@@ -146,6 +178,10 @@ def _page() -> dict[str, Any]:
         "groups": groups,
         "gaps": sum(group.gaps for group in groups),
         "limit": LIBRARY_LIMIT_BYTES // 2**20,
+        "sizing": sizing,
+        "actor": actor_of(request),
+        "two_people": settings.SITE.screening.library_people > 1,
+        "columns": ", ".join(COLUMNS),
     }
 
 

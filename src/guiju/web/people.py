@@ -2,9 +2,9 @@
 
 | role | may |
 |---|---|
-| reader | read records without their content |
-| officer | and open, search, export, ask to erase, set and lift holds, close gaps |
-| approver | and approve what others ask for |
+| reader | read records without their content, and keyword libraries |
+| officer | and open, search, export, ask to erase, set and lift holds, close gaps; import libraries and put them in force |
+| approver | and approve what others ask for; review libraries |
 | reviewer | read records without their content, and review what screening did |
 """
 
@@ -40,10 +40,11 @@ ROLE_UNKNOWN = define(
     en=Text("There is no role '{role}'.", "No account was made or changed.", "Use one of these: {roles}."),
 )
 
-_READ: Final = ("records.view_record",)
-_WORK: Final = (*_READ, "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap")
-_APPROVE: Final = (*_READ, "records.approve_opening", "records.approve_erasure")
-_REVIEW: Final = (*_READ, "review.view_item", "review.review_item")
+_READ: Final = ("records.view_record", "screening.view_libraryversion")
+_RECORDS: Final = ("records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap")
+_WORK: Final = (*_READ, *_RECORDS, "screening.add_libraryversion", "screening.change_libraryversion")
+_APPROVE: Final = (*_READ, "records.approve_opening", "records.approve_erasure", "screening.review_libraryversion")
+_REVIEW: Final = ("records.view_record", "review.view_item", "review.review_item")
 ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE, "reviewer": _REVIEW}
 
 

@@ -1,16 +1,21 @@
 """Keyword libraries in the database: imports that change nothing when a row is wrong, one in force, each change recorded."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from pytest_django.fixtures import Settings
 
-from guiju.core.errors import GuijuError
+from guiju.core.errors import ErrorCode, GuijuError
 from guiju.core.keys import load_site_public_key
 from guiju.core.layout import DataFolder
+from guiju.core.settings import Screening
 from guiju.gateway.bundle import current_hash, load_bundle
 from guiju.screening import flow
-from guiju.screening.models import LibraryVersion
+from guiju.screening.library import starter_library
+from guiju.screening.models import LibraryStep, LibraryVersion
 from guiju.web.tests.rig import LIBRARY, furnish, left
 
 OTHER = "term,risk\n另一词条,A.1.h\n".encode()
@@ -75,7 +80,7 @@ def test_putting_in_force_retires_the_one_before_and_publishes(data: DataFolder)
     assert _terms_in_force(data) == {"另一词条"}
     activated = [entry for entry in left(data) if entry.kind == "screening.library.activated"][-1]
     assert activated.metadata["before"] == before.version
-    flow.activate_library(before.version, "person:owner")
+    flow.activate_library(before.version, "person:owner", "新词库误伤")
     assert "违禁词条" in _terms_in_force(data)
 
 
@@ -112,3 +117,93 @@ def test_without_a_library_nothing_is_published(data: DataFolder) -> None:
 
 def test_the_furnished_library_is_the_one_in_force(data: DataFolder) -> None:
     assert flow.active_library().version == flow.read_library("x.csv", LIBRARY).version
+
+
+# ── a second person ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def two(data: DataFolder, settings: Settings) -> DataFolder:
+    settings.SITE = msgspec.structs.replace(settings.SITE, screening=Screening(library_people=2))
+    return data
+
+
+def _refused(code: ErrorCode, act: Callable[[], object]) -> GuijuError:
+    with pytest.raises(GuijuError) as raised:
+        act()
+    assert raised.value.code is code
+    return raised.value
+
+
+def test_who_imported_does_not_put_in_force_alone(two: DataFolder) -> None:
+    # Guarded lines: the check of `library_people` in `_check_ready`, `.exclude(imported_by=actor)` in `review_library`.
+    kept = flow.import_library("other.csv", OTHER, "person:ann")
+    before = len(left(two))
+    _refused(flow.REVIEW_NEEDED, lambda: flow.activate_library(kept.version, "person:ann"))
+    _refused(flow.REVIEW_NEEDED, lambda: flow.activate_library(kept.version, "person:bob"))
+    own = _refused(flow.REVIEW_REFUSED, lambda: flow.review_library(kept.version, "person:ann"))
+    assert own.facts["reason"] == "it is their own import"
+    assert len(left(two)) == before
+    assert "违禁词条" in _terms_in_force(two)
+    assert flow.review_library(kept.version, "person:bob", "看过每一条").state == "reviewed"
+    _refused(flow.REVIEW_REFUSED, lambda: flow.review_library(kept.version, "person:eve"))
+    active = flow.activate_library(kept.version, "person:ann")
+    assert (active.state, active.reviewed_by) == ("active", "person:bob")
+    reviewed, activated = [entry for entry in left(two) if entry.kind.startswith("screening.library.")][-2:]
+    assert (reviewed.kind, reviewed.actor, reviewed.metadata["reason"]) == ("screening.library.reviewed", "person:bob", "看过每一条")
+    assert activated.metadata["reviewed_by"] == "person:bob"
+
+
+def test_going_back_needs_a_reason_and_names_what_was_in_force(data: DataFolder) -> None:
+    first = flow.find_active()
+    assert first is not None
+    kept = flow.import_library("other.csv", OTHER, "person:ann")
+    flow.activate_library(kept.version, "person:ann")
+    assert (former := flow.find_former()) is not None
+    assert former.version == first.version
+    for reason in ("", "  短 "):
+        _refused(flow.REASON_MISSING, partial(flow.activate_library, first.version, "person:ann", reason))
+    assert _terms_in_force(data) == {"另一词条"}
+    flow.activate_library(first.version, "person:ann", "误伤日常用语")
+    last = [entry for entry in left(data) if entry.kind == "screening.library.activated"][-1]
+    assert last.metadata["before"] == kept.version
+    assert (last.metadata["rolled_back"], last.metadata["reason"]) == (True, "误伤日常用语")
+    step = flow.list_steps(1)[0]
+    assert (step.what, step.before, step.reason, step.record) == ("rolled_back", kept.version, "误伤日常用语", last.id)
+    assert (again := flow.find_former()) is not None
+    assert again.version == kept.version
+
+
+def test_a_roll_back_is_possible_for_one_person_and_is_no_renewal(two: DataFolder) -> None:
+    first = flow.find_active()
+    assert first is not None
+    kept = flow.import_library("other.csv", OTHER, "person:ann")
+    flow.review_library(kept.version, "person:bob")
+    flow.activate_library(kept.version, "person:ann")
+    renewed = flow.last_renewal()
+    flow.activate_library(first.version, "person:ann", "误伤日常用语")
+    assert flow.last_renewal() == renewed
+
+
+def test_rows_that_nobody_signed_stay_out_where_that_is_asked(data: DataFolder, settings: Settings) -> None:
+    settings.SITE = msgspec.structs.replace(settings.SITE, screening=Screening(library_provenance="required"))
+    kept = flow.import_library("other.csv", OTHER, "person:ann")
+    refusal = _refused(flow.PROVENANCE_MISSING, lambda: flow.activate_library(kept.version, "person:ann"))
+    assert {column: refusal.facts[column] for column in ("source", "reviewer", "reviewed_on")} == {
+        "source": 1,
+        "reviewer": 1,
+        "reviewed_on": 1,
+    }
+    signed = flow.import_library(
+        "signed.csv", "term,risk,source,reviewer,reviewed_on\n另一词条,A.1.h,某法第一条,审核员,2026-11-24\n".encode(), "person:ann"
+    )
+    assert flow.activate_library(signed.version, "person:ann").state == "active"
+
+
+def test_a_first_start_needs_nobody(two: DataFolder) -> None:
+    LibraryStep.objects.all().delete()
+    LibraryVersion.objects.all().delete()
+    kept = flow.import_library("starter.csv", starter_library().csv, "guiju")
+    assert flow.activate_library(kept.version, "guiju").state == "active"
+    other = flow.import_library("other.csv", OTHER, "guiju")
+    _refused(flow.REVIEW_NEEDED, lambda: flow.activate_library(other.version, "guiju"))

@@ -127,6 +127,12 @@ def action_name(action: str) -> str:
 
 
 @register.filter
+def force_name(force: str) -> str:
+    """Return how binding a figure of a standard is."""
+    return {"must": _("应"), "should": _("宜"), "unclear": _("应或宜：资料不一")}.get(force, force)
+
+
+@register.filter
 def gap_cause(cause: str) -> str:
     """Return the name of the cause of a gap."""
     known = {
