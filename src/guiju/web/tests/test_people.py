@@ -12,11 +12,17 @@ from guiju.web.people import PERSON_REFUSED, ROLE_UNKNOWN, ROLES, add_person
 from guiju.web.tests.rig import OWNER_PASSWORD, left
 
 MAY = {
-    "reader": {"records.view_record"},
-    "officer": {"records.view_record", "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap"},
-    "approver": {"records.view_record", "records.approve_opening", "records.approve_erasure"},
+    "reader": {"records.view_record", "screening.view_libraryversion"},
+    "officer": {
+        "records.view_record", "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap",
+        "screening.view_libraryversion", "screening.add_libraryversion", "screening.change_libraryversion",
+    },
+    "approver": {
+        "records.view_record", "records.approve_opening", "records.approve_erasure",
+        "screening.view_libraryversion", "screening.review_libraryversion",
+    },
     "reviewer": {"records.view_record", "review.view_item", "review.review_item"},
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("role", ROLES)
