@@ -15,6 +15,7 @@ from bench.report import Row, report, row
 from guiju.screening.library import starter_library
 from guiju.screening.outlet import Outlet
 from guiju.screening.personal import NOTHING_SAID, mask, screen_for
+from guiju.screening.screener import Screener
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.tests.hostile import HOSTILE, TERM, near_misses
 from guiju.screening.values import LibraryEntry, Policy
@@ -51,6 +52,7 @@ def run() -> Iterator[Row]:
         "examined": lambda text: snapshot.examine(text, "input", POLICY),
         "masked": lambda text: mask(text, SCREEN, NOTHING_SAID),
         "streamed": streamed,
+        "library, classifier and detectors": Screener(entries).examine,
     }
     missed: list[str] = []
     total_mb = total_s = 0.0
