@@ -24,6 +24,7 @@ DUTIES: Final[tuple[Duty, ...]] = (
     Duty("guiju.services", (2, 10, 20, 22, 23), app=True, commands="guiju.services.cli", command_name="keys", urls="guiju.services.urls", urls_at="console/services/"),
     Duty("guiju.gateway", (9, 13)),
     Duty("guiju.screening", (4, 9, 14), app=True, commands="guiju.screening.cli", command_name="library", urls="guiju.screening.urls", urls_at="console/keywords/"),
+    Duty("guiju.screening.policies", (4, 10, 14), app=True, urls="guiju.screening.policies.urls", urls_at="console/policy/"),
     Duty("guiju.screening.review", (4, 14), app=True, commands="guiju.screening.review.cli", command_name="review", urls="guiju.screening.review.urls", urls_at="console/review/"),
     Duty("guiju.labelling", (12,)),
     Duty("guiju.records", (9, 11, 14, 19), app=True, commands="guiju.records.cli", command_name="records", urls="guiju.records.urls", urls_at="console/records/"),

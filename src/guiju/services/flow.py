@@ -85,13 +85,14 @@ def revoke_key(id: str, actor: str) -> ApiKey:  # the name that callers and page
 
 
 def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
-    """Put services, keys and the active library in force and return the bundle's hash; leave `services.bundle.published`.
+    """Put services, keys, the active library, policies and approved answers in force and return the bundle's hash; leave `services.bundle.published`.
 
     `settings` are those to put in force; without them the ones in force stay, whatever the file says meanwhile.
     When nothing has changed nothing is written and the hash in force is returned.
     Raises LIBRARY-MISSING without an active library, the KEY-FILE- errors, the SETTING- errors at a first publication.
     """
-    from guiju.screening import flow as screening  # here, because putting a library in force publishes
+    from guiju.screening import flow as screening  # here, because putting a library or a policy in force publishes
+    from guiju.screening.policies import flow as policies
 
     data = _data()
     data.bundles.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -104,15 +105,17 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
         )
         settings = settings or settings_in_force(data, _file())
         services, upstreams = served(settings, source.demo_port)
-        library = screening.active_library()
+        library, bank = screening.active_library(), policies.active_bank()
         bundle = Bundle(
             issued_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            services=services,
+            services=policies.with_policies(services),
             upstreams=upstreams,
             keys=tuple(_live_key(key) for key in ApiKey.objects.order_by("id")),
             limits=settings.limits,
             library_version=library.version,
             library=library.entries,
+            answers_version=bank.version if bank is not None else "",
+            answers=bank.answers if bank is not None else (),
             recorder_public_key=load_recorder_public_key(data.keys).public_bytes_raw(),
             pseudonym_key=load_pseudonym_key(data.keys),
         )

@@ -3,8 +3,8 @@
 | role | may |
 |---|---|
 | reader | read records without their content, and keyword libraries |
-| officer | and open, search, export, ask to erase, set and lift holds, close gaps; import libraries and put them in force |
-| approver | and approve what others ask for; review libraries |
+| officer | and open, search, export, ask to erase, set and lift holds, close gaps; import libraries, draft policies and approved answers, and put them in force |
+| approver | and approve what others ask for; review libraries, policies and approved answers |
 | reviewer | read records without their content, and review what screening did |
 """
 
@@ -42,8 +42,10 @@ ROLE_UNKNOWN = define(
 
 _READ: Final = ("records.view_record", "screening.view_libraryversion")
 _RECORDS: Final = ("records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap")
-_WORK: Final = (*_READ, *_RECORDS, "screening.add_libraryversion", "screening.change_libraryversion")
-_APPROVE: Final = (*_READ, "records.approve_opening", "records.approve_erasure", "screening.review_libraryversion")
+_POLICIES: Final = ("policies.view_version", "policies.add_version", "policies.change_version")
+_WORK: Final = (*_READ, *_RECORDS, *_POLICIES, "screening.add_libraryversion", "screening.change_libraryversion")
+_SECOND: Final = ("policies.view_version", "policies.review_version")
+_APPROVE: Final = (*_READ, "records.approve_opening", "records.approve_erasure", "screening.review_libraryversion", *_SECOND)
 _REVIEW: Final = ("records.view_record", "review.view_item", "review.review_item")
 ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE, "reviewer": _REVIEW}
 

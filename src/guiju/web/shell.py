@@ -36,6 +36,7 @@ def _places(request: HttpRequest) -> list[Place]:
         (_("概览"), reverse("web:home"), "records.view_record"),
         (_("记录"), reverse("records:list"), "records.view_record"),
         (_("词库"), reverse("screening:libraries"), "screening.view_libraryversion"),
+        (_("策略"), reverse("policies:policy"), "policies.view_version"),
         (_("复核"), reverse("review:queue"), "review.view_item"),
         (_("服务"), reverse("services:services"), "services.view_apikey"),
         (_("试用"), reverse("web:playground"), "services.view_apikey"),

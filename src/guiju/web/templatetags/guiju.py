@@ -123,7 +123,45 @@ def policy_scope(risk: str) -> str:
 @register.filter
 def action_name(action: str) -> str:
     """Return the name of what a verdict does."""
-    return {"deliver": _("放行"), "refuse": _("拒绝"), "stop": _("停止"), "mask": _("遮盖"), "warn": _("提示")}.get(action, action)
+    known = {
+        "deliver": _("放行"),
+        "refuse": _("拒绝"),
+        "stop": _("停止"),
+        "mask": _("遮盖"),
+        "warn": _("提示"),
+        "answer": _("标准答案"),
+        "hold": _("留待复核"),
+    }
+    return known.get(action, action)
+
+
+@register.simple_tag
+def action_badge(action: str) -> SafeString:
+    """Return the badge of what a verdict does: colour and shape."""
+    tone = {"deliver": "good", "warn": "warn", "mask": "warn", "answer": "note", "hold": "warn"}.get(action, "bad")
+    return format_html('<span class="state {}">{}</span>', tone, action_name(action))
+
+
+@register.filter
+def policy_word(word: str) -> str:
+    """Return the name of a word of a policy's row: who reads, how sure, which way."""
+    known = {
+        "*": _("全部"),
+        "adult": _("成年人"),
+        "minor": _("未成年人"),
+        "minor-0-3": _("不满 3 岁"),
+        "minor-3-8": _("3 至不满 8 岁"),
+        "minor-8-12": _("8 至不满 12 岁"),
+        "minor-12-16": _("12 至不满 16 岁"),
+        "minor-16-18": _("16 至不满 18 岁"),
+        "high": _("高"),
+        "medium": _("中"),
+        "low": _("低"),
+        "input": _("输入"),
+        "output": _("输出"),
+        "both": _("输入与输出"),
+    }
+    return known.get(word, word)
 
 
 @register.filter
