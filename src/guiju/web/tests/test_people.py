@@ -16,10 +16,12 @@ MAY = {
     "officer": {
         "records.view_record", "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap",
         "screening.view_libraryversion", "screening.add_libraryversion", "screening.change_libraryversion",
+        "policies.view_version", "policies.add_version", "policies.change_version",
     },
     "approver": {
         "records.view_record", "records.approve_opening", "records.approve_erasure",
         "screening.view_libraryversion", "screening.review_libraryversion",
+        "policies.view_version", "policies.review_version",
     },
     "reviewer": {"records.view_record", "review.view_item", "review.review_item"},
 }  # fmt: skip
