@@ -191,7 +191,9 @@ def test_what_is_for_the_person_gives_nothing_away(filled: DataFolder) -> None:
     masked = said("号码", "电话 13800138000 可联系", output={"hits": [hit | {"action": "mask"}]})
     stopped = msgspec.structs.replace(stopped, kind="gateway.answer.stopped")
     masked = msgspec.structs.replace(masked, actor="person:investigator")
-    write_entries([stopped, masked], load_master_keys(filled.keys))
+    masked.metadata["review"] = "hit"  # that somebody looks at it
+    reviewed = entry("screening.review.decided", item="0" * 26, findings=[{"rule": "kw-77", "verdict": "false"}])
+    write_entries([stopped, masked, reviewed], load_master_keys(filled.keys))
     set_hold(Selection(subject="u-1"), actor="person:investigator", reason="secret case", reference="(2026) 7")
     opened()
     begin_search("u-1", "密码", actor=OFFICER)
@@ -208,6 +210,8 @@ def test_what_is_for_the_person_gives_nothing_away(filled: DataFolder) -> None:
         "access request 4",
         "records.hold",
         "records.subject.",
+        "screening.review",
+        '"review"',
     ):
         assert secret not in everything, secret
     assert "停下的问题" in everything
@@ -216,7 +220,15 @@ def test_what_is_for_the_person_gives_nothing_away(filled: DataFolder) -> None:
     for text, name in zip(LEFT_OUT, ("zh", "en"), strict=True):
         assert text in given[f"records-{name}-0001.html"].decode()
     whole = b"".join(exported(complete=True).values()).decode()
-    for secret in ("kw-77", "从未送达的文字", "13800138000", "person:investigator", "secret case", "records.subject.searched"):
+    for secret in (
+        "kw-77",
+        "从未送达的文字",
+        "13800138000",
+        "person:investigator",
+        "secret case",
+        "records.subject.searched",
+        "screening.review.decided",
+    ):
         assert secret in whole, secret
 
 

@@ -309,10 +309,9 @@ def close_gone() -> int:
             return closed
         after = items[-1].pk
         there = records.list_sealed({id for item in items for id in (item.begun, item.record) if id})
-        for item in items:
-            if item.record not in there or (item.begun and item.begun not in there):
-                closed += item.state in OPEN and close_if_gone(item)
-                Decision.objects.filter(item=item).update(note="")
+        gone = [item for item in items if item.record not in there or (item.begun and item.begun not in there)]
+        closed += sum(close_if_gone(item) for item in gone if item.state in OPEN)
+        Decision.objects.filter(item__in=gone).exclude(note="").update(note="")
 
 
 # ── what is said ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -321,10 +320,10 @@ def close_gone() -> int:
 def count_open() -> dict[str, int]:
     """Return how many items wait, are taken, and are past their time."""
     now = timezone.now()
-    return Item.objects.aggregate(
+    return Item.objects.filter(state__in=OPEN).aggregate(
         waiting=Count("pk", filter=Q(state=State.WAITING) | Q(state=State.TAKEN, lease_until__lte=now)),
         taken=Count("pk", filter=Q(state=State.TAKEN, lease_until__gt=now)),
-        overdue=Count("pk", filter=Q(state__in=OPEN, due_at__lt=now)),
+        overdue=Count("pk", filter=Q(due_at__lt=now)),
     )
 
 
