@@ -214,6 +214,7 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("name_zh", "中文名称。", "Chinese name.", _TITLE, required=True, source="Measures Art. 10", example='"对话服务"'),
             Setting("name_en", "英文名称。", "English name.", _TITLE, required=True, example='"Chat"'),
             Setting("upstreams", "依次使用的模型服务；留空为全部。", "Model servers in the order in which they are asked; empty means all.", _NAME, example='["main"]'),
+            Setting("classifier", "内置分类器的结果作何用：off 不用；evidence 在回答之后由记录进程查看，命中交人复核，不影响回答；policy 随即查看，策略表中写明中或低把握的行决定处置。", "What the embedded classifier is to this service: off; evidence, gathered by the recorder after the answer, which goes to people and stops nothing; policy, asked at once, and rows of the policy that name medium or low confidence decide.", source="Measures Art. 4"),
             Setting("review_sample_per_mille", "该服务每千次往来抽取几次交人复核；-1 依 [screening]。", "How many of a thousand exchanges of this service go to a person; -1 as [screening] says.", Span(-1, 1_000, "‰"), source="Measures Art. 4"),
         ),
         repeated=True,

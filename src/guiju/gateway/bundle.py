@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling.values import Label
 from guiju.screening.answers.values import ApprovedAnswer
-from guiju.screening.values import LibraryEntry, Policy
+from guiju.screening.values import ClassifierUse, LibraryEntry, Policy
 
 BUNDLE_INVALID = define(
     "BUNDLE-INVALID",
@@ -67,6 +67,8 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: tuple[str, ...]
     review_sample_per_mille: int = -1
     """How many of a thousand exchanges people review; -1 in a settings file only: as `[screening]` says."""
+    classifier: ClassifierUse = "evidence"
+    """What the classifier's finds are to this service."""
     policy: Policy = Policy()
     label: Label = Label()
 
@@ -103,6 +105,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: tuple[Upstream, ...]
     keys: tuple[Key, ...]
     limits: Limits = Limits()
+    classifier_version: str = ""
+    """SHA-256 of the classifier's weights that were there when this was published."""
     library_version: str
     library: tuple[LibraryEntry, ...]
     answers_version: str = ""

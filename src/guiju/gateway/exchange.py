@@ -23,6 +23,7 @@ from guiju.gateway.approved import Approved, find_approved, stream_body, whole_b
 from guiju.gateway.bundle import Service
 from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid
 from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, documents_of, effect, examined, read_told, source
+from guiju.gateway.classified import judge_input
 from guiju.gateway.connections import Answer
 from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
@@ -32,6 +33,8 @@ from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
+from guiju.screening.classifier.afterwards import AFTERWARDS, MARK
+from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import before_of
 from guiju.screening.personal import Said, mask_all
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
@@ -58,6 +61,8 @@ class Exchange(Call):
     _policy: Policy = _NO_POLICY
     """The policy of the service, as it is for who reads."""
     _verdict: Verdict = PASS
+    _judge: Classifier | None = None
+    """Set where the policy may act on what the classifier says."""
     _stream: AnswerStream | None = None
     _started = False
 
@@ -67,6 +72,7 @@ class Exchange(Call):
         live_service = self._authenticate()
         service = self._service = live_service.service
         self._policy = service.policy
+        self._judge = self._live.classifier if service.classifier == "policy" else None
         request = await self._request()
         self._admit(request, live_service)
         verdict = self._verdict = await self._examine_input(request)
@@ -127,8 +133,12 @@ class Exchange(Call):
             found = strings(request)
             documents = documents_of(self._told)
             if len(self._body) < LARGE_CHARACTERS:
-                return examine_input(snapshot, policy, request, found, documents)
-            return await asyncio.to_thread(examine_input, snapshot, policy, request, found, documents)
+                verdict = examine_input(snapshot, policy, request, found, documents)
+                return verdict if self._judge is None else judge_input(verdict, self._judge, policy, request["messages"])
+            verdict = await asyncio.to_thread(examine_input, snapshot, policy, request, found, documents)
+            if self._judge is None:
+                return verdict
+            return await asyncio.to_thread(judge_input, verdict, self._judge, policy, request["messages"])
         except RecursionError:
             raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
         except Exception as problem:
@@ -190,7 +200,7 @@ class Exchange(Call):
                 body["model"] = self._renamed
             make = partial(
                 whole_answer, body, self._live.snapshot, self._policy, service.label, self.id, prose=prose, notice=self._notice(),
-                said=Said(self._asked["messages"]), machine=wants_json(self._asked),
+                said=Said(self._asked["messages"]), machine=wants_json(self._asked), classifier=self._judge,
                 before=before_of(self._asked["messages"], self._live.snapshot, self._policy),
             )  # fmt: skip
             whole = make() if len(raw) < LARGE_CHARACTERS else await asyncio.to_thread(make)
@@ -228,6 +238,7 @@ class Exchange(Call):
             said=Said(self._asked["messages"]),
             machine=wants_json(self._asked),
             before=before_of(self._asked["messages"], self._live.snapshot, self._policy),
+            classifier=self._judge,
         )
         if self._watcher is None:
             self._watcher = asyncio.create_task(self.watch())
@@ -405,6 +416,8 @@ class Exchange(Call):
             "input": examined(self._verdict, len(self._body)),
         }
         upstream, service = self._upstream, self._service
+        if service is not None and service.classifier != "off":
+            metadata[MARK] = AFTERWARDS if self._judge is None else self._judge.version[:16]
         if upstream is not None:
             metadata["upstream"] = upstream.upstream.name
         if outcome is not None and upstream is not None and service is not None and self._response is not None:

@@ -1,12 +1,16 @@
 """A bundle compiled for use: look-ups by key and model, the library ready to match. Swapped whole."""
 
+import logging
 from dataclasses import dataclass
 
 from guiju.gateway.bundle import Bundle, Key, Service
 from guiju.gateway.upstream import UpstreamClient
 from guiju.screening.answers.match import Matcher
+from guiju.screening.classifier.model import Classifier
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import AUDIENCES
+
+log = logging.getLogger("guiju.gateway")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Live:
     """The first 16 hex digits of both versions: what records carry."""
     answers: Matcher | None = None
     """The approved answers; None where no bank is in force."""
+    classifier: Classifier | None = None
+    """None where no service uses it."""
 
 
 def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
@@ -54,6 +60,9 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
         answers: Matcher | None = before.answers
     else:
         answers = Matcher(bundle.answers, bundle.answers_version) if bundle.answers else None
+    classifier = Classifier.load() if any(service.classifier != "off" for service in bundle.services) else None
+    if classifier is not None and bundle.classifier_version not in ("", classifier.version):
+        log.warning("the classifier here is %s, the bundle was published with %s", classifier.version[:16], bundle.classifier_version[:16])
     clients = {}
     for upstream in bundle.upstreams:
         known = before.clients.get(upstream.name) if before is not None else None
@@ -63,4 +72,4 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
         for audience in AUDIENCES:
             snapshot.trie(service.policy.read_by(audience), "output")
     keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
-    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers)
+    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers, classifier)

@@ -18,8 +18,12 @@ from guiju.gateway import errors
 from guiju.gateway.call import LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid, log
 from guiju.gateway.categories import NAMES, names_of
 from guiju.gateway.causation import EXTENSION, examined
-from guiju.screening.snapshot import Snapshot
-from guiju.screening.values import PASS, Direction, Policy, Verdict
+from guiju.screening.classifier.coverage import COVERAGE, not_covered
+from guiju.screening.classifier.judge import RULE_PREFIX
+from guiju.screening.detectors import CODES
+from guiju.screening.examiner import Examiner
+from guiju.screening.personal import screen_for
+from guiju.screening.values import ENDS, PASS, Direction, Policy, Verdict
 from guiju.screening.view import paths
 
 INPUTS_AT_MOST: Final = 1_024
@@ -59,18 +63,21 @@ class Moderation(Call):
         self.gateway.spool.refuse_if_full(len(self._body) + RECORD_BYTES)
         verdicts = await self._examine(inputs, direction, service.policy)
         self._found = _Found(direction, verdicts, unread)
-        snapshot = self._live.snapshot
-        results = [_result(verdict, parts, snapshot, direction, service.policy) for verdict, parts in zip(verdicts, unread, strict=True)]
+        examiner = self._examiner
+        results = [
+            _result(verdict, parts, examiner, direction, service.policy, [text for _, text in view])
+            for verdict, parts, view in zip(verdicts, unread, inputs, strict=True)
+        ]
         answer = _ENCODE({"id": f"modr-{self.id}", "model": MODEL + self._live.short_library, "results": results})
         await self._record("gateway.moderation.examined", self._metadata(), {"request": self._body})
         await self._reply(200, answer, [])
 
     async def _examine(self, inputs: list[list[tuple[str, str]]], direction: Direction, policy: Policy) -> list[Verdict]:
         """Return a verdict for each input. Raises NOT-EXAMINED where the policy stops for what could not be examined."""
-        snapshot = self._live.snapshot
+        examiner = self._examiner
 
         def examine() -> list[Verdict]:
-            return [snapshot.examine_all(view, direction, policy) if view else PASS for view in inputs]
+            return [examiner.examine_all(view, direction, policy) if view else PASS for view in inputs]
 
         try:
             large = sum(len(text) for view in inputs for _, text in view) >= LARGE_CHARACTERS
@@ -82,6 +89,11 @@ class Moderation(Call):
             if policy.could_not_examine == "stop":
                 raise GuijuError(errors.NOT_EXAMINED, reason=broken.reason) from problem
             return [Verdict("could_not_examine", "deliver", (), broken.reason)] * len(inputs)
+
+    @property
+    def _examiner(self) -> Examiner:
+        uses = self._service is not None and self._service.classifier != "off"
+        return Examiner(self._live.snapshot, True, self._live.classifier if uses else None)
 
     async def _fail(self, error: GuijuError) -> None:
         self.deadline = 0.0
@@ -102,11 +114,12 @@ class Moderation(Call):
         return {
             "bundle": self._live.short_digest,
             "library": self._live.short_library,
+            "classifier": examiner.classifier.version[:16] if (examiner := self._examiner).classifier is not None else "",
             "model": self._model[:100],
             "duration_us": int((time.monotonic() - self.begun) * 1_000_000),
             "direction": found.direction,
             "inputs": len(found.verdicts),
-            "flagged": sum(verdict.action != "deliver" for verdict in found.verdicts),
+            "flagged": sum(verdict.action in ENDS for verdict in found.verdicts),
             "parts_not_examined": sum(map(len, found.unread)),
             "input": examined(gravest, len(self._body)),
         }
@@ -152,55 +165,62 @@ def _inputs(value: object) -> tuple[list[list[tuple[str, str]]], list[list[dict[
 
 
 def _result(
-    verdict: Verdict, unread: Sequence[dict[str, object]], snapshot: Snapshot, direction: Direction, policy: Policy
-) -> dict[str, Any] | msgspec.Raw:
+    verdict: Verdict, unread: Sequence[dict[str, object]], examiner: Examiner, direction: Direction, policy: Policy, texts: Sequence[str]
+) -> dict[str, Any]:
     """Return one result. Null is what nothing examined; `flagged` is true for what the policy does not let through."""
-    if verdict is PASS and not unread:
-        return _passed(snapshot, direction)
-    covered = _covered(snapshot, direction)
     whole = verdict.outcome != "could_not_examine" and not unread
-    categories: dict[str, bool | None] = {name: False if whole and name in covered else None for name in NAMES}
-    scores: dict[str, float | None] = {name: 0.0 if whole and name in covered else None for name in NAMES}
+    covered = _covered(examiner, direction) if whole else frozenset[str]()
+    judged = examiner.scores(texts) if verdict.outcome != "could_not_examine" else {}
+    categories: dict[str, bool | None] = dict.fromkeys(NAMES)
+    scores: dict[str, float | None] = dict.fromkeys(NAMES)
+    for name in NAMES:
+        if name in covered:
+            categories[name], scores[name] = False, 0.0
+        if whole and (groups := judged.keys() & _groups(name)):
+            scores[name] = max(judged[group] for group in groups)
     for hit in verdict.hits:
+        if hit.rule.startswith(("PI-", RULE_PREFIX)):
+            continue  # told by kind, or by group: which of the risks it is nobody said
         for name in names_of(hit.risk):
             scores[name] = max(scores[name] or 0.0, _BLOCKS if hit.severity == "block" else _FLAGS)
             categories[name] = bool(categories[name]) or hit.action != "deliver"
-    flagged: bool | None = verdict.action != "deliver"
+    flagged: bool | None = verdict.action in ENDS
     if not (flagged or whole):
         flagged = True if policy.could_not_examine == "stop" else None
-    outcome = verdict.outcome if verdict.hits or whole else "could_not_examine"
-    return _shaped(flagged, categories, scores, outcome, unread)
-
-
-def _shaped(
-    flagged: bool | None,
-    categories: dict[str, bool | None],
-    scores: dict[str, float | None],
-    outcome: str,
-    unread: Sequence[dict[str, object]],
-) -> dict[str, Any]:
+    found = {hit.rule for hit in verdict.hits}
+    looked_for = {detector.code for detector, _ in screen_for(policy, direction).active} if whole and examiner.detectors else set()
+    classifier = examiner.classifier
     return {
         "flagged": flagged,
         "categories": categories,
         "category_scores": scores,
         "category_applied_input_types": {name: [] if value is None else ["text"] for name, value in categories.items()},
-        "outcome": outcome,
+        "outcome": verdict.outcome if verdict.hits or whole else "could_not_examine",
         "not_covered": [name for name, value in categories.items() if value is None],
         "not_examined": list(unread),
+        "personal_information": {code: True if code in found else False if code in looked_for else None for code in CODES},
+        "classifier": None
+        if classifier is None or not judged
+        else {
+            "version": classifier.version[:16],
+            "scores": judged,
+            "finds": sorted((hit.rule, hit.confidence) for hit in verdict.hits if hit.rule.startswith(RULE_PREFIX)),
+            "not_covered": [risk.id for risk in not_covered()],
+        },
     }
 
 
-@lru_cache(maxsize=8)
-def _covered(snapshot: Snapshot, direction: Direction) -> frozenset[str]:
-    """Return the names that the library says something about in this direction."""
-    risks = {entry.risk for entry in snapshot.entries if entry.direction in ("both", direction)}
+@lru_cache(maxsize=16)
+def _covered(examiner: Examiner, direction: Direction) -> frozenset[str]:
+    """Return the names that the library says something about in this direction, or the classifier and not in part only."""
+    risks = {entry.risk for entry in examiner.snapshot.entries if entry.direction in ("both", direction)}
+    if examiner.classifier is not None:
+        risks |= {risk for risk, coverage in COVERAGE.items() if coverage.level == "covered"}
     return frozenset(name for risk in risks for name in names_of(risk))
 
 
-@lru_cache(maxsize=8)
-def _passed(snapshot: Snapshot, direction: Direction) -> msgspec.Raw:
-    """Return the result of a text without a hit: nearly all of them, encoded once for each library."""
-    covered = _covered(snapshot, direction)
-    categories: dict[str, bool | None] = {name: False if name in covered else None for name in NAMES}
-    scores: dict[str, float | None] = {name: 0.0 if name in covered else None for name in NAMES}
-    return msgspec.Raw(_ENCODE(_shaped(False, categories, scores, "pass", ())))
+@lru_cache(maxsize=64)
+def _groups(name: str) -> frozenset[str]:
+    """Return the groups of the risks that a name speaks of and the classifier covers, in part at least: their scores are its score."""
+    risks = [risk for risk in COVERAGE if name in names_of(risk) and COVERAGE[risk].level != "not covered"]
+    return frozenset(risk[:3] for risk in risks)

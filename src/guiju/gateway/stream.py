@@ -14,10 +14,12 @@ from typing import Any, Final
 import msgspec
 
 from guiju.gateway.causation import Outcome
+from guiju.gateway.classified import Way, watched
 from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
+from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import Before
 from guiju.screening.conversation import flags_in_answer
 from guiju.screening.outlet import Outlet
@@ -60,7 +62,7 @@ class _Choice:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self.gates: dict[Path, Outlet] = {}
+        self.gates: dict[Path, Way] = {}
         self.texts: dict[Path, list[str]] = {}
         self.logprobs: dict[str, list[Any]] = {}
         self.released = 0
@@ -80,6 +82,7 @@ class AnswerStream:
     def __init__(
         self, snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, choices: int, prose: bool, notice: str, model: str = "",
         said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False, before: Before | None = None,
+        classifier: Classifier | None = None,
     ) -> None:  # fmt: skip
         self.ended = False
         self._before = before
@@ -92,6 +95,7 @@ class AnswerStream:
         self._trie = snapshot.trie(policy, "output")
         self._screen = screen_for(policy, "output")
         self._said = said
+        self._classifier = classifier
         self._machine = machine
         """Whether the answer is JSON for a program."""
         self._policy = policy
@@ -421,9 +425,8 @@ class AnswerStream:
         gate = state.gates.get(path)
         if gate is None:
             machine = self._machine or path[0] in ("tool_calls", "function_call")
-            gate = state.gates[path] = Outlet(
-                self._trie, self._screen, self._said, machine=machine, before=self._before if path == _CONTENT else None
-            )  # fmt: skip
+            outlet = Outlet(self._trie, self._screen, self._said, machine=machine, before=self._before if path == _CONTENT else None)
+            gate = state.gates[path] = watched(outlet, path, self._classifier, self._policy)
             state.texts[path] = []
         state.texts[path].append(piece)
         text = gate.feed(piece)
@@ -511,7 +514,7 @@ class AnswerStream:
             state.labelled_after = True
             self._emit_delta(state.index, {"content": suffix(self._label)})
 
-    def _stop(self, state: _Choice, path: Path = (), gate: Outlet | None = None, text: str = "") -> None:
+    def _stop(self, state: _Choice, path: Path = (), gate: Way | None = None, text: str = "") -> None:
         """End a choice at a hit: what was clean, the approved notice, `content_filter`, and a retraction for interfaces."""
         if state.ended:
             return

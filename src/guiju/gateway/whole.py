@@ -10,9 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from guiju.gateway.causation import tool_calls
+from guiju.gateway.classified import judge_answer
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
+from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import Before, hit_of, reaching_in
 from guiju.screening.conversation import flags_in_answer
 from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
@@ -52,11 +54,12 @@ def _examine(snapshot: Snapshot, policy: Policy, value: object, view: list[str])
 
 def whole_answer(
     answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: str,
-    said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False, before: Before | None = None,
+    said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False, before: Before | None = None, classifier: Classifier | None = None,
 ) -> WholeAnswer:  # fmt: skip
     """Return the answer as it may leave. `answer` is changed. Raises ValueError when it is no chat completion.
 
-    What the person `said` themselves is not hidden; a `machine` answer is JSON and stays it; `before` is what the answer continues.
+    What the person `said` themselves is not hidden; a `machine` answer is JSON and stays it; `before` is what the answer continues; a
+    `classifier` is given where the policy may act on what it finds.
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
@@ -67,6 +70,7 @@ def whole_answer(
     hits = list(verdict.hits)
     sent, calls = _sent(choices)
     hits += flags_in_answer(_fields(choices), snapshot, policy)
+    judged, stopped_by_classifier = judge_answer(classifier, policy, choices) if classifier is not None else ([], set())
     stopped: set[int] = set()
     if verdict.action != "deliver":
         answer, stopped = _without_hits(answer, choices, snapshot, policy, produce_id)
@@ -75,6 +79,8 @@ def whole_answer(
     screen = screen_for(policy, "output")
     if screen.may_find(view):
         stopped |= _hide(answer, choices, stopped, screen, said, hits, machine)
+    hits += judged
+    stopped |= stopped_by_classifier
     if stopped:
         _put_notices(answer, choices, stopped, notice, produce_id)
     choices = answer["choices"]

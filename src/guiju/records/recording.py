@@ -28,7 +28,7 @@ from guiju.records.backlog import measure_backlog, read_progress, write_progress
 from guiju.records.bulk import give_room
 from guiju.records.entry import Entry
 from guiju.records.heart import RecorderHeart
-from guiju.records.incoming import Incoming, read_entry
+from guiju.records.incoming import Incoming, incoming, read_entry
 from guiju.records.ingest import Written, write_entries, write_incoming
 from guiju.records.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
 from guiju.records.ledger import Ledger
@@ -36,6 +36,8 @@ from guiju.records.models import OpenAnswer, OutboxEntry, Record, SpoolCursor
 from guiju.records.months import make_months
 from guiju.records.sealing import unseal_from
 from guiju.records.segment import list_segments
+from guiju.screening.classifier.afterwards import AFTERWARDS, MARK, Afterwards
+from guiju.screening.classifier.model import Classifier
 
 RECORDS_DELAYED = define(
     "RECORDS-DELAYED",
@@ -85,6 +87,7 @@ class Recorder:
         self._open_writers: set[str] | None = None
         self._ledger_told = ""
         self._heart = RecorderHeart()
+        self._afterwards: Afterwards | None = None
         self._progress = msgspec.structs.replace(read_progress(data.run), reason="", since_us=0)
         self._told_at = 0.0
         self._standing_by = False
@@ -105,6 +108,7 @@ class Recorder:
             if not closed:
                 self._tell(drained_at_us=begun_us)
             return closed
+        arrived = [self._assessed(each) for each in arrived]
         arrived += [Arrived(self._opened(bytes(row.sealed)), "") for row in outbox]
         try:
             with transaction.atomic():
@@ -215,6 +219,16 @@ class Recorder:
             return read_entry(unseal_from(self._recorder_key, sealed))
         except GuijuError:
             return read_entry(sealed)  # not an entry: it is kept aside as it is
+
+    def _assessed(self, arrived: Arrived) -> Arrived:
+        """Return what came with what the classifier says of it, where the gateway asked for that."""
+        entry = arrived.incoming.entry
+        if entry.metadata.get(MARK) != AFTERWARDS:
+            return arrived
+        if self._afterwards is None:
+            self._afterwards = Afterwards(Classifier.load())
+        told = self._afterwards.assess(entry.id, entry.metadata, entry.content)
+        return Arrived(incoming(msgspec.structs.replace(entry, metadata=told)), arrived.writer)
 
     def _note_answers(self, arrived: list[Arrived]) -> set[str]:
         """Keep account of streamed answers that have begun and not ended; return the writers of new ones."""

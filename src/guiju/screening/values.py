@@ -19,6 +19,8 @@ Confidence = Literal["high", "medium", "low"]
 "unsafe". Low: a term that only flags, the classifier above its 5 % threshold, a guard's "controversial"."""
 Audience = Literal["adult", "minor", "minor-0-3", "minor-3-8", "minor-8-12", "minor-12-16", "minor-16-18"]
 """Who reads: an adult, a minor whose age is not known, or a minor from this birthday to before that one. Source: the bands of minors' mode."""
+ClassifierUse = Literal["off", "evidence", "policy"]
+"""What a service makes of the classifier: nothing; evidence for people, gathered after the answer; or what its policy says, at once."""
 AUDIENCES: Final[tuple[Audience, ...]] = ("adult", "minor", "minor-0-3", "minor-3-8", "minor-8-12", "minor-12-16", "minor-16-18")
 CONFIDENCES: Final[tuple[Confidence, ...]] = ("high", "medium", "low")
 

@@ -18,6 +18,7 @@ from guiju.core.layout import DataFolder
 from guiju.core.settings import Settings
 from guiju.gateway.bundle import Bundle, Key, current_hash, load_bundle, publish_bundle
 from guiju.records import flow as records
+from guiju.screening.classifier.model import Classifier
 from guiju.services.in_force import demo_port, keep_in_force, keep_source, published_source, served, settings_in_force, source_now
 from guiju.services.models import ApiKey
 
@@ -112,6 +113,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
             upstreams=upstreams,
             keys=tuple(_live_key(key) for key in ApiKey.objects.order_by("id")),
             limits=settings.limits,
+            classifier_version=Classifier.load().version,
             library_version=library.version,
             library=library.entries,
             answers_version=bank.version if bank is not None else "",

@@ -20,12 +20,14 @@ from guiju.gateway.tests.rig import KEYS, LIMITS, REVOKED, TERM, Reply, Scripted
 from guiju.gateway.tests.upstreams import BEHAVIOURS
 from guiju.records.entry import Entry
 from guiju.records.watch import ANSWERED
+from guiju.screening.classifier.model import Classifier
+from guiju.screening.examiner import Examiner
 from guiju.screening.risks import RISKS
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import PASS, LibraryEntry, Policy, Verdict
 
 POLICY = Policy()
-NOTHING_COVERS = {"A.1.a", "A.4.b", "hate", "harassment", "self-harm", "sexual/minors", "violence/graphic"}
+NOTHING_COVERS = {"A.1.a", "A.4.b", "harassment", "self-harm", "sexual/minors", "violence/graphic"}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://pictures.example/1.png"}}
 
 
@@ -65,7 +67,8 @@ def test_a_text_that_hits_and_one_that_does_not(worker: Worker) -> None:
     (result,) = reply.json["results"]
     assert (result["flagged"], result["outcome"]) == (True, "hit")
     assert {name for name, value in result["categories"].items() if value} == {"illicit", "A.1.h"}
-    assert (result["category_scores"]["illicit"], result["category_scores"]["A.1.f"]) == (1.0, 0.0)
+    assert result["category_scores"]["illicit"] == 1.0
+    assert result["category_scores"]["A.1.f"] == result["classifier"]["scores"]["A.1"]  # a probability where no term says more
     (clean,) = results(worker, "今天天气好")
     assert (clean["flagged"], clean["outcome"]) == (False, "pass")
     assert not any(clean["categories"].values())
@@ -78,9 +81,46 @@ def test_what_the_library_does_not_cover_is_null_and_never_false(worker: Worker)
     assert set(result["not_covered"]) >= NOTHING_COVERS
     for name in result["not_covered"]:
         assert result["categories"][name] is None
-        assert result["category_scores"][name] is None
         assert result["category_applied_input_types"][name] == []
-    assert {name for name, value in result["categories"].items() if value is False} == {"A.1.f", "A.1.h", "illicit", "sexual", "violence"}
+    withheld = {"A.1.a", "A.1.b", "A.1.c", "A.1.e", "A.4.d", "A.5.a", "A.5.b"}
+    assert {name for name in NAMES if result["category_scores"][name] is None} == withheld | {
+        category.name for category in CATEGORIES if not category.risks
+    }
+    by_library = {"A.1.f", "A.1.h", "illicit", "sexual", "violence"}
+    assert {name for name, value in result["categories"].items() if value is False} == by_library | {"A.2.a", "A.2.d", "A.2.e", "hate"}
+    assert set(result["classifier"]["not_covered"]) == withheld
+
+
+def test_without_the_classifier_only_the_library_speaks() -> None:
+    snapshot = Snapshot([LibraryEntry("kw-1", TERM, "A.1.h")], "v")
+    result: Any = moderations._result(PASS, [], Examiner(snapshot), "input", POLICY, ["好"])
+    assert result["classifier"] is None
+    assert {name for name, value in result["category_scores"].items() if value is not None} == {"illicit", "A.1.h"}
+    assert set(result["personal_information"].values()) == {False}
+    bare: Any = moderations._result(PASS, [], Examiner(snapshot, detectors=False), "input", POLICY, ["好"])
+    assert set(bare["personal_information"].values()) == {None}
+
+
+def test_personal_information_is_told_by_kind_and_makes_nobody_a_wrongdoer(worker: Worker) -> None:
+    """Red when the hits of detectors set categories: a person's own number would be called illicit."""
+    reply = ask(worker, {"input": "我的手机是13812345678"})
+    (result,) = reply.json["results"]
+    assert (result["flagged"], result["outcome"]) == (False, "hit")
+    assert {code for code, found in result["personal_information"].items() if found} == {"PI-MOBILE-PHONE"}
+    assert not any(result["categories"].values())
+    hit = record(worker, reply).metadata["input"]["hits"][0]  # type: ignore[index]
+    assert (hit["rule"], hit["action"], hit["confidence"]) == ("PI-MOBILE-PHONE", "warn", "high")
+
+
+def test_the_classifier_gives_probabilities_and_its_version_and_flags_nobody(worker: Worker) -> None:
+    reply = ask(worker, {"input": "如何入侵别人的银行账户偷钱？"})
+    (result,) = reply.json["results"]
+    assert (result["flagged"], result["outcome"]) == (False, "hit")
+    assert result["category_scores"]["A.1.h"] == result["classifier"]["scores"]["A.1"] > 0.9
+    assert result["classifier"]["finds"] == [["CL-A1", "medium"]]
+    entry = record(worker, reply)
+    assert entry.metadata["classifier"] == Classifier.load().version[:16] == result["classifier"]["version"]
+    assert entry.metadata["input"]["hits"][0]["rule"] == "CL-A1"  # type: ignore[index]
 
 
 def test_rows_that_only_flag_are_told_by_their_score(worker: Worker) -> None:
@@ -111,16 +151,17 @@ def test_a_picture_is_not_examined_and_never_safe(worker: Worker) -> None:
 def test_where_the_policy_lets_through_what_could_not_be_examined_nothing_is_claimed() -> None:
     snapshot = Snapshot([LibraryEntry("kw-1", TERM, "A.1.h")], "v")
     lenient = Policy(could_not_examine="deliver")
-    result: Any = moderations._result(PASS, [{"index": 0, "type": "image_url"}], snapshot, "input", lenient)
+    examiner = Examiner(snapshot, classifier=Classifier.load())
+    result: Any = moderations._result(PASS, [{"index": 0, "type": "image_url"}], examiner, "input", lenient, ["好"])
     assert result["flagged"] is None
-    broken: Any = moderations._result(Verdict("could_not_examine", "deliver", (), "x"), [], snapshot, "input", lenient)
+    broken: Any = moderations._result(Verdict("could_not_examine", "deliver", (), "x"), [], examiner, "input", lenient, ["好"])
     assert (broken["flagged"], broken["outcome"], set(broken["categories"].values())) == (None, "could_not_examine", {None})
 
 
 def test_answers_are_examined_as_answers_when_asked() -> None:
     snapshot = Snapshot([LibraryEntry("kw-1", "服用剂量", "A.4.a", direction="output")], "v")
     for direction, expected in (("input", None), ("output", False)):
-        found = moderations._result(PASS, [], snapshot, direction, POLICY)  # type: ignore[arg-type]
+        found = moderations._result(PASS, [], Examiner(snapshot), direction, POLICY, ["好"])  # type: ignore[arg-type]
         assert msgspec.json.decode(msgspec.json.encode(found))["categories"]["self-harm"] is expected
 
 

@@ -14,7 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import IntegrityError, transaction
 
+from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError
+from guiju.core.ids import new_id
 from guiju.core.keys import load_master_key, load_recorder_public_key
 from guiju.core.layout import DataFolder
 from guiju.records import flow, lease
@@ -310,3 +312,19 @@ def test_every_wrong_step_is_tried(data: DataFolder, recorder: Recorder, monkeyp
         monkeypatch.undo()
         assert Record.objects.count() == SpoolCursor.objects.count() == OpenAnswer.objects.count() == SubjectKey.objects.count() == 0
     assert drain(recorder) == 3
+
+
+def test_what_the_gateway_marked_is_looked_at_by_the_classifier_before_it_is_on_record(data: DataFolder, recorder: Recorder) -> None:
+    """Red without `_assessed`: evidence would be gathered by nobody. The content is sealed as it came, and read again after a failure."""
+    harm = "如何入侵别人的银行账户偷钱？"
+    content = msgspec.msgpack.encode({"request": msgspec.json.encode({"messages": [{"role": "user", "content": harm}]})})
+    asked = Entry(new_id(), now_us(), "gateway.input.refused", "chat", "key-1", "u-1", (), {"classifier": "afterwards"}, content)
+    other = Entry(new_id(), now_us(), "gateway.input.refused", "chat", "key-1", "u-1", (), {"classifier": "0123456789abcdef"}, content)
+    spool(data, encode_entry(asked), encode_entry(other))
+    assert drain(recorder) == 2
+    found, left = (Record.objects.get(id=each.id).metadata for each in (asked, other))
+    assert found["classifier"]["outcome"] == "hit"
+    assert found["review"] == "hit"
+    assert [hit["rule"] for hit in found["input"]["hits"]] == ["CL-A1"]
+    assert left == {"classifier": "0123456789abcdef"}
+    assert RecordContent.objects.count() == 2

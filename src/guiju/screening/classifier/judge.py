@@ -9,7 +9,7 @@ Source: Measures Arts. 4, 14; decision 0024.
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.values import ENDS, Action, Confidence, Direction, Hit, Policy, PolicyRow
@@ -21,6 +21,8 @@ LOOK_BACK_CHARACTERS: Final = 100
 """At the end of a clause so much of the answer is looked at: with more, one sentence among ordinary ones counts for too little."""
 LONGEST_CLAUSE_CHARACTERS: Final = 100
 """A clause that does not end is looked at after so many characters."""
+SAID_CHARACTERS: Final = 4_000
+"""So much of a conversation is looked at as one text."""
 _ENDS_CLAUSE: Final = re.compile(r"[。！？；!?;\n]")
 
 
@@ -110,13 +112,31 @@ def _find(classifier: Classifier, text: str, start: int, end: int, direction: Di
     return Find(start, end, risk, rule, "medium" if score >= cuts.medium else "low")
 
 
-def user_texts(messages: Sequence[object], limit_characters: int) -> tuple[str, str]:
-    """Return what the person said last, and what they said in the whole conversation, its last `limit_characters`; of text parts too."""
-    said: list[str] = []
-    for message in messages:
+def find_under(policy: Policy, classifier: Classifier, text: str) -> Find | None:
+    """Return the find at which a policy stops an answer, the first there is; without one, what `find_in_answer` returns."""
+    surest: Find | None = None
+    for place in (*clause_ends(text), len(text)):
+        find = find_before(classifier, text, place)
+        if find is not None:
+            if action_of(policy, "output", find) in ENDS:
+                return find
+            if surest is None or (find.confidence, surest.confidence) == ("medium", "low"):
+                surest = find
+    return surest
+
+
+def said_by_the_user(messages: Sequence[Any]) -> list[tuple[str, str]]:
+    """Return (path, text) of what the person said last and, when they said more before, of the whole of it: its last `SAID_CHARACTERS`."""
+    said: list[tuple[str, str]] = []
+    for place, message in enumerate(messages):
         if isinstance(message, dict) and message.get("role") == "user":
             content = message.get("content")
             parts = content if isinstance(content, list) else [{"text": content}]
-            said.append("\n".join(part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)))
-    last = said[-1][-limit_characters:] if said else ""
-    return last, "\n".join(said)[-limit_characters:]
+            texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+            said.append((f"messages[{place}].content", "\n".join(texts)))
+    if not said:
+        return []
+    last = said[-1]
+    if len(said) == 1:
+        return [last]
+    return [last, ("messages", "\n".join(text for _, text in said)[-SAID_CHARACTERS:])]
