@@ -1,0 +1,74 @@
+"""RIFF and its large form RF64: the chunks of WebP and WAV."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from guiju.labelling.containers.source import PARTS_LIMIT, Broken, Edit, NoRoom, Source
+
+_OPEN: Final = 0xFFFFFFFF
+"""A size that was never filled in: whoever wrote the file could not go back, and its last chunk reaches to the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One chunk: its name, where it begins, how long its data is, where the next begins."""
+
+    name: bytes
+    at: int
+    length: int
+    stop: int
+
+
+def list_chunks(source: Source) -> list[Chunk]:
+    """Return the chunks below the outermost one. Raises Broken when a length leads beyond the file."""
+    return list(_chunks(source))
+
+
+def _chunks(source: Source) -> Iterator[Chunk]:
+    magic, size = struct.unpack("<4sI", source.read(0, 8))
+    large = 0
+    if magic == b"RF64":
+        name, length, riff, large = struct.unpack("<4sIQQ", source.read(12, 24))
+        if name != b"ds64" or length < 28:
+            raise Broken("RF64 without its sizes", 12)
+        size = riff
+    end = source.size if size == _OPEN and magic == b"RIFF" else 8 + size
+    if end > source.size:
+        raise Broken("the file is shorter than it says", source.size)
+    at = 12
+    for _ in range(PARTS_LIMIT):
+        if at == end or (at == end - 1 and source.read(at, 1) == b"\0"):
+            return
+        if at + 8 > end:
+            raise Broken("a chunk is cut", at)
+        name, length = struct.unpack("<4sI", source.read(at, 8))
+        if length == _OPEN and name == b"data":
+            length = large if magic == b"RF64" else end - at - 8
+        stop = at + 8 + length
+        if stop > end:
+            raise Broken("a chunk reaches beyond the end of the file", at)
+        stop = min(stop + length % 2, end)
+        yield Chunk(name, at, length, stop)
+        at = stop
+    raise Broken(f"there are more than {PARTS_LIMIT} chunks", at)
+
+
+def resized(source: Source, edits: list[Edit]) -> list[Edit]:
+    """Return the edits, and with them the one that corrects the size at the beginning."""
+    grown = sum(len(edit.new) - (edit.stop - edit.start) for edit in edits)
+    magic, size = struct.unpack("<4sI", source.read(0, 8))
+    if magic == b"RF64":
+        (large,) = struct.unpack("<Q", source.read(20, 8))
+        return [*edits, Edit(20, 28, struct.pack("<Q", large + grown))]
+    if size == _OPEN:
+        return edits
+    if size + grown >= _OPEN:
+        raise NoRoom("the file would grow over 4 GiB, and its form knows no larger size")
+    return [*edits, Edit(4, 8, struct.pack("<I", size + grown))]
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    """Return a chunk, filled up to an even length."""
+    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)

@@ -1,0 +1,142 @@
+"""What every container stands on: bytes in memory or in a file, read by place, and the few edits that a label needs.
+
+A label is written as edits of the original; everything between them is copied as it lies. That is why nothing else changes,
+and why a file of any size needs little memory.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+VALUE_LIMIT_BYTES: Final = 64 * 1024
+"""A label's own text; longer ones are none (reference: bound every read)."""
+PART_LIMIT_BYTES: Final = 4 * 1024 * 1024
+"""A part of a file that is read whole, as it lies or unpacked: an XMP packet, a list of comments, a tag."""
+PARTS_LIMIT: Final = 1_000_000
+"""Parts of one file: chunks, segments, blocks."""
+STEP_BYTES: Final = 1024 * 1024
+
+
+class Broken(Exception):
+    """The container is not what it says it is, or holds more than is examined; where, in bytes from the beginning."""
+
+    def __init__(self, reason: str, at: int = 0) -> None:
+        self.reason = reason
+        self.at = at
+        super().__init__(f"{reason} (byte {at})")
+
+
+class NoRoom(Exception):
+    """The container is sound, and its form has no room for this label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """`new` stands in place of the bytes from `start` up to `stop`; nothing is removed when they are equal."""
+
+    start: int
+    stop: int
+    new: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place where something that may be a label stands: which channel, where the part lies, and its text."""
+
+    channel: str
+    start: int
+    stop: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one container holds. `place` takes the inner JSON and returns the edits after which it is the only label."""
+
+    sites: tuple[Site, ...]
+    traces: tuple[str, ...]
+    place: Callable[[str], list[Edit]]
+
+
+class Source:
+    """Bytes of a known size, read by place. A file is read in small windows and never held whole."""
+
+    def __init__(self, data: bytes | int) -> None:
+        self._file = data if isinstance(data, int) else -1
+        self._data = b"" if isinstance(data, int) else data
+        self._from = 0
+        self.size = os.fstat(data).st_size if isinstance(data, int) else len(data)
+
+    def read(self, at: int, length: int) -> bytes:
+        """Return exactly these bytes. Raises Broken when the file ends before, or when it is more than one part may hold."""
+        if at < 0 or length < 0 or at + length > self.size:
+            raise Broken("a part reaches beyond the end of the file", at)
+        if length > PART_LIMIT_BYTES:
+            raise Broken(f"a part of {length} bytes is more than the {PART_LIMIT_BYTES} that are examined", at)
+        if self._file >= 0 and not self._from <= at <= at + length <= self._from + len(self._data):
+            self._data, self._from = os.pread(self._file, max(length, 65_536), at), at
+        piece = self._data[at - self._from : at - self._from + length]
+        if len(piece) != length:
+            raise Broken("the file became shorter while it was read", at)
+        return piece
+
+    def head(self, length: int) -> bytes:
+        """Return the first bytes, fewer when there are no more."""
+        return self.read(0, min(length, self.size))
+
+    def ends_with(self, mark: bytes, start: int) -> bool:
+        """Tell whether the mark stands anywhere from `start` on; looks from the end, in windows."""
+        if self._file < 0:
+            return self._data.rfind(mark, start) >= 0
+        stop = self.size
+        while stop - start >= len(mark):
+            at = max(start, stop - STEP_BYTES)
+            if self.read(at, stop - at).rfind(mark) >= 0:
+                return True
+            if at == start:
+                return False
+            stop = at + len(mark) - 1
+        return False
+
+    def copy_to(self, target: int, at: int, length: int, to: int) -> None:
+        """Write a span into another file at `to`; holes of the original stay holes."""
+        stop = at + length
+        while at < stop:
+            try:
+                data = min(os.lseek(self._file, at, os.SEEK_DATA), stop)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    return  # nothing but a hole up to the end
+                raise
+            to, at = to + data - at, data
+            piece = os.pread(self._file, min(STEP_BYTES, stop - at), at) if at < stop else b""
+            if at < stop and not piece:
+                raise Broken("the file became shorter while it was read", at)
+            write_all(target, piece, to)
+            at, to = at + len(piece), to + len(piece)
+
+    def spans(self, edits: Sequence[Edit]) -> Iterator[bytes | tuple[int, int]]:
+        """Yield what the edited file is made of: new bytes, and (start, stop) of what stays."""
+        at = 0
+        for edit in sorted(edits, key=lambda edit: (edit.start, edit.stop)):
+            if edit.start < at or edit.stop < edit.start or edit.stop > self.size:
+                raise Broken("two parts of the file overlap", edit.start)
+            yield (at, edit.start)
+            yield edit.new
+            at = edit.stop
+        yield (at, self.size)
+
+    def edited(self, edits: Sequence[Edit]) -> bytes:
+        """Return the whole edited file; for a source in memory."""
+        view = memoryview(self._data)
+        return b"".join(part if isinstance(part, bytes) else view[part[0] : part[1]] for part in self.spans(edits))
+
+
+def write_all(target: int, data: bytes, at: int) -> None:
+    """Write every byte at this place."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(target, view, at)
+        view, at = view[done:], at + done

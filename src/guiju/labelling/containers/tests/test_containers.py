@@ -1,0 +1,156 @@
+"""Every container: one label goes in and comes out, nothing else changes, what is cut or hostile is told, never passed."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from guiju.core.errors import GuijuError
+from guiju.labelling.containers import CONTAINERS, find_container
+from guiju.labelling.containers.source import Edit, Source
+from guiju.labelling.containers.tests.samples import CODE, LABEL, OLD, OTHER, decoded, exiftool, fuzzed, sample, tool
+from guiju.labelling.files import LABEL_CONTAINER, LABEL_DAMAGED, LABEL_NO_ROOM, first_label, inspect, read, read_file, write, write_file
+from guiju.labelling.values import Damaged, FileLabel
+
+SAMPLES = ["plain.png", "plain.jpeg", "plain.webp", "alpha.webp", "plain.gif"]
+CLOSED = SAMPLES
+"""Those whose form says where it ends: every cut is seen."""
+FUZZED = 520
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_file_without_a_label_reads_as_none_and_with_one_as_that_one(name: str) -> None:
+    data = sample(name)
+    assert read(data) is None
+    assert inspect(data).verdict == "not_found"
+    labelled = write(data, LABEL)
+    assert read(labelled) == LABEL
+    seen = inspect(labelled)
+    assert (seen.verdict, seen.state, len(seen.places), seen.errors, seen.warnings) == ("compliant", "declared", 1, [], [])
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_was_there_stays_byte_for_byte(name: str) -> None:
+    """Without the inserted parts the file is the old one, but for a size, a flag and a version at the beginning."""
+    data = sample(name)
+    source = Source(data)
+    container = find_container(source)
+    assert container
+    edits = container.examine(source).place("{}")
+    changed = [edit for edit in edits if edit.start != edit.stop]
+    assert all(len(edit.new) == edit.stop - edit.start <= 8 and edit.start < 32 for edit in changed), changed
+    assert Source(data).edited([Edit(edit.start, edit.stop, data[edit.start : edit.stop]) for edit in edits]) == data
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_same_label_again_changes_nothing(name: str) -> None:
+    once = write(sample(name), LABEL)
+    assert write(once, LABEL) == once
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_second_writer_is_the_propagator_and_the_producer_stays(name: str) -> None:
+    once = write(sample(name), LABEL)
+    found = read(write(once, first_label(OTHER, "second")))
+    assert isinstance(found, FileLabel)
+    assert (found.content_producer, found.produce_id) == (CODE, LABEL.produce_id)
+    assert (found.content_propagator, found.propagate_id) == (OTHER, "second")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_files_are_written_as_bytes_are(name: str, tmp_path: Path) -> None:
+    original, target = tmp_path / "a", tmp_path / "b"
+    original.write_bytes(sample(name))
+    write_file(original, target, LABEL)
+    assert target.read_bytes() == write(sample(name), LABEL)
+    assert read_file(target) == LABEL
+    assert read_file(original) is None
+    write_file(target, target, first_label(OTHER, "second"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_refused_write_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(sample(name))
+    with pytest.raises(GuijuError) as told:
+        write_file(tmp_path / "a", tmp_path / "b", first_label("001191110102MACQD9K64010001"[:22] + "10000", "x y"))
+    assert told.value.code.code == "LABEL-VALUE"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_every_cut_is_seen(name: str) -> None:
+    labelled = write(sample(name), LABEL)
+    for length in range(16, len(labelled) - 1):
+        found = inspect(labelled[:length])
+        assert found.verdict == "inconclusive", length
+        assert found.state is None
+        assert found.damaged
+    cut = labelled[: len(labelled) // 2]
+    assert isinstance(read(cut), Damaged)
+    with pytest.raises(GuijuError) as told:
+        write(cut, LABEL)
+    assert told.value.code.code == "LABEL-DAMAGED"
+    assert "文件未改动" in told.value.text("zh")
+
+
+@pytest.mark.parametrize("container", CONTAINERS, ids=lambda container: container.name)
+def test_damaged_files_never_crash_hang_or_declare_what_nobody_wrote(container: object) -> None:
+    names = [name for name in SAMPLES if find_container(Source(sample(name))) is container]
+    assert names
+    plain = [sample(name) for name in names]
+    labelled = [write(data, LABEL) for data in plain]
+    started = time.process_time()
+    for data in fuzzed(plain, FUZZED, 1):
+        assert inspect(data).state in (None, "none")
+    for data in fuzzed(labelled, FUZZED, 2):
+        found = inspect(data)
+        if found.state == "declared":
+            assert found.label
+            assert len({place.label for place in found.places}) == 1
+            assert found.label.produce_id.encode() in data
+        written = _written_or_refused(data)
+        if written:
+            after = read(written)
+            assert isinstance(after, FileLabel)
+            assert after.content_propagator == OTHER
+    assert time.process_time() - started < 20
+
+
+def _written_or_refused(data: bytes) -> bytes:
+    """Return the labelled file, or nothing where it was refused; a write that fails its own reading is a defect."""
+    try:
+        return write(data, first_label(OTHER, "second"))
+    except GuijuError as error:
+        if error.code not in (LABEL_CONTAINER, LABEL_DAMAGED, LABEL_NO_ROOM):
+            raise
+        return b""
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_independent_reader_sees_the_label_and_the_same_pictures_or_samples(name: str, tmp_path: Path) -> None:
+    tool("exiftool")
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.write_bytes(sample(name))
+    write_file(before, after, LABEL)
+    shown = exiftool(after)
+    assert f'"ContentProducer":"{CODE}"' in shown
+    assert f'"ProduceID":"{LABEL.produce_id}"' in shown
+    assert CODE not in exiftool(before)
+    assert "Warning" not in shown
+    assert decoded(after) == decoded(before)
+
+
+def test_the_provider_code_is_never_made_up() -> None:
+    for code in ("", "doubao", OLD.content_producer, CODE[:-1], CODE[:22] + "20000"):
+        with pytest.raises(GuijuError) as told:
+            write(sample("plain.png"), first_label(code, "n"))
+        assert told.value.code.code == "LABEL-VALUE"
+
+
+def test_what_is_no_known_form_is_refused_and_never_reads_as_none() -> None:
+    for data in (b"", b"BM" + bytes(60), bytes(300)):
+        with pytest.raises(GuijuError) as told:
+            read(data)
+        assert told.value.code.code == "LABEL-CONTAINER"
+        assert inspect(data).verdict == "inconclusive"

@@ -1,0 +1,188 @@
+"""Pictures: labels as others write them are read, and after a write there is one label, in the guide's place."""
+
+import struct
+import zlib
+
+import pytest
+
+from guiju.core.errors import GuijuError
+from guiju.labelling.containers.tests.samples import (
+    INNER,
+    LABEL,
+    OLD,
+    OTHER,
+    WRAPPED,
+    description,
+    escaped,
+    exif_block,
+    jpeg_with,
+    packet,
+    png_with,
+    sample,
+)
+from guiju.labelling.files import first_label, inspect, read, write
+from guiju.labelling.values import Damaged, FileLabel
+
+XMP = b"XML:com.adobe.xmp" + bytes(5)
+APP1 = b"http://ns.adobe.com/xap/1.0/\0"
+PROPERTIES = (
+    "<q:Label>1</q:Label><q:ContentProducer>MiniMax</q:ContentProducer><q:ProduceID>7f3a</q:ProduceID><q:ReservedCode1/>"
+    "<q:ContentPropagator>MiniMax</q:ContentPropagator><q:PropagateID>7f3a</q:PropagateID><q:ReservedCode2></q:ReservedCode2>"
+)
+PACKETS = {
+    "raw_quotes": packet(description(f"<q:AIGC>{INNER}</q:AIGC>")),
+    "escaped_quotes": packet(description(f"<q:AIGC>{escaped(INNER)}</q:AIGC>")),
+    "wrapped": packet(description(f"<q:AIGC>\n {WRAPPED}\n</q:AIGC>")),
+    "attribute": packet(description(attributes=f' q:AIGC="{escaped(INNER)}"')),
+    "attribute_single_quotes": packet(description(attributes=f" q:AIGC='{INNER}'")),
+    "seven_properties": packet(description(PROPERTIES)),
+}
+WEBP = sample("plain.webp")
+
+
+def webp_with(name: bytes, body: bytes) -> bytes:
+    data = write(WEBP, LABEL)
+    start = data.index(b"XMP ")
+    rest = data[12:start] + name + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+    return b"RIFF" + struct.pack("<I", len(rest) + 4) + b"WEBP" + rest
+
+
+def gif_with(text: bytes) -> bytes:
+    data = sample("plain.gif")
+    return data[:-1] + b"\x21\xff\x0bXMP DataXMP" + text + bytes([1, *range(255, -1, -1), 0]) + data[-1:]
+
+
+FILES = {
+    **{f"png {name}": png_with((b"iTXt", XMP + text)) for name, text in PACKETS.items()},
+    **{f"jpeg {name}": jpeg_with((0xE1, APP1 + text)) for name, text in PACKETS.items()},
+    **{f"webp {name}": webp_with(b"XMP ", text) for name, text in PACKETS.items()},
+    **{f"gif {name}": gif_with(text) for name, text in PACKETS.items()},
+    "png compressed iTXt": png_with((b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(PACKETS["wrapped"]))),
+    "png tEXt inner": png_with((b"tEXt", b"AIGC\0" + INNER.encode())),
+    "png tEXt wrapped": png_with((b"tEXt", b"AIGC\0" + WRAPPED.encode())),
+    "png zTXt": png_with((b"zTXt", b"AIGC\0\0" + zlib.compress(WRAPPED.encode()))),
+    "png iTXt AIGC": png_with((b"iTXt", b"AIGC" + bytes(5) + INNER.encode())),
+    "png eXIf": png_with((b"eXIf", exif_block(b"ASCII\0\0\0" + WRAPPED.encode()))),
+    "jpeg exif ASCII": jpeg_with((0xE1, b"Exif\0\0" + exif_block(b"ASCII\0\0\0" + WRAPPED.encode()))),
+    "jpeg exif big": jpeg_with((0xE1, b"Exif\0\0" + exif_block(b"ASCII\0\0\0" + WRAPPED.encode(), ">"))),
+    "jpeg exif UNICODE": jpeg_with((0xE1, b"Exif\0\0" + exif_block(b"UNICODE\0" + WRAPPED.encode("utf-16-le")))),
+    "webp exif": webp_with(b"EXIF", exif_block(b"ASCII\0\0\0" + WRAPPED.encode())),
+    "jpeg bare": jpeg_with((0xEB, b"AIGC" + INNER.encode())),
+    "jpeg COM": jpeg_with((0xFE, WRAPPED.encode())),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_labels_as_others_write_them_are_read(name: str) -> None:
+    assert read(FILES[name]) == OLD
+    assert inspect(FILES[name]).state == "declared"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_after_a_write_there_is_one_label_and_it_keeps_the_producer(name: str) -> None:
+    written = write(FILES[name], first_label(OTHER, "second"))
+    seen = inspect(written)
+    assert len(seen.places) == 1
+    assert "XMP" in seen.places[0].channel
+    assert seen.label
+    assert (seen.label.content_producer, seen.label.produce_id, seen.label.content_propagator) == ("MiniMax", "7f3a", OTHER)
+    if "exif" in name.lower():
+        assert b"abc\0" in written  # the maker that stood beside the comment
+    if name.partition(" ")[2] in PACKETS:
+        assert b'dc:format="image/png"' in written  # somebody else's property
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "gif"])
+def test_two_labels_are_one_too_many_and_a_write_leaves_one(name: str) -> None:
+    body = packet(description(f"<q:AIGC>{INNER}</q:AIGC>") + description(f"<q:AIGC>{INNER}</q:AIGC>"))
+    make = {
+        "png": lambda: png_with((b"iTXt", XMP + body)),
+        "jpeg": lambda: jpeg_with((0xE1, APP1 + body)),
+        "webp": lambda: webp_with(b"XMP ", body),
+        "gif": lambda: gif_with(body),
+    }
+    data = make[name]()
+    assert inspect(data).verdict == "noncompliant"
+    assert inspect(data, strict=False).verdict == "compliant"
+    assert inspect(write(data, LABEL)).verdict == "compliant"
+
+
+def test_two_labels_that_disagree_are_not_chosen_between() -> None:
+    other = INNER.replace("7f3a", "8888")
+    data = png_with((b"iTXt", XMP + PACKETS["raw_quotes"]), (b"tEXt", b"AIGC\0" + other.encode()))
+    assert isinstance(read(data), Damaged)
+    seen = inspect(data, strict=False)
+    assert (seen.verdict, seen.state, seen.label) == ("noncompliant", "suspected", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "state"),
+    [
+        ("", "inconclusive", "suspected"),
+        ("{}", "inconclusive", "suspected"),
+        ("AI", "noncompliant", "suspected"),
+        (INNER.replace('"Label":"1"', '"Label":1'), "noncompliant", "declared"),
+        (INNER.replace('"Label":"1"', '"Label":"2"'), "compliant", "possible"),
+        (INNER.replace('"Label":"1"', '"Label":"3"'), "compliant", "suspected"),
+        (INNER.replace('"Label":"1"', '"Label":"AIGC"'), "noncompliant", "suspected"),
+        (INNER.replace("ReservedCode1", "ReserveCode1"), "noncompliant", "declared"),
+        (INNER.replace('"Label":"1"', '"Label":"1","Label":"1"'), "noncompliant", "suspected"),
+        (INNER.replace("}", ',"Timestamp":"1"}'), "compliant", "declared"),
+        (INNER.replace("MiniMax", "某公司"), "compliant", "declared"),
+        (INNER.replace("MiniMax", ""), "noncompliant", "suspected"),
+    ],
+)
+def test_verdicts_and_states(text: str, verdict: str, state: str) -> None:
+    seen = inspect(png_with((b"iTXt", b"AIGC" + bytes(5) + text.encode())))
+    assert (seen.verdict, seen.state) == (verdict, state)
+
+
+def test_states_without_a_label() -> None:
+    assert inspect(sample("plain.png"), user_declares=True).state == "possible"
+    kind = "<r:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia</r:DigitalSourceType>"
+    body = packet(f'<rdf:Description rdf:about="" xmlns:r="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">{kind}</rdf:Description>')
+    seen = inspect(png_with((b"iTXt", XMP + body)))
+    assert (seen.verdict, seen.state, seen.traces) == ("not_found", "suspected", ["iptc:DigitalSourceType"])
+    assert inspect(jpeg_with((0xEB, b"JP\0\1 jumb c2pa"))).state == "suspected"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>',
+        b"<x><y></x>",
+        "<x>a</x>".encode("utf-16"),
+        b'<?xml version="1.0" encoding="gb2312"?><x/>',
+        b"\0" * 10,
+    ],
+)
+def test_a_packet_that_cannot_be_read_is_not_no_label(body: bytes) -> None:
+    assert isinstance(read(png_with((b"iTXt", XMP + body))), Damaged)
+    assert isinstance(read(jpeg_with((0xE1, APP1 + body))), Damaged)
+
+
+def test_bombs_and_wrong_check_sums_are_refused() -> None:
+    bomb = zlib.compress(bytes(40_000_000))
+    assert isinstance(read(png_with((b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb))), Damaged)
+    good = write(sample("plain.png"), LABEL)
+    assert isinstance(read(good.replace(LABEL.produce_id.encode(), b"01M8541RFZ2W8VNPF2VCNJVC98")), Damaged)
+
+
+def test_a_full_xmp_segment_gives_up_padding_only_and_then_says_that_it_is_full() -> None:
+    base = packet("")
+    filled = base.replace(b" " * 200, b" " * (65_533 - len(APP1) - len(base) + 200))
+    labelled = write(jpeg_with((0xE1, APP1 + filled)), LABEL)
+    assert read(labelled) == LABEL
+    body = "x" * (65_533 - len(APP1) - len(base) - 100)
+    full = packet(f'<rdf:Description rdf:about="uuid:1" xmlns:o="o:o"><o:o>{body}</o:o></rdf:Description>')[: 65_533 - len(APP1)]
+    if len(full) <= 65_533 - len(APP1) and full.endswith(b"?>"):
+        with pytest.raises(GuijuError) as told:
+            write(jpeg_with((0xE1, APP1 + full)), LABEL)
+        assert told.value.code.code == "LABEL-NO-ROOM"
+
+
+def test_a_gif_of_the_old_version_becomes_one_that_may_hold_extensions() -> None:
+    data = b"GIF87a" + sample("plain.gif")[6:]
+    written = write(data, LABEL)
+    assert written[:6] == b"GIF89a"
+    assert isinstance(read(written), FileLabel)

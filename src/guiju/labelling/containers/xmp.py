@@ -1,0 +1,231 @@
+"""The label inside an XMP packet: the property `AIGC` of the namespace of TC260.
+
+An existing packet keeps everything else byte for byte: the property is taken out and put in by place, the packet is never
+written anew. Read are the element, the attribute, any prefix, and the seven keys as properties of their own. A packet with a
+document type is refused: XMP has none, and entities are how small packets grow large.
+Source: TC260-PG-20259A (image guide); ISO 16684-1.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from xml.parsers import expat
+from xml.sax.saxutils import escape, unescape
+
+from guiju.labelling.annex_e import KEYS
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken
+
+NAMESPACE: Final = "http://www.tc260.org.cn/ns/AIGC/1.0/"
+_RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_SPACES: Final = frozenset({NAMESPACE, NAMESPACE.rstrip("/")})
+_LOCAL: Final = frozenset({"AIGC", *KEYS})
+_END: Final = re.compile(rb"\s*<\?xpacket end=")
+
+
+@dataclass(slots=True)
+class Packet:
+    """What a packet holds: texts of labels, spans to take out for them, and where a new property may stand."""
+
+    texts: list[str] = field(default_factory=list)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
+    rdf_end: int = -1
+    """Where `</rdf:RDF>` begins."""
+    root_open_end: int = -1
+    """Where the content of the outermost element begins; −1 when it has none."""
+    root: str = ""
+    about: str = ""
+
+
+def examine(packet: bytes, at: int, *, document: bool = False) -> Packet:
+    """Read a packet that lies at `at` of its file; `document` for an XML file, whose document type may name a DTD but no entities.
+
+    Raises Broken when it is no well-formed XML in UTF-8, too long, or has a document type.
+    """
+    if len(packet) > PART_LIMIT_BYTES:
+        raise Broken("an XMP packet is longer than what is examined", at)
+    reader = _Reader(packet.rstrip(b"\0"), document)
+    try:
+        reader.run()
+    except expat.ExpatError as error:
+        raise Broken(f"an XMP packet is no well-formed XML: {expat.ErrorString(error.code)}", at) from error
+    except ValueError as error:
+        raise Broken(str(error), at) from error
+    return reader.found
+
+
+def property_xml(inner: str, about: str) -> bytes:
+    """Return the description that carries the label, with its own namespaces."""
+    subject = escape(about, {'"': "&quot;"})
+    return (
+        f'<rdf:Description xmlns:rdf="{_RDF}" rdf:about="{subject}" xmlns:TC260="{NAMESPACE}">'
+        f"<TC260:AIGC>{escape(inner)}</TC260:AIGC></rdf:Description>"
+    ).encode()
+
+
+def tree_xml(inner: str) -> bytes:
+    """Return the tree around the property, without the packet's wrapping."""
+    return (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="'
+        + _RDF.encode()
+        + b'">'
+        + property_xml(inner, "")
+        + b"</rdf:RDF></x:xmpmeta>"
+    )
+
+
+def new_packet(inner: str) -> bytes:
+    """Return a packet that holds the label alone."""
+    return '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'.encode() + tree_xml(inner) + b'<?xpacket end="w"?>'
+
+
+def with_label(packet: bytes, found: Packet, inner: str, limit: int = PART_LIMIT_BYTES) -> bytes:
+    """Return the packet with this label alone; where it would grow over `limit` bytes, of its padding only so much as is needed goes."""
+    element = next((start for start, _ in found.spans if packet[start : start + 1] == b"<"), -1)
+    if element >= 0:  # the new property takes the place of the old one
+        new = f'<TC260:AIGC xmlns:TC260="{NAMESPACE}">{escape(inner)}</TC260:AIGC>'.encode()
+        edited = _cut(packet, found.spans, element, new)
+    elif found.rdf_end >= 0:
+        edited = _cut(packet, found.spans, found.rdf_end, property_xml(inner, found.about))
+    else:
+        raise Broken("an XMP packet has no RDF that could take a property")
+    if len(edited) > limit and (end := _END.search(edited)):
+        keep = max(0, limit - (len(edited) - (end.end() - len(b"<?xpacket end=") - end.start())))
+        padding = edited[end.start() : end.end() - len(b"<?xpacket end=")]
+        edited = edited[: end.start()] + padding[: min(keep, len(padding))] + edited[end.end() - len(b"<?xpacket end=") :]
+    return edited
+
+
+def without_label(packet: bytes, found: Packet) -> bytes:
+    """Return the packet without any label."""
+    return _cut(packet, found.spans)
+
+
+def _cut(packet: bytes, spans: list[tuple[int, int]], insert_at: int = -1, new: bytes = b"") -> bytes:
+    parts, at = [], 0
+    for start, stop in sorted([*spans, *([(insert_at, insert_at)] if insert_at >= 0 else [])]):
+        parts.append(packet[at:start])
+        if start == stop:
+            parts.append(new)
+        at = max(at, stop)
+    return b"".join([*parts, packet[at:]])
+
+
+class _Reader:
+    """One pass of expat over a packet."""
+
+    def __init__(self, packet: bytes, document: bool) -> None:
+        self.found = Packet()
+        self._packet = packet
+        self._document = document
+        self._stack: list[tuple[str, str, int]] = []
+        self._text: list[str] | None = None
+        self._text_depth = 0
+        self._keys: dict[str, str] = {}
+        self._parser = parser = expat.ParserCreate(namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        parser.StartDoctypeDeclHandler = self._doctype
+        parser.EntityDeclHandler = self._entity
+        parser.XmlDeclHandler = self._declared
+
+    def run(self) -> None:
+        if self._packet[:2] in (b"\xff\xfe", b"\xfe\xff") or self._packet[:1] == b"\0" or self._packet[1:2] == b"\0":
+            raise ValueError("an XMP packet is not in UTF-8")
+        self._parser.Parse(self._packet, True)
+        if self._keys:
+            self.found.texts.append(json.dumps(self._keys, ensure_ascii=False))
+
+    def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        if encoding and encoding.lower() not in ("utf-8", "us-ascii", "ascii"):
+            raise ValueError(f"an XMP packet is in {encoding}, not in UTF-8")
+
+    def _doctype(self, _name: str, _system: str | None, _public: str | None, internal: int) -> None:
+        if internal or not self._document:
+            raise ValueError("an XMP packet has a document type")
+
+    def _entity(self, *_facts: object) -> None:
+        raise ValueError("an XMP packet declares entities")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        space, _, local = name.rpartition(" ")
+        at = self._parser.CurrentByteIndex
+        if not self._stack:
+            self.found.root = local
+            end = _tag_end(self._packet, at)
+            self.found.root_open_end = -1 if self._packet[end - 2 : end] == b"/>" else end
+        self._stack.append((space, local, at))
+        if local == "Description" and not self.found.about:
+            self.found.about = attributes.get(f"{_RDF} about", "")
+        for key, value in attributes.items():
+            self._attribute(key, value, at)
+        if (space in _SPACES and local in _LOCAL) or local == "DigitalSourceType":
+            if self._text is None:
+                self._text, self._text_depth = [], len(self._stack)
+            if local == "DigitalSourceType":
+                for value in attributes.values():
+                    self._text.append(value)
+
+    def _attribute(self, key: str, value: str, at: int) -> None:
+        space, _, local = key.rpartition(" ")
+        if local == "DigitalSourceType":
+            self._trace(value)
+        if space not in _SPACES or local not in _LOCAL:
+            return
+        self._take(local, value)
+        tag = self._packet[at : _tag_end(self._packet, at)]
+        for match in re.finditer(rb"\s+[^\s=<>\"'/]+:" + local.encode() + rb"\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", tag):
+            shown = (match[1] if match[1] is not None else match[2]).decode("utf-8", "replace")
+            if _same(shown, value) and (at + match.start(), at + match.end()) not in self.found.spans:
+                self.found.spans.append((at + match.start(), at + match.end()))
+                return
+        raise ValueError("a label in an XMP attribute could not be located")
+
+    def _end(self, name: str) -> None:
+        space, local, start = self._stack.pop()
+        at = self._parser.CurrentByteIndex
+        if space == _RDF and local == "RDF" and self._packet[at : at + 2] == b"</" and self.found.rdf_end < 0:
+            self.found.rdf_end = at
+        if self._text is None or len(self._stack) + 1 != self._text_depth:
+            return
+        text, self._text = "".join(self._text).strip(), None
+        if local == "DigitalSourceType":
+            self._trace(text)
+            return
+        self._take(local, text)
+        stop = self._packet.index(b">", at) + 1 if self._packet[at : at + 2] == b"</" else at
+        self.found.spans.append((start, stop))
+
+    def _characters(self, text: str) -> None:
+        if self._text is not None:
+            self._text.append(text)
+
+    def _take(self, local: str, value: str) -> None:
+        if local == "AIGC":
+            self.found.texts.append(value)
+        elif local in self._keys:
+            self.found.texts.append(json.dumps({local: value}))  # the key a second time: a second label, and one too many
+        else:
+            self._keys[local] = value
+
+    def _trace(self, value: str) -> None:
+        if value.lower().endswith("trainedalgorithmicmedia"):
+            self.found.traces.append("iptc:DigitalSourceType")
+
+
+def _same(shown: str, value: str) -> bool:
+    """Compare an attribute as it is written with its value as it is read, white space aside."""
+    plain = unescape(shown, {"&quot;": '"', "&apos;": "'"})
+    plain = re.sub(r"&#(x?)([0-9a-fA-F]{1,6});", lambda hit: chr(int(hit[2], 16 if hit[1] else 10) % 0x110000), plain)
+    return "".join(plain.split()) == "".join(value.split())
+
+
+def _tag_end(packet: bytes, at: int) -> int:
+    """Return the place behind the `>` of the tag that begins at `at`; quoted values may hold one."""
+    match = re.compile(rb"<(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>").match(packet, at)
+    if match is None:
+        raise ValueError("an XMP packet has a tag without an end")
+    return match.end()

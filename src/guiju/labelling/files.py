@@ -1,0 +1,257 @@
+"""Labels in files: write one, read one, inspect what there is; in memory, or from file to file for large ones.
+
+A write is a few edits of the original. What it gives is examined anew and must hold exactly the label that was asked for, once;
+otherwise nothing is returned. A file that carries a valid label of its producer keeps it: the writer becomes its propagator.
+Source: Measures Art. 12; Labelling Measures Arts. 5, 6 and 10; GB 45438-2025 §6.1.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from guiju.core.errors import GuijuError, Text, define
+from guiju.labelling import annex_e
+from guiju.labelling.containers import find_container
+from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Source, write_all
+from guiju.labelling.values import Damaged, FileLabel
+
+Verdict = Literal["compliant", "noncompliant", "not_found", "inconclusive"]
+State = Literal["declared", "possible", "suspected", "none"]
+
+LABEL_CONTAINER = define(
+    "LABEL-CONTAINER",
+    status=502,
+    kind="server_error",
+    zh=Text("无法识别文件格式，不能写入标识。", "文件未改动，也未送出。", "请改用 docs/labels.md 所列的格式。"),
+    en=Text(
+        "The form of the file is not known, so no label can be written.",
+        "The file is unchanged and was not delivered.",
+        "Use one of the forms in docs/labels.md.",
+    ),
+)
+LABEL_DAMAGED = define(
+    "LABEL-DAMAGED",
+    status=502,
+    kind="server_error",
+    zh=Text("{container} 文件在第 {at} 字节处无法检查：{reason}。", "文件未改动，也未送出。", "请从生成方重新取得该文件。"),
+    en=Text(
+        "The {container} file cannot be examined at byte {at}: {reason}.",
+        "The file is unchanged and was not delivered.",
+        "Get the file again from where it was made.",
+    ),
+)
+LABEL_NO_ROOM = define(
+    "LABEL-NO-ROOM",
+    status=502,
+    kind="server_error",
+    zh=Text("{container} 文件没有放置标识的空间：{reason}。", "文件未改动，也未送出。", "请减少文件中的其他元数据，或改用其他格式。"),
+    en=Text(
+        "The {container} file has no room for a label: {reason}.",
+        "The file is unchanged and was not delivered.",
+        "Let the file carry less other metadata, or use another form.",
+    ),
+)
+LABEL_READ_BACK = define(
+    "LABEL-READ-BACK",
+    status=500,
+    kind="server_error",
+    zh=Text("写入 {container} 后回读的标识与要写的不一致。", "原文件未改动，新文件已弃去，未送出。", "请将该文件与本错误一并报告给 guiju 的维护者。"),
+    en=Text("The label read back from the {container} file is not the one that was written.", "The original is unchanged; the new file was discarded and not delivered.", "Report this error to guiju's maintainers together with the file."),
+)  # fmt: skip
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """One place of a label: channel, where its part lies in bytes, its text, and the label if it is one."""
+
+    channel: str
+    start: int
+    stop: int
+    text: str
+    label: FileLabel | None
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file says of itself. `state` is that of Labelling Measures Art. 6; None where the file could not be examined."""
+
+    verdict: Verdict
+    state: State | None
+    container: str
+    label: FileLabel | None
+    places: list[Place]
+    errors: list[str]
+    warnings: list[str]
+    traces: list[str]
+    damaged: Damaged | None = None
+
+
+def first_label(provider: str, number: str, *, reserved: str = "") -> FileLabel:
+    """Return the label of a first write: the producer is its first propagator too (Annex E note 1)."""
+    return FileLabel(
+        content_producer=provider, produce_id=number, reserved_code1=reserved, content_propagator=provider, propagate_id=number
+    )
+
+
+def write(data: bytes, label: FileLabel) -> bytes:
+    """Return the file with this label, the only one in it; everything else stays byte for byte.
+
+    Raises GuijuError: LABEL-CONTAINER, LABEL-DAMAGED, LABEL-NO-ROOM, LABEL-VALUE, LABEL-READ-BACK.
+    """
+    source = Source(data)
+    container, edits, wanted = _planned(source, label)
+    labelled = source.edited(edits)
+    _read_back(Source(labelled), container, wanted)
+    return labelled
+
+
+def write_file(original: Path, target: Path, label: FileLabel) -> None:
+    """Write the labelled file to `target`, which appears whole or not at all; memory does not grow with the file. Raises as `write`."""
+    with original.open("rb") as opened:
+        source = Source(opened.fileno())
+        container, edits, wanted = _planned(source, label)
+        handle, name = tempfile.mkstemp(prefix=".guiju-", dir=target.parent)
+        try:
+            at = 0
+            for part in source.spans(edits):
+                if isinstance(part, bytes):
+                    write_all(handle, part, at)
+                    at += len(part)
+                else:
+                    source.copy_to(handle, part[0], part[1] - part[0], at)
+                    at += part[1] - part[0]
+            os.ftruncate(handle, at)
+            os.fsync(handle)
+            _read_back(Source(handle), container, wanted)
+            os.fchmod(handle, os.fstat(opened.fileno()).st_mode & 0o777)
+            Path(name).replace(target)
+        except BaseException as error:
+            Path(name).unlink(missing_ok=True)
+            if isinstance(error, Broken):
+                raise GuijuError(LABEL_DAMAGED, container=container, at=error.at, reason=error.reason) from error
+            raise
+        finally:
+            os.close(handle)
+
+
+def read(data: bytes) -> FileLabel | Damaged | None:
+    """Return the file's label, None when it has none, Damaged when that cannot be told. Raises GuijuError LABEL-CONTAINER."""
+    return _read(Source(data))
+
+
+def read_file(path: Path) -> FileLabel | Damaged | None:
+    """Return the label of a file of any size, as `read` does."""
+    with path.open("rb") as opened:
+        return _read(Source(opened.fileno()))
+
+
+def inspect(data: bytes | Path, *, user_declares: bool = False, strict: bool = True) -> Inspection:
+    """Return what is found in a file and what follows from it; never raises for what the file holds.
+
+    `strict` fails several equal labels, which Annex E forbids; without it they are a warning. `user_declares` is what the person
+    who published the file said (Labelling Measures Art. 6).
+    """
+    if isinstance(data, bytes):
+        return _inspect(Source(data), user_declares, strict)
+    with data.open("rb") as opened:
+        return _inspect(Source(opened.fileno()), user_declares, strict)
+
+
+def _inspect(source: Source, user_declares: bool, strict: bool) -> Inspection:
+    name = "unknown"
+    try:
+        container = find_container(source)
+        if container is None:
+            return _inconclusive(Damaged(container=name, reason="the form of the file is not known", at=0))
+        name = container.name
+        found = container.examine(source)
+    except Broken as error:
+        return _inconclusive(Damaged(container=name, reason=error.reason, at=error.at))
+    return _judged(name, found, user_declares, strict)
+
+
+def _judged(name: str, found: Found, user_declares: bool, strict: bool) -> Inspection:
+    readings = [annex_e.read_text(site.text) for site in found.sites]
+    places = [
+        Place(channel=site.channel, start=site.start, stop=site.stop, text=site.text[: annex_e.VALUE_LIMIT_BYTES], label=reading.label)
+        for site, reading in zip(found.sites, readings, strict=True)
+    ]
+    errors = [error for reading in readings for error in reading.errors]
+    warnings = [warning for reading in readings for warning in reading.warnings]
+    labels = [reading.label for reading in readings if reading.label]
+    if len(found.sites) > 1:
+        (errors if strict or len(set(labels)) != 1 else warnings).append(f"one_label: there are {len(found.sites)}")
+    label = labels[0] if labels and len(set(labels)) == 1 else None
+    verdict: Verdict
+    if not found.sites:
+        verdict = "not_found"
+    elif not errors and all(reading.empty for reading in readings):
+        verdict = "inconclusive"
+    else:
+        verdict = "noncompliant" if errors or label is None else "compliant"
+    state: State = "none"
+    if label is not None:
+        state = ("declared", "possible", "suspected")[int(label.label) - 1]
+    elif user_declares:
+        state = "possible"
+    elif found.traces or found.sites:
+        state = "suspected"
+    return Inspection(
+        verdict=verdict, state=state, container=name, label=label, places=places, errors=errors, warnings=warnings, traces=sorted(set(found.traces))
+    )  # fmt: skip
+
+
+def _inconclusive(damaged: Damaged) -> Inspection:
+    return Inspection(
+        verdict="inconclusive", state=None, container=damaged.container, label=None, places=[], errors=[], warnings=[], traces=[], damaged=damaged
+    )  # fmt: skip
+
+
+def _read(source: Source) -> FileLabel | Damaged | None:
+    found = _inspect(source, False, False)
+    if found.damaged is not None:
+        if found.container == "unknown":
+            raise GuijuError(LABEL_CONTAINER)
+        return found.damaged
+    if found.label is None and found.places:
+        reason = "; ".join(found.errors) or "the place of the label is empty"
+        return Damaged(container=found.container, reason=reason, at=found.places[0].start)
+    return found.label
+
+
+def _planned(source: Source, label: FileLabel) -> tuple[str, list[Edit], FileLabel]:
+    """Return the container's name, the edits, and the label that will stand in the file."""
+    name = "unknown"
+    try:
+        container = find_container(source)
+        if container is None:
+            raise GuijuError(LABEL_CONTAINER)
+        name = container.name
+        found = container.examine(source)
+        judged = _judged(name, found, False, True)
+        kept = judged.label
+        wanted = annex_e.checked(label if kept is None else _spread(kept, label), kept)
+        if judged.verdict == "compliant" and kept == wanted:
+            return name, [], wanted
+        return name, found.place(annex_e.inner(wanted)), wanted
+    except Broken as error:
+        raise GuijuError(LABEL_DAMAGED, container=name, at=error.at, reason=error.reason) from error
+    except NoRoom as error:
+        raise GuijuError(LABEL_NO_ROOM, container=name, reason=str(error)) from error
+
+
+def _spread(kept: FileLabel, label: FileLabel) -> FileLabel:
+    """Return the producer's label with the writer as propagator (Labelling Measures Art. 6: nothing of the producer's changes)."""
+    return msgspec.structs.replace(
+        kept,
+        content_propagator=label.content_propagator,
+        propagate_id=label.propagate_id,
+        reserved_code2=label.reserved_code2,
+    )
+
+
+def _read_back(source: Source, container: str, wanted: FileLabel) -> None:
+    found = _inspect(source, False, True)
+    if found.damaged or len(found.places) != 1 or found.label != wanted or found.container != container:
+        raise GuijuError(LABEL_READ_BACK, container=container)
