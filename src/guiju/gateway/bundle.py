@@ -12,6 +12,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -58,6 +59,45 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 1_000
 
 
+class Guard(msgspec.Struct, frozen=True, kw_only=True):
+    """Something elsewhere that judges texts. The key itself is never in a bundle, only where to find it."""
+
+    name: str
+    kind: Literal["qwen3guard", "json_chat", "openai_moderation", "webhook"]
+    base_url: str
+    model: str = ""
+    api_key_env: str = ""
+    api_key_file: str = ""
+    directions: Literal["both", "input", "output"] = "both"
+    timeout_ms: int = 2_000
+    connect_timeout_ms: int = 1_000
+    concurrency: int = 64
+    """Requests to it at a time from one worker; `queue` more may wait."""
+    queue: int = 256
+    every_characters: int = 100
+    """A streamed text is examined at ends of clauses, and at the latest after so many characters."""
+    window_characters: int = 4_000
+    """So much of a text is shown at once; a longer one is shown in several parts."""
+    lag_characters: int = 400
+    """Where text goes on while it is examined, it runs ahead by no more than this."""
+    breaker_failures: int = 5
+    breaker_window_ms: int = 10_000
+    breaker_open_ms: int = 5_000
+
+
+class GuardUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Which guards a service has, and what waits for them."""
+
+    guards: tuple[str, ...] = ()
+    input: Literal["wait", "alongside"] = "wait"
+    """Whether the first byte of an answer waits until the input is examined; the end of an answer always does."""
+    release: Literal["after_guard", "alongside"] = "after_guard"
+    """Whether a streamed text waits until it is examined, or leaves and is retracted."""
+    could_not_examine: Literal["stop", "deliver"] = "stop"
+    moderations: Literal["on", "off"] = "off"
+    """Whether texts sent to /v1/moderations are shown to the guards too."""
+
+
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One service offered to the public."""
 
@@ -71,6 +111,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """What the classifier's finds are to this service."""
     policy: Policy = Policy()
     label: Label = Label()
+    guard: GuardUse = GuardUse()
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +145,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[Service, ...]
     upstreams: tuple[Upstream, ...]
     keys: tuple[Key, ...]
+    guards: tuple[Guard, ...] = ()
     limits: Limits = Limits()
     classifier_version: str = ""
     """SHA-256 of the classifier's weights that were there when this was published."""
@@ -120,6 +162,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
 
 __all__ = [
     "Bundle",
+    "Guard",
+    "GuardUse",
     "Key",
     "Label",
     "LibraryEntry",

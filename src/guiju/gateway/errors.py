@@ -125,6 +125,21 @@ NOT_EXAMINED = define(
         "Try again later; if it stays, tell the operator of the service.",
     ),
 )
+GUARD_UNAVAILABLE = define(
+    "GUARD-UNAVAILABLE",
+    status=503,
+    kind="server_error",
+    retry=True,
+    zh=Text(
+        "本服务规定的外部审查未能完成：{reason}。", "已传出的内容都经过本机审查，其余没有传出；编号 {record} 留有记录。",
+        "请稍后重试；若仍然出现，请联系服务运营者。",
+    ),
+    en=Text(
+        "The further examination that this service prescribes could not be made: {reason}.",
+        "What was delivered passed the screening here, and nothing more was delivered; record {record} keeps the case.",
+        "Try again later; if it stays, tell the operator of the service.",
+    ),
+)  # fmt: skip
 BUSY = define(
     "BUSY",
     status=503,

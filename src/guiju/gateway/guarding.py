@@ -1,0 +1,194 @@
+"""What the guards of a service make of one exchange: its input, its answer, and what the record says of both."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from guiju.gateway.bundle import GuardUse
+from guiju.gateway.guard import GuardClient, NotExamined
+from guiju.gateway.guard_parts import Part, TooLong, answer_parts, input_parts
+from guiju.screening.guards.form import Passage, confidence_of
+from guiju.screening.values import ENDS, Direction, Hit, Policy
+
+_LISTED: Final = 20
+"""So many examinations are listed in a record, and as many again of those that were not safe; the others are counted."""
+
+
+class Examination(NamedTuple):
+    """What became of a part: hits of all guards, and why one of them did not examine it, or empty."""
+
+    hits: tuple[Hit, ...] = ()
+    missed: str = ""
+
+    @property
+    def ending(self) -> tuple[Hit, ...]:
+        """The hits after which the text is not delivered."""
+        return tuple(hit for hit in self.hits if hit.action in ENDS)
+
+
+SAFE: Final = Examination()
+
+
+class Guarding:
+    """The guards' part in one exchange. `close` it when the exchange ends: whatever is under way is given up."""
+
+    __slots__ = ("_clients", "_count", "_missed", "_notes", "_policy", "_tasks", "flags", "input", "use")
+
+    def __init__(self, clients: Sequence[GuardClient], use: GuardUse, policy: Policy) -> None:
+        self.use = use
+        self.flags: list[Hit] = []
+        """What was found in the answer and stops nothing."""
+        self.input: asyncio.Task[Examination] | None = None
+        """The examination of the input, until somebody has taken its result."""
+        self._clients = clients
+        self._policy = policy
+        self._count = 0
+        self._missed = ""
+        self._notes: list[dict[str, object]] = []
+        self._tasks: set[asyncio.Task[Examination]] = set()
+
+    def begin(self, direction: Direction, part: Part) -> "asyncio.Task[Examination]":
+        """Begin to examine a part and return the task; it raises nothing."""
+        return self._kept(asyncio.create_task(self.examine(direction, part)))
+
+    def begin_input(self, messages: Sequence[dict[str, Any]]) -> None:
+        """Begin to examine what the model reads."""
+        if self.looks_at("input"):
+            self.input = self._kept(asyncio.create_task(self._examine_input(messages)))
+
+    def looks_at(self, direction: Direction) -> bool:
+        """Tell whether any guard examines this direction."""
+        return any(client.looks_at(direction) for client in self._clients)
+
+    @property
+    def window(self) -> int:
+        """How many characters every guard takes at once."""
+        return min(client.guard.window_characters for client in self._clients)
+
+    @property
+    def every(self) -> int:
+        """How often a growing text is examined."""
+        return min(client.guard.every_characters for client in self._clients if client.looks_at("output"))
+
+    @property
+    def ahead(self) -> int:
+        """How far a text may leave before it is examined."""
+        if self.use.release == "after_guard":
+            return 0
+        return min(client.guard.lag_characters for client in self._clients if client.looks_at("output"))
+
+    async def examine(self, direction: Direction, part: Part) -> Examination:
+        """Return what all guards of this direction make of a part."""
+        passage = Passage(direction, part.turns)
+        asked = [client for client in self._clients if client.looks_at(direction)]
+        if len(asked) == 1:
+            return await self._ask(asked[0], passage, part)
+        return together(await asyncio.gather(*(self._ask(client, passage, part) for client in asked)))
+
+    async def examine_all(self, direction: Direction, parts: Sequence[Part]) -> Examination:
+        """Return what they make of several parts at once."""
+        if len(parts) == 1:
+            return await self.examine(direction, parts[0])
+        return together(await asyncio.gather(*(self.examine(direction, part) for part in parts)))
+
+    async def examine_answer(self, choices: Sequence[object], question: Any) -> list[tuple[int, Hit]] | str:
+        """Return the hits in a whole answer by place of the choice, or why it could not be examined where that stops it."""
+        if not self.looks_at("output"):
+            return []
+        try:
+            places = [
+                (place, part)
+                for place, choice in enumerate(choices)
+                for part in answer_parts(
+                    choice.get("message") if isinstance(choice, dict) else None, question, f"choices[{place}].message", self.window
+                )
+            ]
+        except TooLong:
+            return self._too_long()
+        found = await asyncio.gather(*(self.examine("output", part) for _, part in places))
+        missed = together(found).missed
+        ending = any(each.ending for each in found)
+        if missed and not ending and self.use.could_not_examine == "stop":
+            return missed
+        return [(place, hit) for (place, _), each in zip(places, found, strict=True) for hit in each.hits]
+
+    def told(self) -> dict[str, object]:
+        """Return what the record says: how many examinations, what became of them, who said what of which characters."""
+        outcome = "could_not_examine" if self._missed else "hit" if any(note["verdict"] != "safe" for note in self._notes) else "pass"
+        found: dict[str, object] = {"outcome": outcome, "examinations": self._count, "listed": self._notes}
+        if self._missed:
+            found["reason"] = self._missed
+        return found
+
+    @property
+    def missed(self) -> str:
+        """Why some part was not examined; empty when all were."""
+        return self._missed
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _examine_input(self, messages: Sequence[dict[str, Any]]) -> Examination:
+        try:
+            parts = input_parts(messages, self.window)
+        except (TooLong, RecursionError):
+            return Examination((), self._too_long())
+        return await self.examine_all("input", parts) if parts else SAFE
+
+    async def _ask(self, client: GuardClient, passage: Passage, part: Part) -> Examination:
+        begun = time.monotonic()
+        guard = client.guard
+        self._count += 1
+        note: dict[str, object] = {
+            "guard": guard.name, "kind": guard.kind, "model": guard.model, "direction": passage.direction, "path": part.path,
+            "start": part.start, "end": part.end,
+        }  # fmt: skip
+        try:
+            finding = await client.examine(passage)
+        except NotExamined as problem:
+            reason = f"{guard.name}: {problem}"
+            self._missed = self._missed or reason
+            self._note(note | {"verdict": "could_not_examine", "reason": str(problem)}, begun, safe=False)
+            return Examination((), reason)
+        note["verdict"] = finding.level
+        if finding.version:
+            note["version"] = finding.version
+        if finding.score:
+            note["score"] = finding.score
+        if finding.level == "safe":
+            self._note(note, begun, safe=True)
+            return SAFE
+        note["categories"] = list(finding.categories)
+        self._note(note, begun, safe=False)
+        confidence = confidence_of(finding.level)
+        return Examination(
+            tuple(
+                Hit(
+                    part.path, part.start, part.end, risk, f"GD-{guard.name}", "block" if finding.level == "unsafe" else "flag",
+                    self._policy.action(passage.direction, risk, confidence), confidence,
+                )
+                for risk in client.form.risks_of(finding)
+            )
+        )  # fmt: skip
+
+    def _note(self, note: dict[str, object], begun: float, *, safe: bool) -> None:
+        if len(self._notes) < (_LISTED if safe else 2 * _LISTED):
+            note["duration_us"] = int((time.monotonic() - begun) * 1_000_000)
+            self._notes.append(note)
+
+    def _too_long(self) -> str:
+        self._missed = self._missed or "too long"
+        return "too long"
+
+    def _kept(self, task: "asyncio.Task[Examination]") -> "asyncio.Task[Examination]":
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def together(found: Sequence[Examination]) -> Examination:
+    """Return several examinations as one."""
+    return Examination(tuple(hit for each in found for hit in each.hits), next((each.missed for each in found if each.missed), ""))
