@@ -59,6 +59,7 @@ LIVE_MODULES: Final = {
             "answers",
             "watched",
             "examiner",
+            "guards",
         }
     ),
     "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),

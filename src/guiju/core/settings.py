@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from guiju.gateway.bundle import Limits, Service, Upstream
+from guiju.gateway.bundle import Guard, Limits, Service, Upstream
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention = Retention()
     limits: Limits = Limits()
     upstreams: tuple[Upstream, ...] = ()
+    guards: tuple[Guard, ...] = ()
     services: tuple[Service, ...] = (Service(id="chat", name_zh="对话服务", name_en="Chat", upstreams=()),)
 
 
@@ -152,6 +153,7 @@ def read_settings(path: Path) -> Settings:
 def find_unset_secrets(settings: Settings) -> tuple[str, ...]:
     """Return the environment variables and files that the settings name but that are not there now."""
     places = [(each.api_key_env, each.api_key_file) for each in settings.upstreams]
+    places += [(each.api_key_env, each.api_key_file) for each in settings.guards]
     places.append((settings.database.password_env, settings.database.password_file))
     missing = [f"${variable}" for variable, _ in places if variable and not os.environ.get(variable)]
     return tuple(missing + [file for _, file in places if file and not os.access(file, os.R_OK)])

@@ -14,10 +14,11 @@ from guiju.core.errors import ErrorCode, GuijuError, Text, define
 from guiju.core.settings import Console, Database, Ledger, Records, Retention, Screening, Server, Settings
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
 from guiju.core.toml_lines import find_lines
-from guiju.gateway.bundle import Limits, Service, Upstream
+from guiju.gateway.bundle import Guard, Limits, Service, Upstream
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_label_value, is_provider_code
 from guiju.screening.detectors import CODES
+from guiju.screening.guards import FORMS
 from guiju.screening.risks import BY_ID, GROUPS
 from guiju.screening.table import Mistake, mistakes_of, read_row
 from guiju.screening.values import PolicyRow
@@ -60,7 +61,7 @@ SETTING_SECRET = _define(
     "Move it to an environment variable or a file of mode 600 and use {instead}; replace the secret if others may have read the file.",
 )  # fmt: skip
 
-_ROOT: Final = ("server", "console", "database", "ledger", "records", "screening", "retention", "limits", "upstream", "service")
+_ROOT: Final = ("server", "console", "database", "ledger", "records", "screening", "retention", "limits", "upstream", "guard", "service")
 _SECRET_NAMES: Final = re.compile(r"(?i)(^|_)(api_?key|key|token|password|passwd|secret|authorization|credential)s?$")
 _TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
 _SHOWN_CHARACTERS: Final = 60
@@ -132,6 +133,7 @@ class _Check:
             retention=Retention(**self._single("retention")),
             limits=Limits(**self._single("limits")),
             upstreams=upstreams,
+            guards=tuple(Guard(**values) for _, values in self._repeated("guard")),
             services=services or Settings().services,
         )
         self._check_together(settings)
@@ -159,7 +161,7 @@ class _Check:
 
     def _service(self, path: tuple[str | int, ...], values: dict[str, Any]) -> Service:
         found = self._tree["service"][path[-1]]
-        for name in ("policy", "label"):
+        for name in ("policy", "label", "guard"):
             inner = found.get(name, {})
             if isinstance(inner, dict):
                 table = BY_PATH[f"service.{name}"]
@@ -301,15 +303,10 @@ class _Check:
                     self._out_of_range(("screening", name), f"screening.{name}", day, "日历上有的日子", "days that the calendar has")
         self._unique("upstream", "name", [each.name for each in settings.upstreams])
         self._unique("service", "id", [each.id for each in settings.services])
-        for place, upstream in enumerate(settings.upstreams):
-            if upstream.api_key_env and upstream.api_key_file:
-                self._out_of_range(
-                    ("upstream", place, "api_key_file"),
-                    "upstream.api_key_file",
-                    upstream.api_key_file,
-                    "空，因为已设 api_key_env",
-                    "empty, because api_key_env is set",
-                )
+        self._unique("guard", "name", [each.name for each in settings.guards])
+        self._one_key("upstream", [(each.api_key_env, each.api_key_file) for each in settings.upstreams])
+        self._one_key("guard", [(each.api_key_env, each.api_key_file) for each in settings.guards])
+        self._guards(settings)
         if settings.database.password_env and settings.database.password_file:
             self._out_of_range(
                 ("database", "password_file"),
@@ -351,6 +348,33 @@ class _Check:
                         "使用真实上游的服务须写明生成服务提供者",
                         "a service with a real upstream must name its provider",
                     )
+
+    def _one_key(self, table: str, keyed: list[tuple[str, str]]) -> None:
+        for place, (variable, file) in enumerate(keyed):
+            if variable and file:
+                self._out_of_range(
+                    (table, place, "api_key_file"), f"{table}.api_key_file", file, "空，因为已设 api_key_env", "empty, because api_key_env is set"
+                )  # fmt: skip
+
+    def _guards(self, settings: Settings) -> None:
+        for place, guard in enumerate(settings.guards):
+            form = FORMS.get(guard.kind)
+            if form is not None and form.needs_model and not guard.model:
+                self._missing(
+                    ("guard", place, "kind"), "guard.model", f"{guard.kind} 须写明模型名", f"{guard.kind} needs the name of a model"
+                )
+            if form is not None and form.signs and not (guard.api_key_env or guard.api_key_file):
+                self._missing(
+                    ("guard", place, "kind"), "guard.api_key_env", "请求须用密钥签名", "its requests are signed with a key"
+                )  # fmt: skip
+        names = [guard.name for guard in settings.guards]
+        for at, service in enumerate(settings.services):
+            for which, name in enumerate(service.guard.guards):
+                if name not in names:
+                    self._out_of_range(
+                        ("service", at, "guard", "guards", which), "service.guard.guards", name,
+                        f"[[guard]] 的名称（{'、'.join(names) or '没有'}）", f"the name of a [[guard]] ({', '.join(names) or 'there is none'})",
+                    )  # fmt: skip
 
     def _unique(self, table: str, name: str, values: list[str]) -> None:
         for place, value in enumerate(values):

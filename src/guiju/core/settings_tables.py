@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from guiju.core.settings import Console, Database, Ledger, Records, Retention, Screening, Server
-from guiju.gateway.bundle import Limits, Service, Upstream
+from guiju.gateway.bundle import Guard, GuardUse, Limits, Service, Upstream
 from guiju.labelling.values import Label
 from guiju.records.values import BY_NAME
 from guiju.screening.values import Policy
@@ -208,6 +208,29 @@ TABLES: Final[tuple[Table, ...]] = (
         repeated=True,
     ),
     Table(
+        "guard", Guard, "外部审查：在别处运行、判断文本的模型或服务；与模型同时工作。哪个服务使用哪些，见 service.guard。", "Guards: models or services elsewhere that judge texts, alongside the model. service.guard says which service has which.",
+        (
+            Setting("name", "名称，写入记录。", "Name, in records.", _NAME, required=True, example='"qwen"'),
+            Setting("kind", "接口：qwen3guard、json_chat（任意对话模型，按 JSON 回答）、openai_moderation、webhook。", "What it speaks: qwen3guard, json_chat (any chat model that answers JSON), openai_moderation, webhook.", required=True, example='"qwen3guard"'),
+            Setting("base_url", "接口地址，通常以 /v1 结尾；webhook 为完整地址。不跟随重定向。", "Address of the API, usually ending with /v1; of a webhook, the whole address. Redirects are not followed.", _API, required=True, example='"http://127.0.0.1:9001/v1"'),
+            Setting("model", "模型名；qwen3guard 与 json_chat 必填。", "Name of the model; required for qwen3guard and json_chat.", Form(r"(\S.{0,199})?", _MODEL.zh, _MODEL.en), example='"Qwen/Qwen3Guard-Gen-0.6B"'),
+            Setting("api_key_env", "存放密钥的环境变量名；webhook 用它签名，不发送。", "Environment variable that holds the key; a webhook's key signs and is not sent.", _ENV, example='"GUARD_API_KEY"'),
+            Setting("api_key_file", "存放密钥的文件，相对路径从本文件所在目录算起。", "File that holds the key; a relative path starts at the folder of this file."),
+            Setting("directions", "审查 input 输入、output 回答或 both 两者。", "Whether it examines the input, the output or both."),
+            Setting("timeout_ms", "一次审查的时限，含排队；超过即“未能审查”。", "Time for one examination, its wait included; beyond it the text was not examined.", Span(1, 60_000, "ms"), source="Measures Art. 4"),
+            Setting("connect_timeout_ms", "等待连接。", "Wait for a connection.", Span(1, 60_000, "ms")),
+            Setting("concurrency", "每个网关进程同时发出的审查数。", "Examinations at a time from one gateway process.", Span(1, 10_000)),
+            Setting("queue", "可以排队等待的审查数；超过即“未能审查”。", "Examinations that may wait; beyond it a text was not examined.", Span(0, 100_000)),
+            Setting("every_characters", "流式回答在分句处审查，最迟每隔多少字一次。", "A streamed answer is examined at ends of clauses, and at the latest after so many characters.", Span(8, 100_000, "characters")),
+            Setting("window_characters", "一次给它看的文字上限；更长的分段。", "Characters shown to it at once; a longer text is shown in parts.", Span(100, 1_000_000, "characters")),
+            Setting("lag_characters", "边送边审时，送出的文字最多领先审查多少字。", "Where text leaves while it is examined, how far it may run ahead.", Span(1, 1_000_000, "characters")),
+            Setting("breaker_failures", "多少次失败后暂停使用。", "After how many failures it is left alone.", Span(1, 1_000)),
+            Setting("breaker_window_ms", "这些失败须发生在多长时间内。", "Within what time these failures must lie.", _WAIT),
+            Setting("breaker_open_ms", "暂停多久后用一个请求试探。", "After what time one request tries whether it is back.", _WAIT),
+        ),
+        repeated=True,
+    ),
+    Table(
         "service", Service, "向公众提供的服务。", "Services offered to the public.",
         (
             Setting("id", "标识，写入记录；启用后请勿更改。", "Identifier, in every record; do not change it once in use.", _NAME, required=True, example='"chat"'),
@@ -232,6 +255,16 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("could_not_examine", "输入无法完成审查时：stop 拒绝，deliver 放行并记录；回答无法完成审查时一律停止。", "Where an input could not be examined: stop it, or deliver and record. An answer that could not be examined always stops.", source="Measures Art. 4"),
             Setting("stop_notice_zh", "回答被停止时给用户的中文告知。", "Notice in Chinese when an answer is stopped.", _NOTICE, source="Measures Art. 14"),
             Setting("stop_notice_en", "回答被停止时给用户的英文告知。", "Notice in English when an answer is stopped.", _NOTICE, source="Measures Art. 14"),
+        ),
+    ),
+    Table(
+        "service.guard", GuardUse, "服务使用的外部审查。", "Guards of a service.",
+        (
+            Setting("guards", "使用的 [[guard]] 名称；留空不使用。", "Names of the [[guard]] tables that it has; empty means none.", _NAME, source="Measures Art. 4", example='["qwen"]'),
+            Setting("input", "wait：回答的第一个字等待输入审查完毕；alongside：不等，但回答的结尾总要等。", "wait: the first byte of an answer waits until the input is examined; alongside: it does not, but the end always does."),
+            Setting("release", "after_guard：流式回答的文字审查后才送出；alongside：先送出，发现违法内容时停止并撤回。", "after_guard: streamed text leaves when it was examined; alongside: it leaves before, and is stopped and retracted.", source="Measures Art. 14"),
+            Setting("could_not_examine", "外部审查未能完成时：stop 停止，deliver 放行并记录。", "Where a guard could not examine: stop, or deliver and record.", source="Measures Art. 4"),
+            Setting("moderations", "送到 /v1/moderations 的文本是否也给外部审查：on 或 off。", "Whether texts sent to /v1/moderations are shown to the guards too: on or off."),
         ),
     ),
     Table(

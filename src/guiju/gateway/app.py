@@ -20,10 +20,11 @@ from guiju.gateway import errors
 from guiju.gateway.bundle import Bundle, current_hash, load_bundle
 from guiju.gateway.call import RECORD_BYTES, Call, Receive, Scope, Send
 from guiju.gateway.exchange import Exchange
+from guiju.gateway.guard import GuardClient
 from guiju.gateway.live import Live, LiveService, compile_bundle
 from guiju.gateway.moderations import Moderation
 from guiju.records.backlog import Backlog, measure_backlog
-from guiju.records.entry import encode_entry
+from guiju.records.entry import Entry, encode_entry
 from guiju.records.heart import worker_beat
 from guiju.records.spool import SpoolWriter
 
@@ -56,6 +57,7 @@ class Gateway:
         self._backlog = (-_BACKLOG_KEPT_S, Backlog())
         digest = current_hash(data.bundles)
         self.live: Live = compile_bundle(self._load(digest), digest, None)
+        self._hear_guards()
         bundle = self.live.bundle
         self.spool = SpoolWriter(data.spool, bundle.recorder_public_key, worker=worker, limit_bytes=bundle.limits.spool_bytes)
 
@@ -73,6 +75,8 @@ class Gateway:
         await self.spool.close()
         for client in self.live.clients.values():
             client.close()
+        for guard in self.live.guards.values():
+            guard.close()
 
     def count(self, kind: str, service: str) -> None:
         """Count a record of this kind, shown by /healthz, and of this service, told by heartbeats."""
@@ -127,7 +131,7 @@ class Gateway:
             "terms": len(live.snapshot.entries),
             "in_progress": len(self.exchanges),
             "records": dict(self._counts),
-        }
+        } | ({"guards": {name: client.state for name, client in live.guards.items()}} if live.guards else {})
 
     async def _ready(self, send: Send) -> None:
         """Tell whether requests are taken: `ok`; `degraded`, when records wait for the recorder; `full`, with 503, when they cannot wait."""
@@ -223,6 +227,29 @@ class Gateway:
         except GuijuError as problem:  # the disk; answers meet it as well, and are refused
             log.warning("no heartbeat: %s", problem)
 
+    def _hear_guards(self, before: Live | None = None) -> None:
+        """Hear of guards that become unavailable, and of their return; close those that are no longer in force."""
+        for client in self.live.guards.values():
+            client.tell = self._tell_of_guard
+        for name, client in before.guards.items() if before is not None else ():
+            if self.live.guards.get(name) is not client:
+                client.close()
+
+    def _tell_of_guard(self, client: GuardClient, available: bool, reason: str) -> None:
+        kind = "screening.guard.available" if available else "screening.guard.unavailable"
+        guard = client.guard
+        metadata: dict[str, object] = {"guard": guard.name, "kind": guard.kind, "model": guard.model}
+        if not available:
+            metadata |= {"reason": reason, "not_asked_ms": guard.breaker_open_ms}
+        entry = Entry(new_id(), now_us(), kind, "", self._worker, "", (), metadata)
+        self._counts[kind] += 1
+        try:
+            written = self.spool.append(encode_entry(entry), owed=True)
+        except GuijuError as problem:  # the disk; answers meet it as well, and are refused
+            log.warning("no record of guard %s: %s", guard.name, problem)
+            return
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())
+
     async def _follow_bundle(self) -> None:
         """Put a new bundle in force within a second; keep the old one when the new one is not good."""
         refused, again_at = "", 0.0
@@ -233,7 +260,8 @@ class Gateway:
                 digest = current_hash(self._data.bundles)
                 if digest == self.live.digest or (digest == refused and time.monotonic() < again_at):
                     continue
-                self.live = await asyncio.to_thread(self._compiled, digest)
+                before, self.live = self.live, await asyncio.to_thread(self._compiled, digest)
+                self._hear_guards(before)
                 self.spool.limit_bytes = self.live.bundle.limits.spool_bytes
                 log.info("bundle %s in force (library %s)", digest[:16], self.live.snapshot.version[:16])
             except Exception as problem:  # a bad bundle must not end the watch; a bad moment of the disk passes

@@ -21,10 +21,13 @@ from guiju.core.fingerprint import fingerprint
 from guiju.gateway import errors
 from guiju.gateway.approved import Approved, find_approved, stream_body, whole_body
 from guiju.gateway.bundle import Service
-from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid
+from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, field_invalid
 from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, documents_of, effect, examined, read_told, source
 from guiju.gateway.classified import judge_input
 from guiju.gateway.connections import Answer
+from guiju.gateway.guard_stream import Unsafe
+from guiju.gateway.guarded import GuardedCall
+from guiju.gateway.guarding import Guarding
 from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
 from guiju.gateway.sample import review_mark
@@ -37,7 +40,7 @@ from guiju.screening.classifier.afterwards import AFTERWARDS, MARK
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import before_of
 from guiju.screening.personal import Said, mask_all
-from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
+from guiju.screening.values import ENDS, Hit, Policy, Verdict
 from guiju.screening.view import strings
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -45,22 +48,21 @@ _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cac
 
 _NO_POLICY: Final = Policy()
 
+_NOT_EXAMINED: Final = (errors.NOT_EXAMINED, errors.GUARD_UNAVAILABLE)
+
 log = logging.getLogger("guiju.gateway")
 
 
-class Exchange(Call):
+class Exchange(GuardedCall):
     """One chat request on its way through."""
 
     _upstream: UpstreamClient | None = None
     _model = ""
     _renamed = ""
     """The model's name where the upstream calls it otherwise: its own name is nobody's business."""
-    _asked: dict[str, Any] = {}  # replaced whole, never changed
-    """The request as it goes to the upstream."""
     _told = NOTHING_TOLD
     _policy: Policy = _NO_POLICY
     """The policy of the service, as it is for who reads."""
-    _verdict: Verdict = PASS
     _judge: Classifier | None = None
     """Set where the policy may act on what the classifier says."""
     _stream: AnswerStream | None = None
@@ -85,6 +87,17 @@ class Exchange(Call):
                 return
         if refused is not None:
             raise GuijuError(refused, codes=", ".join(sorted({hit.rule for hit in verdict.hits if hit.rule[:3] == "PI-"})))
+        if not live_service.guards:
+            await self._ask_model(request, service)
+            return
+        guarding = self._guarding = Guarding(live_service.guards, service.guard, self._policy)
+        try:
+            guarding.begin_input(request["messages"])
+            await self._ask_model(request, service)
+        finally:
+            guarding.close()
+
+    async def _ask_model(self, request: dict[str, Any], service: Service) -> None:
         upstream = self._upstream
         assert upstream is not None
         streams = request.get("stream") is True
@@ -93,7 +106,11 @@ class Exchange(Call):
             self.gateway.spool.refuse_if_full(len(self._body) + RECORD_BYTES)
         opened = self._open() if streams else None
         self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
-        response = self._response = await upstream.chat(_ENCODE(request))
+        guarding, asking = self._guarding, upstream.chat(_ENCODE(request))
+        response = self._response = await asking if guarding is None else await guarding.beside(asking)
+        if guarding is not None and guarding.input is not None and (response is None or guarding.use.input == "wait" or not streams):
+            await self._await_input(guarding, guarding.input)
+        assert response is not None
         if response.status != 200:
             raise self._harmless(await refusal(upstream.upstream, response))
         prose = asks_for_words(request)
@@ -198,14 +215,18 @@ class Exchange(Call):
             usage, system_fingerprint = body.get("usage"), body.get("system_fingerprint")
             if self._renamed:
                 body["model"] = self._renamed
+            outside = await self._ask_guards(self._guarding, body.get("choices")) if self._guarding is not None else ()
             make = partial(
                 whole_answer, body, self._live.snapshot, self._policy, service.label, self.id, prose=prose, notice=self._notice(),
                 said=Said(self._asked["messages"]), machine=wants_json(self._asked), classifier=self._judge,
+                outside=outside,
                 before=before_of(self._asked["messages"], self._live.snapshot, self._policy),
             )  # fmt: skip
             whole = make() if len(raw) < LARGE_CHARACTERS else await asyncio.to_thread(make)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
             raise self._broken(f"not a chat completion: {problem}") from None
+        except GuijuError:
+            raise
         except Exception as problem:
             raise self._unexamined(problem) from problem
         stopped = any(hit.action in ENDS for hit in whole.hits)
@@ -245,11 +266,16 @@ class Exchange(Call):
         await opened
         self._stream = stream
         idle_ms = self._upstream.upstream.idle_timeout_ms if self._upstream else 0
+        pieces = response if self._guarding is None else self._guarded(self._guarding, response, idle_ms)
         size = 0
         try:
             while not stream.ended:
                 self._wait(idle_ms, "next_piece")
-                raw = await response.readany()
+                try:
+                    raw = await pieces.readany()
+                except Unsafe as found:
+                    await self._send_piece(stream.stop(found.hits, found.choice))
+                    continue
                 if not raw:
                     out = stream.finish()
                 else:
@@ -267,6 +293,9 @@ class Exchange(Call):
             raise
         except Exception as problem:
             raise self._unexamined(problem) from problem
+        finally:
+            if pieces is not response:
+                pieces.close()
         self.deadline = 0.0
         if any(reason == "content_filter" for reason in stream.finishes) and stream.hits:
             response.close()
@@ -287,6 +316,8 @@ class Exchange(Call):
         stream = self._stream
         assert stream is not None
         stream.note_flags()
+        if self._guarding is not None:
+            stream.hits += self._guarding.flags
         metadata = self._metadata(stream.outcome())
         metadata["streamed"] = True
         self._mark(metadata, stream.hits)
@@ -336,9 +367,9 @@ class Exchange(Call):
             await self._fail_stream(stream, error)
             return
         kind = "gateway.request.rejected"
-        if code is errors.NOT_EXAMINED and self._response is not None:
+        if code in _NOT_EXAMINED and self._response is not None and self._verdict.action != "refuse":
             kind = "gateway.answer.stopped"
-        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, errors.NOT_EXAMINED):
+        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, *_NOT_EXAMINED):
             kind = "gateway.input.refused"
         elif code.code.startswith("UPSTREAM"):
             kind = "gateway.upstream.failed"
@@ -357,7 +388,7 @@ class Exchange(Call):
     async def _fail_stream(self, stream: AnswerStream, error: GuijuError) -> None:
         """End a stream that began, and end it whole: what is decided, the error, `[DONE]`."""
         facts = error.facts
-        piece = stream.fail(errors.error_object(error.code, facts), decide=error.code not in (errors.NOT_EXAMINED, errors.INTERNAL))
+        piece = stream.fail(errors.error_object(error.code, facts), decide=error.code not in (*_NOT_EXAMINED, errors.INTERNAL))
         try:
             await self._close_stream("gateway.answer.interrupted", piece, reason=error.code.code, detail=str(facts["reason"])[:300])
         except GuijuError as problem:
@@ -424,7 +455,9 @@ class Exchange(Call):
             key = live.bundle.pseudonym_key
             metadata["cause"] = cause(self._asked, self._told, key, service.id)
             metadata["source"] = source(upstream.upstream, self._asked["model"], outcome, self._response.headers)
-            metadata["output"] = effect(outcome, key, service.id)
+            metadata["output"] = produced = effect(outcome, key, service.id)
+            if self._guarding is not None and "output" in self._guarding.missed and not outcome.hits:
+                produced |= {"outcome": "could_not_examine", "reason": self._guarding.missed["output"]}
             metadata["label"] = {"produce_id": self.id, "explicit": outcome.applied}
             metadata["finish"] = [reason[:100] for reason in outcome.finishes]
             usage = counts(outcome.usage)
@@ -432,6 +465,8 @@ class Exchange(Call):
                 metadata["usage"] = usage
             if "content_filter" in outcome.finishes and outcome.hits:
                 metadata["notice"] = {"id": "stop", "language": self._notice_language()}
+        if self._guarding is not None and (told := self._guarding.told()):
+            metadata["guard"] = told
         return metadata
 
     def _mark(self, metadata: dict[str, object], hits: Sequence[Hit] = ()) -> None:

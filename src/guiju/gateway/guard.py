@@ -137,7 +137,13 @@ class GuardClient:
     def _read_key(self) -> bytes:
         guard = self.guard
         try:
-            key = os.environ.get(guard.api_key_env, "") if guard.api_key_env else Path(guard.api_key_file).read_text() if guard.api_key_file else ""
+            key = (
+                os.environ.get(guard.api_key_env, "")
+                if guard.api_key_env
+                else Path(guard.api_key_file).read_text()
+                if guard.api_key_file
+                else ""
+            )
         except OSError as problem:
             raise NotExamined("its key cannot be read") from problem
         key = key.strip()

@@ -1,7 +1,7 @@
 """The circuit breaker of a guard: after several failures it is left alone for a while, then one request tries whether it is back.
 
-    closed ──(failures in the window)──► open ──(its time is over)──► half-open ──(the probe succeeds)──► closed
-                                           ▲                             └──(the probe fails)──► open
+closed ──(failures in the window)──► open ──(its time is over)──► half-open ──(the probe succeeds)──► closed
+                                       ▲                             └──(the probe fails)──► open
 """
 
 from collections import deque

@@ -9,7 +9,7 @@ to the last point before: the same for every way of cutting the stream. The fini
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,14 +18,14 @@ from guiju.core.errors import GuijuError
 from guiju.gateway.connections import Answer
 from guiju.gateway.errors import GUARD_UNAVAILABLE
 from guiju.gateway.guard_parts import Growing, Part, windows
-from guiju.gateway.guarding import Examination, Guarding, together
+from guiju.gateway.guarding import Examination, Guarding, reason_of
+from guiju.gateway.places import Path, nest, place_of, shown
 from guiju.gateway.sse import Cutter, EventTooLong
 from guiju.gateway.stream import UpstreamBroken
 from guiju.screening.guards.form import Turn
 from guiju.screening.values import Hit
 from guiju.screening.view import is_base64
 
-Path = tuple[str | int, ...]
 Place = tuple[int, Path]
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -37,7 +37,8 @@ _AT_A_TIME: Final = 4
 """So many points of one text are examined at a time."""
 _HELD_BYTES: Final = 2**20
 """With so much waiting for a guard, the upstream waits too."""
-_LAST: Final = "[DONE]"
+_ENVELOPE: Final = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
+"""What stands beside the choices in every part of an event that was divided."""
 
 
 class Unsafe(Exception):
@@ -73,8 +74,8 @@ class GuardedAnswer:
         self._question = question
         self._on_input = on_input
         self._on_wait = on_wait
-        self._ahead = guarding.ahead
         self._examines = guarding.looks_at("output")
+        self._ahead = guarding.ahead if self._examines else 0
         self._cutter = Cutter()
         self._queue: deque[_Event] = deque()
         self._held_bytes = 0
@@ -153,7 +154,7 @@ class GuardedAnswer:
             self._give_up([each for each in self._flights if each[0] == place[0]])
             raise Unsafe(found.hits, place[0])
         if found.missed and self._guarding.use.could_not_examine == "stop":
-            raise GuijuError(GUARD_UNAVAILABLE, reason=found.missed.rpartition(": ")[2])
+            raise GuijuError(GUARD_UNAVAILABLE, reason=reason_of(found))
         self._guarding.flags += found.hits
         self._texts[place].cleared = end
 
@@ -175,11 +176,9 @@ class GuardedAnswer:
                     end = text.points.popleft()  # the text has run on: what is there is examined at once
                 flights.append((end, asyncio.create_task(self._examine(place, text, done, end, window))))
 
-    def _examine(self, place: Place, text: Growing, done: int, end: int, window: int) -> "Any":
+    def _examine(self, place: Place, text: Growing, done: int, end: int, window: int) -> Coroutine[Any, Any, Examination]:
         path = shown(*place)
-        parts = [
-            Part((*self._question, Turn("assistant", text.shown(a, b, window))), path, a, b) for a, b in windows(done, end, window)
-        ]
+        parts = [Part((*self._question, Turn("assistant", text.shown(a, b, window))), path, a, b) for a, b in windows(done, end, window)]
         return self._guarding.examine_all("output", parts)
 
     async def _something(self) -> None:
@@ -190,7 +189,7 @@ class GuardedAnswer:
         reads = not self._closed and (self._held_bytes < _HELD_BYTES or not waiting)
         if reads:
             if self._reading is None:
-                self._reading = asyncio.create_task(self._answer.readany())  # type: ignore[arg-type]  # a coroutine
+                self._reading = asyncio.create_task(self._answer.readany())
             waiting.append(self._reading)
         self._on_wait(reads)
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -226,13 +225,17 @@ class GuardedAnswer:
             event = _DECODE(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             event = {}  # the stream's own reading says what is wrong with it
+        try:
+            found = _texts_in(event) if self._examines else []
+        except RecursionError:
+            raise UpstreamBroken("an event is nested too deeply") from None
         raw = b"data: " + data.replace(b"\n", b"\ndata: ") + b"\n\n"
         if not self._examines:
             self._hold(_Event(raw, [], _finished(event)))
             return
         needs: list[tuple[Place, int]] = []
-        divided: list[tuple[dict[str, Any], str | int, list[str], Place, list[int]]] = []
-        for place, holder, name in _texts_in(event):
+        divided: list[tuple[Any, str | int, list[str], Place, list[int]]] = []
+        for place, holder, name in found:
             text = self._texts.get(place)
             if text is None:
                 text = self._texts[place] = Growing(self._guarding.every)
@@ -256,7 +259,7 @@ class GuardedAnswer:
         for holder, name, pieces, _, _ in divided:
             holder[name] = pieces[0]
         self._hold(_Event(_wire(event), needs, set()))
-        beside = {name: value for name, value in event.items() if name not in ("choices", "usage")}
+        beside = {name: event[name] for name in _ENVELOPE if name in event}
         for _, _, pieces, place, marks in divided:
             for piece, mark in zip(pieces[1:], marks[1:], strict=True):
                 delta = {"index": place[0], "delta": nest(place[1], piece), "finish_reason": None}
@@ -287,7 +290,7 @@ def _finished(event: dict[str, Any]) -> set[int]:
 
 def _ending_of(event: dict[str, Any]) -> list[dict[str, Any]]:
     """Take finish reasons and log probabilities out of an event that is divided, and return them as the choices of its last part."""
-    last = []
+    last: list[dict[str, Any]] = []
     for index, choice in _choices(event):
         finish, logprobs = choice.get("finish_reason"), choice.get("logprobs")
         if finish or logprobs:
@@ -313,5 +316,5 @@ def _collect(value: Any, index: int, path: Path, found: list[tuple[Place, Any, s
             if item and name not in _NAMES and not (here == _AUDIO and is_base64(item)):
                 found.append(((index, here), value, name))
         elif isinstance(item, (dict, list)):
-            step = item.get("index", name) if isinstance(item, dict) and isinstance(name, int) else name
-            _collect(item, index, (*path, step if isinstance(step, (str, int)) else name), found)
+            step = place_of(item, name) if isinstance(name, int) else name
+            _collect(item, index, (*path, step), found)

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 from guiju.gateway.bundle import GuardUse
+from guiju.gateway.connections import Answer
 from guiju.gateway.guard import GuardClient, NotExamined
 from guiju.gateway.guard_parts import Part, TooLong, answer_parts, input_parts
-from guiju.screening.guards.form import Passage, confidence_of
-from guiju.screening.values import ENDS, Direction, Hit, Policy
+from guiju.screening.guards.form import Passage, Turn, confidence_of
+from guiju.screening.values import ENDS, Direction, Hit, Policy, Verdict
 
 _LISTED: Final = 20
 """So many examinations are listed in a record, and as many again of those that were not safe; the others are counted."""
@@ -33,7 +34,7 @@ SAFE: Final = Examination()
 class Guarding:
     """The guards' part in one exchange. `close` it when the exchange ends: whatever is under way is given up."""
 
-    __slots__ = ("_clients", "_count", "_missed", "_notes", "_policy", "_tasks", "flags", "input", "use")
+    __slots__ = ("_clients", "_count", "_hit", "_notes", "_policy", "_tasks", "flags", "input", "missed", "use")
 
     def __init__(self, clients: Sequence[GuardClient], use: GuardUse, policy: Policy) -> None:
         self.use = use
@@ -43,8 +44,10 @@ class Guarding:
         """The examination of the input, until somebody has taken its result."""
         self._clients = clients
         self._policy = policy
+        self.missed: dict[Direction, str] = {}
+        """Why some part of the input or of the answer was not examined."""
         self._count = 0
-        self._missed = ""
+        self._hit = False
         self._notes: list[dict[str, object]] = []
         self._tasks: set[asyncio.Task[Examination]] = set()
 
@@ -78,6 +81,24 @@ class Guarding:
             return 0
         return min(client.guard.lag_characters for client in self._clients if client.looks_at("output"))
 
+    def stops_for(self, found: Examination) -> bool:
+        """Tell whether such a result ends the exchange: by what was found, or because it was not examined."""
+        return bool(found.ending) or (bool(found.missed) and self.use.could_not_examine == "stop")
+
+    async def beside(self, asking: Coroutine[Any, Any, Answer]) -> Answer | None:
+        """Return the upstream's answer; None, and the upstream is given up, when the input is examined before it and may not go on."""
+        task, answer = asyncio.create_task(asking), None
+        try:
+            if self.input is not None:
+                await asyncio.wait((task, self.input), return_when=asyncio.FIRST_COMPLETED)
+            if self.input is None or task.done() or not self.stops_for(await self.input):
+                answer = await task
+            return answer
+        finally:
+            if answer is None:
+                task.cancel()
+                task.add_done_callback(_let_go)
+
     async def examine(self, direction: Direction, part: Part) -> Examination:
         """Return what all guards of this direction make of a part."""
         passage = Passage(direction, part.turns)
@@ -92,7 +113,7 @@ class Guarding:
             return await self.examine(direction, parts[0])
         return together(await asyncio.gather(*(self.examine(direction, part) for part in parts)))
 
-    async def examine_answer(self, choices: Sequence[object], question: Any) -> list[tuple[int, Hit]] | str:
+    async def examine_answer(self, choices: Sequence[object], question: tuple[Turn, ...]) -> list[tuple[int, Hit]] | str:
         """Return the hits in a whole answer by place of the choice, or why it could not be examined where that stops it."""
         if not self.looks_at("output"):
             return []
@@ -105,7 +126,7 @@ class Guarding:
                 )
             ]
         except TooLong:
-            return self._too_long()
+            return self._too_long("output")
         found = await asyncio.gather(*(self.examine("output", part) for _, part in places))
         missed = together(found).missed
         ending = any(each.ending for each in found)
@@ -115,16 +136,13 @@ class Guarding:
 
     def told(self) -> dict[str, object]:
         """Return what the record says: how many examinations, what became of them, who said what of which characters."""
-        outcome = "could_not_examine" if self._missed else "hit" if any(note["verdict"] != "safe" for note in self._notes) else "pass"
+        if not (self._count or self.missed):
+            return {}
+        outcome = "could_not_examine" if self.missed else "hit" if self._hit else "pass"
         found: dict[str, object] = {"outcome": outcome, "examinations": self._count, "listed": self._notes}
-        if self._missed:
-            found["reason"] = self._missed
+        if self.missed:
+            found["reason"] = "; ".join(dict.fromkeys(self.missed.values()))
         return found
-
-    @property
-    def missed(self) -> str:
-        """Why some part was not examined; empty when all were."""
-        return self._missed
 
     def close(self) -> None:
         """Give up what is under way."""
@@ -135,7 +153,7 @@ class Guarding:
         try:
             parts = input_parts(messages, self.window)
         except (TooLong, RecursionError):
-            return Examination((), self._too_long())
+            return Examination((), self._too_long("input"))
         return await self.examine_all("input", parts) if parts else SAFE
 
     async def _ask(self, client: GuardClient, passage: Passage, part: Part) -> Examination:
@@ -150,7 +168,7 @@ class Guarding:
             finding = await client.examine(passage)
         except NotExamined as problem:
             reason = f"{guard.name}: {problem}"
-            self._missed = self._missed or reason
+            self.missed.setdefault(passage.direction, reason)
             self._note(note | {"verdict": "could_not_examine", "reason": str(problem)}, begun, safe=False)
             return Examination((), reason)
         note["verdict"] = finding.level
@@ -161,6 +179,7 @@ class Guarding:
         if finding.level == "safe":
             self._note(note, begun, safe=True)
             return SAFE
+        self._hit = True
         note["categories"] = list(finding.categories)
         self._note(note, begun, safe=False)
         confidence = confidence_of(finding.level)
@@ -179,8 +198,8 @@ class Guarding:
             note["duration_us"] = int((time.monotonic() - begun) * 1_000_000)
             self._notes.append(note)
 
-    def _too_long(self) -> str:
-        self._missed = self._missed or "too long"
+    def _too_long(self, direction: Direction) -> str:
+        self.missed.setdefault(direction, "too long")
         return "too long"
 
     def _kept(self, task: "asyncio.Task[Examination]") -> "asyncio.Task[Examination]":
@@ -192,3 +211,23 @@ class Guarding:
 def together(found: Sequence[Examination]) -> Examination:
     """Return several examinations as one."""
     return Examination(tuple(hit for each in found for hit in each.hits), next((each.missed for each in found if each.missed), ""))
+
+
+def reason_of(found: Examination) -> str:
+    """Return why something was not examined, without the guard's name: users need not know whom we ask."""
+    return found.missed.partition(": ")[2] or found.missed
+
+
+def with_guards(verdict: Verdict, found: Examination, *, stops: bool) -> Verdict:
+    """Return the verdict on an input with what guards say of it; `stops` where an input that was not examined is refused."""
+    hits = verdict.hits + found.hits
+    if found.ending:
+        return Verdict("hit", "refuse", hits)
+    if found.missed:
+        return Verdict("could_not_examine", "refuse" if stops else verdict.action, hits, found.missed)
+    return Verdict("hit", verdict.action, hits) if found.hits else verdict
+
+
+def _let_go(task: "asyncio.Task[Answer]") -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()

@@ -1,9 +1,10 @@
 """A bundle compiled for use: look-ups by key and model, the library ready to match. Swapped whole."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guiju.gateway.bundle import Bundle, Key, Service
+from guiju.gateway.guard import GuardClient
 from guiju.gateway.upstream import UpstreamClient
 from guiju.screening.answers.match import Matcher
 from guiju.screening.classifier.model import Classifier
@@ -19,6 +20,7 @@ class LiveService:
 
     service: Service
     upstreams: tuple[UpstreamClient, ...]
+    guards: tuple[GuardClient, ...] = ()
 
     def find_upstream(self, model: str) -> tuple[UpstreamClient, str] | None:
         """Return the first upstream that offers the model, and its own name for it."""
@@ -45,6 +47,7 @@ class Live:
     """The approved answers; None where no bank is in force."""
     classifier: Classifier | None = None
     """None where no service uses it."""
+    guards: dict[str, GuardClient] = field(default_factory=dict)
 
 
 def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
@@ -67,9 +70,18 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
     for upstream in bundle.upstreams:
         known = before.clients.get(upstream.name) if before is not None else None
         clients[upstream.name] = known if known is not None and known.upstream == upstream else UpstreamClient(upstream)
-    services = {service.id: LiveService(service, tuple(clients[name] for name in service.upstreams)) for service in bundle.services}
+    guards = {}
+    for guard in bundle.guards:
+        asked = before.guards.get(guard.name) if before is not None else None
+        guards[guard.name] = asked if asked is not None and asked.guard == guard else GuardClient(guard)
+    services = {
+        service.id: LiveService(
+            service, tuple(clients[name] for name in service.upstreams), tuple(guards[name] for name in service.guard.guards)
+        )
+        for service in bundle.services
+    }
     for service in bundle.services:
         for audience in AUDIENCES:
             snapshot.trie(service.policy.read_by(audience), "output")
     keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
-    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers, classifier)
+    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers, classifier, guards)

@@ -15,6 +15,7 @@ import msgspec
 
 from guiju.gateway.causation import Outcome
 from guiju.gateway.classified import Way, watched
+from guiju.gateway.places import Path, is_plain, nest, place_of, shown
 from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
 from guiju.labelling.implicit import aigc_object
@@ -27,8 +28,6 @@ from guiju.screening.personal import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import Hit, Policy
 from guiju.screening.view import API_NAMES, is_base64, strings
-
-Path = tuple[str | int, ...]
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -212,7 +211,7 @@ class AnswerStream:
 
     def texts(self) -> dict[str, str]:
         """Return all text that the upstream sent, by path, whether it left or not. For the record, sealed."""
-        return {_shown(choice.index, path): "".join(pieces) for choice in self._choices.values() for path, pieces in choice.texts.items()}
+        return {shown(choice.index, path): "".join(pieces) for choice in self._choices.values() for path, pieces in choice.texts.items()}
 
     def outcome(self) -> Outcome:
         """Return what became of the answer, for its record."""
@@ -229,7 +228,7 @@ class AnswerStream:
         for choice in self._choices.values():
             for path, gate in choice.gates.items():
                 if not gate.stopped:
-                    self.hits += gate.hits(_shown(choice.index, path), self._policy)
+                    self.hits += gate.hits(shown(choice.index, path), self._policy)
         texts = list(self.texts().items())
         if not self._snapshot.finds_nothing([text for _, text in texts]):
             verdict = self._snapshot.examine_all(texts, "output", self._policy)
@@ -342,12 +341,12 @@ class AnswerStream:
                 if value and not self._take_logprobs(state, value):
                     return None
             elif name not in kept:
-                if not self._is_clean([value, name], _shown(index, (name,))):
+                if not self._is_clean([value, name], shown(index, (name,))):
                     self._stop(state)
                     return None
                 if isinstance(value, str) and not self._whole(state, (name,), value):
                     return None
-                kept[name] = value if _is_plain(value) else self._masked(value, _shown(index, (name,)))
+                kept[name] = value if is_plain(value) else self._masked(value, shown(index, (name,)))
         state.partial = {}
         if finish:
             return self._finish(state, kept, str(finish))
@@ -377,7 +376,7 @@ class AnswerStream:
 
     def _nested(self, state: _Choice, value: object, path: Path, name: str) -> Any:
         """Return the part of a nested value that may leave now; None for nothing."""
-        if name and name not in API_NAMES and not self._is_clean(name, _shown(state.index, path)):
+        if name and name not in API_NAMES and not self._is_clean(name, shown(state.index, path)):
             self._stop(state)
             return None
         if isinstance(value, str):
@@ -389,14 +388,14 @@ class AnswerStream:
             return text if text or not value else None
         if isinstance(value, dict):
             parts = {
-                key: item if _is_plain(item) and key in API_NAMES else self._nested(state, item, (*path, key), key)
+                key: item if is_plain(item) and key in API_NAMES else self._nested(state, item, (*path, key), key)
                 for key, item in value.items()
             }
             kept = {key: item for key, item in parts.items() if item is not None or value[key] is None}
             return kept if set(kept) - {"index"} or set(value) <= {"index"} else None
         if isinstance(value, list):
             items = [
-                self._nested(state, item, (*path, _place(item, place)), "") if not _is_plain(item) else item
+                self._nested(state, item, (*path, place_of(item, place)), "") if not is_plain(item) else item
                 for place, item in enumerate(value)
             ]
             return [item for item in items if item is not None] or (None if value else [])
@@ -414,8 +413,8 @@ class AnswerStream:
         if pieces and pieces[-1] == value:
             return True  # many upstreams repeat a role or a name in every event
         pieces.append(value)
-        shown = _shown(state.index, path)
-        if self._is_clean(value, shown) and (len(pieces) == 1 or self._is_clean("".join(pieces)[-_JOIN_CHARACTERS:], shown)):
+        told = shown(state.index, path)
+        if self._is_clean(value, told) and (len(pieces) == 1 or self._is_clean("".join(pieces)[-_JOIN_CHARACTERS:], told)):
             return True
         self._stop(state)
         return False
@@ -453,7 +452,7 @@ class AnswerStream:
         """Keep log probabilities until the text they tell of has left: they spell it. False when the choice was stopped."""
         if not isinstance(logprobs, dict):
             raise UpstreamBroken("logprobs is not an object")
-        if not self._is_clean(logprobs, _shown(state.index, ("logprobs",))):
+        if not self._is_clean(logprobs, shown(state.index, ("logprobs",))):
             self._stop(state)
             return False
         for name, entries in logprobs.items():
@@ -501,7 +500,7 @@ class AnswerStream:
                 return
             if text:
                 state.released += len(text)
-                self._emit_delta(state.index, _nest(path, self._led(state, path, text)))
+                self._emit_delta(state.index, nest(path, self._led(state, path, text)))
 
     def _close_text(self, state: _Choice) -> None:
         """Put the label behind the text, where the text is prose."""
@@ -520,12 +519,12 @@ class AnswerStream:
             return
         state.ended = "content_filter"
         if gate is not None:
-            self.hits += gate.hits(_shown(state.index, path), self._policy)
+            self.hits += gate.hits(shown(state.index, path), self._policy)
         if state.partial:
             self._emit_delta(state.index, state.partial)
         if text:
             state.released += len(text)
-            self._emit_delta(state.index, _nest(path, self._led(state, path, text)))
+            self._emit_delta(state.index, nest(path, self._led(state, path, text)))
         notice = self._notice
         if state.released and self._prose and ends_with_label(self._label.mode):
             state.labelled_after = True
@@ -596,25 +595,3 @@ def _tool_calls(choice: _Choice) -> list[tuple[str, str, str]]:
         if path[0] == "tool_calls" and len(path) > 2:
             found.setdefault(path[1], {})[str(path[-1])] = "".join(pieces)
     return [(call.get("id", ""), call.get("name", ""), call.get("arguments", "")) for call in found.values()]
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, (int, float))
-
-
-def _place(item: object, place: int) -> int:
-    index = item.get("index") if isinstance(item, dict) else None
-    return index if isinstance(index, int) else place
-
-
-def _nest(path: Path, text: str) -> dict[str, Any]:
-    """Return a delta that carries `text` at `path`: `("tool_calls", 0, "function", "arguments")` and the like."""
-    value: Any = text
-    for step in reversed(path):
-        value = {step: value} if isinstance(step, str) else [{"index": step, **value}] if isinstance(value, dict) else [value]
-    return value  # type: ignore[no-any-return]  # paths begin with a name
-
-
-def _shown(index: int, path: Path) -> str:
-    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return f"choices[{index}]{steps}"

@@ -19,7 +19,7 @@ from guiju.screening.continued import Before, hit_of, reaching_in
 from guiju.screening.conversation import flags_in_answer
 from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
-from guiju.screening.values import PASS, Hit, Policy, Verdict
+from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import paths, strings
 
 _BESIDE: Final = frozenset(
@@ -55,11 +55,12 @@ def _examine(snapshot: Snapshot, policy: Policy, value: object, view: list[str])
 def whole_answer(
     answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: str,
     said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False, before: Before | None = None, classifier: Classifier | None = None,
+    outside: Sequence[tuple[int, Hit]] = (),
 ) -> WholeAnswer:  # fmt: skip
     """Return the answer as it may leave. `answer` is changed. Raises ValueError when it is no chat completion.
 
     What the person `said` themselves is not hidden; a `machine` answer is JSON and stays it; `before` is what the answer continues; a
-    `classifier` is given where the policy may act on what it finds.
+    `classifier` is given where the policy may act on what it finds; `outside` is what something else found, by place of the choice.
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
@@ -76,6 +77,10 @@ def whole_answer(
         answer, stopped = _without_hits(answer, choices, snapshot, policy, produce_id)
     if before is not None:
         stopped |= _reaching_in(choices, snapshot, policy, before, hits)
+    for place, hit in outside:
+        hits.append(hit)
+        if hit.action in ENDS:
+            stopped.add(place)
     screen = screen_for(policy, "output")
     if screen.may_find(view):
         stopped |= _hide(answer, choices, stopped, screen, said, hits, machine)

@@ -11,6 +11,7 @@ from guiju.serve.sockets import address
 from guiju.serve.state import State
 
 _ASK_TIMEOUT_S = 2.0
+_GUARD_STATES = {"closed": "可用 / available", "open": "暂停使用 / left alone", "half_open": "试探中 / being tried"}
 
 
 def print_status(state: State) -> None:
@@ -29,6 +30,9 @@ def print_status(state: State) -> None:
             f"  运行包 bundle   {facts.get('bundle', '?')}  词库 library {facts.get('library', '?')}  ({facts.get('terms', '?')})"
         )
         console.print(f"  进行中 in progress {facts.get('in_progress', '?')}  记录 records {told}")
+        for name, guard_state in sorted(facts.get("guards", {}).items()):
+            told = _GUARD_STATES.get(guard_state, guard_state)
+            console.print(f"  外部审查 guard    {name}  {told}")
     else:
         console.print("  [red]✗[/red] 网关没有回应 / the gateway does not answer")
     table = Table(box=None, pad_edge=False)

@@ -111,6 +111,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
             issued_at=datetime.now(UTC).isoformat(timespec="seconds"),
             services=policies.with_policies(services),
             upstreams=upstreams,
+            guards=settings.guards,
             keys=tuple(_live_key(key) for key in ApiKey.objects.order_by("id")),
             limits=settings.limits,
             classifier_version=Classifier.load().version,

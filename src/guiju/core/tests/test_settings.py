@@ -12,6 +12,7 @@ from guiju.core.settings_text import commented_toml, settings_page
 
 UPSTREAM = '[[upstream]]\nname = "main"\nbase_url = "http://127.0.0.1:9/v1"\n'
 SERVICE = '[[service]]\nid = "chat"\nname_zh = "对话"\nname_en = "Chat"\n'
+GUARD = '[[guard]]\nname = "hook"\nkind = "webhook"\nbase_url = "http://127.0.0.1:9/judge"\n'
 PRODUCER = '[service.label]\ncontent_producer = "example-provider"\n'
 
 
@@ -134,6 +135,16 @@ MISTAKES = [
     ("SETTING-MISSING", 4, "service.label.content_producer", UPSTREAM + SERVICE),
     ("SETTING-MISSING", 2, "service.label.content_producer", "\n" + UPSTREAM),
     ("SETTING-MISSING", 8, "service.label.content_producer", UPSTREAM + SERVICE + "[service.label]\n"),
+    ("SETTING-RANGE", 3, "webhook", GUARD.replace("webhook", "magic")),
+    ("SETTING-MISSING", 3, "guard.api_key_env", GUARD),
+    ("SETTING-MISSING", 3, "guard.model", GUARD.replace("webhook", "qwen3guard")),
+    ("SETTING-MISSING", 1, "guard.kind", "[[guard]]\nname = 'x'\nbase_url = 'http://h/v1'\n"),
+    ("SETTING-RANGE", 6, "api_key_env", GUARD + "api_key_env = 'A'\napi_key_file = 'a'\n"),
+    ("SETTING-RANGE", 5, "guard.timeout_ms", GUARD + "timeout_ms = 0\n"),
+    ("SETTING-RANGE", 7, "guard.name", GUARD + "api_key_env = 'A'\n" + GUARD + "api_key_env = 'A'\n"),
+    ("SETTING-SECRET", 5, "guard.api_key", GUARD + 'api_key = "HIDDEN-VALUE"\n'),
+    ("SETTING-RANGE", 6, "service.guard.guards", SERVICE + "[service.guard]\nguards = ['q']\n"),
+    ("SETTING-RANGE", 6, "after_guard", SERVICE + "[service.guard]\nrelease = 'at once'\n"),
     ("SETTING-SECRET", 4, "upstream.api_key", UPSTREAM + 'api_key = "HIDDEN-VALUE"\n'),
     ("SETTING-SECRET", 4, "upstream.api_key_env", UPSTREAM + 'api_key_env = "HIDDEN-VALUE"\n'),
     ("SETTING-SECRET", 4, "upstream.api_key_env", UPSTREAM + 'api_key_env = "sk-HIDDENVALUE"\n'),
@@ -192,7 +203,7 @@ def test_the_first_file_stays_valid_with_every_line_in_force(tmp_path: Path) -> 
     read = _read(tmp_path, text)
     assert read.upstreams[0].name == "main"
     assert read.services[0].upstreams == ("main",)
-    assert set(find_unset_secrets(read)) == {"$MODEL_API_KEY", "$GUIJU_DATABASE_PASSWORD"}
+    assert set(find_unset_secrets(read)) == {"$MODEL_API_KEY", "$GUARD_API_KEY", "$GUIJU_DATABASE_PASSWORD"}
 
 
 def test_every_setting_is_declared_and_explained() -> None:
