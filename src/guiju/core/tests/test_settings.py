@@ -140,9 +140,9 @@ MISTAKES = [
     ("SETTING-MISSING", 3, "guard.model", GUARD.replace("webhook", "qwen3guard")),
     ("SETTING-MISSING", 1, "guard.kind", "[[guard]]\nname = 'x'\nbase_url = 'http://h/v1'\n"),
     ("SETTING-RANGE", 6, "api_key_env", GUARD + "api_key_env = 'A'\napi_key_file = 'a'\n"),
-    ("SETTING-RANGE", 5, "guard.timeout_ms", GUARD + "timeout_ms = 0\n"),
+    ("SETTING-RANGE", 6, "guard.timeout_ms", GUARD + "api_key_env = 'A'\ntimeout_ms = 0\n"),
     ("SETTING-RANGE", 7, "guard.name", GUARD + "api_key_env = 'A'\n" + GUARD + "api_key_env = 'A'\n"),
-    ("SETTING-SECRET", 5, "guard.api_key", GUARD + 'api_key = "HIDDEN-VALUE"\n'),
+    ("SETTING-SECRET", 6, "guard.api_key", GUARD + "api_key_env = 'A'\n" + 'api_key = "HIDDEN-VALUE"\n'),
     ("SETTING-RANGE", 6, "service.guard.guards", SERVICE + "[service.guard]\nguards = ['q']\n"),
     ("SETTING-RANGE", 6, "after_guard", SERVICE + "[service.guard]\nrelease = 'at once'\n"),
     ("SETTING-SECRET", 4, "upstream.api_key", UPSTREAM + 'api_key = "HIDDEN-VALUE"\n'),
@@ -209,7 +209,7 @@ def test_the_first_file_stays_valid_with_every_line_in_force(tmp_path: Path) -> 
 def test_every_setting_is_declared_and_explained() -> None:
     page = settings_page()
     for table in TABLES:
-        fields = set(table.types) - {"policy", "label"}
+        fields = set(table.types) - {"policy", "label", "guard"}
         assert {setting.name for setting in table.settings} == fields, table.path
         for setting in table.settings:
             assert f"| `{setting.name}` |" in page

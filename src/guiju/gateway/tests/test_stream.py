@@ -20,7 +20,7 @@ from guiju.gateway.tests.client import Heard, Path, hear
 from guiju.labelling.values import ExplicitMode, Label
 from guiju.screening.fold import fold
 from guiju.screening.snapshot import Snapshot
-from guiju.screening.values import Hit, LibraryEntry, Policy
+from guiju.screening.values import LibraryEntry, Policy
 
 POLICY = Policy(personal_on_output={"*": "pass"})  # what is hidden has its own tests: test_personal.py
 NOTICE = "【停】"
@@ -354,57 +354,6 @@ def test_a_stop_of_the_only_choice_asks_for_nothing_more() -> None:
     stream.feed(b"".join(plain(said({"content": "赌"}, {"content": "博"}, {"content": "再"}, finish=None), done=False)))
     assert stream.ended
     assert stream.finishes == ["content_filter"]
-
-
-# ── stopped from outside ────────────────────────────────────────────────────────────────────────────────────────────────
-
-FOUND = Hit("choices[0].content", 0, 2, "A.1.h", "GD-test", "block", "stop", "medium")
-
-
-@given(libraries, st.data())
-def test_a_stop_from_outside_gives_nothing_more_and_is_the_same_for_every_cut(library: list[LibraryEntry], data: st.DataObject) -> None:
-    """Red when `stop` lets out what the gate holds, and when it lets the notice alone out."""
-    snapshot = Snapshot(tuple(library), "v")
-    text = "".join(step.piece for step in data.draw(scripts(library, 1, (("content",),))))
-    ways = []
-    for width in (1, 3, len(text) + 1):
-        stream = stream_of(snapshot)
-        sent = b"".join(stream.feed(piece) for at in range(0, len(text), width) for piece in plain([
-            chunk([{"index": 0, "delta": {"content": text[at : at + width]}, "finish_reason": None}])], done=False))  # fmt: skip
-        stopped_before = stream.ended
-        more = stream.stop([FOUND])
-        assert stopped_before or hear(more).text() in ("", f"\n\n{NOTICE}", NOTICE)
-        assert stream.ended
-        assert stream.finishes == ["content_filter"]
-        assert stream.feed(plain([chunk([{"index": 0, "delta": {"content": "后来"}, "finish_reason": "stop"}])])[0]) == b""
-        heard = hear(sent + more + stream.tail())
-        assert (len(heard.retractions), heard.dones, heard.finishes) == (1, 1, {0: "content_filter"})
-        ways.append(heard.text())
-    assert ways[0] == ways[1] == ways[2]
-    assert allowed(snapshot, text)[0].startswith(ways[0].removesuffix(NOTICE).removesuffix("\n\n"))
-
-
-def test_one_choice_is_stopped_from_outside_and_the_others_go_on() -> None:
-    stream = stream_of(SNAPSHOT, 2)
-    sent = b"".join(
-        stream.feed(piece)
-        for piece in plain([*said({"content": "好"}, finish=None), *said({"content": "晴"}, choice=1, finish=None)], False)
-    )
-    sent += stream.stop([FOUND], 0)
-    assert not stream.ended
-    assert stream.hits == [FOUND]
-    sent += b"".join(stream.feed(piece) for piece in plain([*said({"content": "无声"}), *said({"content": "天"}, choice=1)]))
-    heard = hear(sent + stream.tail())
-    assert (heard.text(0), heard.text(1)) == (f"好\n\n{NOTICE}", "晴天")
-    assert heard.finishes == {0: "content_filter", 1: "stop"}
-    assert [each["choice"] for each in heard.retractions] == [0]
-
-
-def test_a_stop_before_the_first_word_gives_the_notice_alone() -> None:
-    stream = stream_of(SNAPSHOT, 2)
-    heard = hear(stream.stop([FOUND]) + stream.tail())
-    assert stream.ended
-    assert (heard.text(0), heard.text(1), heard.finishes) == (NOTICE, NOTICE, {0: "content_filter", 1: "content_filter"})
 
 
 def test_the_finish_waits_for_the_record_and_everything_before_it_does_not() -> None:
