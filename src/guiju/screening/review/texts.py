@@ -19,6 +19,11 @@ _MARGIN: Final = 80
 """Personal information that a cut would halve is hidden whole."""
 _PROSE: Final = ("content", "reasoning_content", "reasoning", "refusal", "arguments", "transcript")
 
+JOINED: Final = " + "
+"""Between the paths of a hit that reaches over several texts."""
+_TO_THE_END: Final = 2**62
+_Place = tuple[int, int, str]
+"""Start, end, and the rule."""
 _FORMAL: Final = ("role", "type", "detail", "format")
 """Fields of a message that nobody wrote."""
 
@@ -84,17 +89,27 @@ def _output(answer: object) -> tuple[dict[str, str], set[str]]:
 
 def _shown(direction: str, found: tuple[dict[str, str], set[str]], hits: Sequence[Mapping[str, Any]]) -> Iterable[Shown]:
     texts, anyway = found
-    here: dict[str, list[Mapping[str, Any]]] = {}
+    here: dict[str, list[_Place]] = {}
     for hit in hits:
-        if hit.get("direction") == direction:
-            here.setdefault(str(hit.get("path")), []).append(hit)
+        for way, path, place in _places(hit):
+            if way == direction:
+                here.setdefault(path, []).append(place)
     for path, text in texts.items():
         if text and (path in anyway or path in here):
             yield _window(direction, path, text, here.get(path, []))
 
 
-def _window(direction: str, path: str, text: str, hits: Sequence[Mapping[str, Any]]) -> Shown:
-    places = sorted((int(hit["start"]), int(hit["end"]), str(hit["rule"])) for hit in hits)
+def _places(hit: Mapping[str, Any]) -> Iterable[tuple[str, str, _Place]]:
+    """Yield (direction, path, place) of each text that a hit stands in: one that reaches over several begins in the first and ends in the last."""
+    paths_of, direction, rule = str(hit.get("path")).split(JOINED), str(hit.get("direction")), str(hit.get("rule"))
+    for number, path in enumerate(paths_of):
+        start = int(hit["start"]) if number == 0 else 0
+        end = int(hit["end"]) if number == len(paths_of) - 1 else _TO_THE_END
+        yield "input" if len(paths_of) > 1 and path.startswith("messages[") else direction, path, (start, end, rule)
+
+
+def _window(direction: str, path: str, text: str, hits: Sequence[_Place]) -> Shown:
+    places = sorted(hits)
     begins = max(0, places[0][0] - _LEAD) if places and len(text) > SHOWN_CHARACTERS else 0
     ends = min(len(text), begins + SHOWN_CHARACTERS)
     margin = max(0, begins - _MARGIN)
@@ -102,7 +117,7 @@ def _window(direction: str, path: str, text: str, hits: Sequence[Mapping[str, An
     return Shown(direction, path, masked, begins, len(text), _pieces(masked, begins, places))
 
 
-def _pieces(text: str, begins: int, places: Sequence[tuple[int, int, str]]) -> tuple[Piece, ...]:
+def _pieces(text: str, begins: int, places: Sequence[_Place]) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     at = 0
     for place in places:

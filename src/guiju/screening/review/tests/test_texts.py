@@ -18,7 +18,7 @@ PHONE = "13800138000"
 def sealed(request: object, answer: object = None) -> bytes:
     content: dict[str, Any] = {"request": json.dumps(request, ensure_ascii=False).encode()}
     if answer is not None:
-        content["answer"] = answer if isinstance(answer, dict) else json.dumps(answer).encode()
+        content["answer"] = answer if isinstance(answer, (dict, bytes)) else json.dumps(answer).encode()
     return msgspec.msgpack.encode(content)
 
 
@@ -52,6 +52,22 @@ def test_overlapping_hits_and_places_that_are_none() -> None:
     hits = [at("messages[0].content", 0, 4), at("messages[0].content", 2, 6, "kw-2"), at("messages[0].content", 90, 99), at("gone", 0, 1)]
     (shown,) = texts_shown([sealed(asked("一二三四五六七"))], hits)
     assert [(piece.text, piece.rules) for piece in shown.pieces] == [("一二三四", "kw-1, kw-2"), ("五六", "kw-2"), ("七", "")]
+
+
+def test_a_hit_over_several_texts_is_marked_in_each() -> None:
+    request = asked("想找违", "中间", "禁词条吗")
+    shown = texts_shown([sealed(request)], [at("messages[0].content + messages[2].content", 2, 3)])
+    assert [[(piece.text, piece.rules) for piece in each.pieces] for each in shown] == [
+        [("想找", ""), ("违", "kw-1")],
+        [("禁词条", "kw-1"), ("吗", "")],
+    ]
+    whole = {"choices": [{"message": {"role": "assistant", "content": "词条。"}}]}
+    over = at("messages[2].content + choices[0].message.content", 0, 2, direction="output")
+    shown = texts_shown([sealed(request, msgspec.json.encode(whole))], [over])
+    assert [(each.direction, [piece.text for piece in each.pieces if piece.rules]) for each in shown] == [
+        ("input", ["禁词条吗"]),
+        ("output", ["词条"]),
+    ]
 
 
 def test_content_of_any_kind_is_shown_or_left_out_and_fails_nothing() -> None:
