@@ -88,6 +88,9 @@ class Reading:
 def read_text(text: str) -> Reading:
     """Read a text, inner or wrapped; never raises. Checks carry the names of the reference."""
     reading = Reading()
+    if "\ufffd" in text:
+        reading.errors.append("charset: what stands there is no text")
+        return reading
     found = _object(text)
     if found is None or not found:
         reading.empty = not text.strip() or found == {}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from guiju.labelling.containers import gif, jpeg, png, webp
+from guiju.labelling.containers import flac, gif, jpeg, mp3, png, wav, webp
 from guiju.labelling.containers.source import Found, Source
 
 HEAD_BYTES: Final = 4096
@@ -19,7 +19,9 @@ class Container:
     examine: Callable[[Source], Found]
 
 
-CONTAINERS: Final[tuple[Container, ...]] = tuple(Container(each.NAME, each.sniff, each.examine) for each in (png, jpeg, webp, gif))
+CONTAINERS: Final[tuple[Container, ...]] = tuple(
+    Container(each.NAME, each.sniff, each.examine) for each in (png, jpeg, webp, gif, wav, flac, mp3)
+)
 
 
 def find_container(source: Source) -> Container | None:

@@ -1,0 +1,192 @@
+"""ID3v2 tags: the label is a user text frame, TXXX (TXX in version 2.2), with the description AIGC.
+
+A new frame goes in front of the others, so that nothing that is there is moved within the tag or written anew; its bytes are ASCII
+and hold nothing that unsynchronisation would change. Source: ID3v2.2, 2.3, 2.4; TC260-PG-202510A.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from guiju.labelling.annex_e import VALUE_LIMIT_BYTES, mentions_label
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, NoRoom, Site
+
+HEADER_BYTES: Final = 10
+_UNSYNCHRONISED: Final = 0x80
+_EXTENDED: Final = 0x40
+_FOOTER: Final = 0x10
+_SIZE_LIMIT: Final = (1 << 28) - 1
+_ENCODINGS: Final = ("latin-1", "utf-16", "utf-16-be", "utf-8")
+_FRAMES_LIMIT: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame: its name, where it begins and ends within the tag, its data as it is read."""
+
+    name: str
+    start: int
+    stop: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag with what it holds; `frames_at` is where the first frame begins. `movable`: offsets of frames are those of the file."""
+
+    start: int
+    stop: int
+    version: int
+    frames_at: int
+    sites: tuple[Site, ...]
+    drops: tuple[Edit, ...]
+    movable: bool
+    flags: int
+
+
+def tag_length(head: bytes) -> int:
+    """Return the length of the whole tag that these ten bytes begin; 0 when they begin none."""
+    if head[:3] != b"ID3" or len(head) < HEADER_BYTES or head[3] not in (2, 3, 4) or any(byte & 0x80 for byte in head[6:10]):
+        return 0
+    return HEADER_BYTES + _seven(head[6:10]) + (HEADER_BYTES if head[3] == 4 and head[5] & _FOOTER else 0)
+
+
+def examine(tag: bytes, at: int, channel: str) -> Tag:
+    """Read a whole tag that lies at `at` of its file. Raises Broken."""
+    version, flags = tag[3], tag[5]
+    footer = HEADER_BYTES if version == 4 and flags & _FOOTER else 0
+    body = tag[HEADER_BYTES : len(tag) - footer]
+    plain = body.replace(b"\xff\x00", b"\xff") if flags & _UNSYNCHRONISED and version < 4 else body
+    movable = len(plain) == len(body)
+    skip = _extended(plain, version, at) if flags & _EXTENDED and version > 2 else 0
+    sites, drops = [], []
+    base = at + HEADER_BYTES
+    for frame in _frames(plain, skip, version, at):
+        text = _label_of(frame)
+        if text is None:
+            continue
+        sites.append(Site(f"{channel}:{frame.name}", base + frame.start, base + frame.stop, text))
+        drops.append(Edit(base + frame.start, base + frame.stop))
+    return Tag(at, at + len(tag), version, base + skip, tuple(sites), tuple(drops), movable, flags)
+
+
+def with_label(tag: bytes, read: Tag, inner: str) -> bytes:
+    """Return the tag with this label alone."""
+    if read.sites and not read.movable:
+        raise NoRoom("the old label stands in an unsynchronised tag")
+    if read.flags & _EXTENDED and read.version > 2:
+        raise NoRoom("the tag has an extended header, whose check sum would no longer hold")
+    frame = new_frame(inner, read.version)
+    at, parts = read.frames_at - read.start, [frame]
+    for drop in read.drops:
+        parts.append(tag[at : drop.start - read.start])
+        at = drop.stop - read.start
+    parts.append(tag[at:])
+    body = b"".join(parts)
+    footer = HEADER_BYTES if read.version == 4 and read.flags & _FOOTER else 0
+    size = _four(len(body) - footer)
+    if footer:
+        body = body[:-4] + size
+    return tag[:6] + size + body
+
+
+def new_tag(inner: str) -> bytes:
+    """Return a tag of version 2.4 that holds the label alone."""
+    frame = new_frame(inner, 4)
+    return b"ID3\4\0\0" + _four(len(frame)) + frame
+
+
+def new_frame(inner: str, version: int) -> bytes:
+    """Return the frame of the label; Latin-1 in the old versions, UTF-8 in 2.4: the bytes are the same."""
+    data = (b"\3" if version == 4 else b"\0") + b"AIGC\0" + inner.encode("ascii")
+    if version == 2:
+        return b"TXX" + len(data).to_bytes(3, "big") + data
+    return b"TXXX" + (_four(len(data)) if version == 4 else len(data).to_bytes(4, "big")) + b"\0\0" + data
+
+
+def _frames(body: bytes, at: int, version: int, tag_at: int) -> Iterator[Frame]:
+    head = 6 if version == 2 else 10
+    for _ in range(_FRAMES_LIMIT):
+        if at + head > len(body) or not body[at]:
+            return  # padding
+        if version == 2:
+            name, length, flags = body[at : at + 3], int.from_bytes(body[at + 3 : at + 6], "big"), 0
+        else:
+            name, flags = body[at : at + 4], int.from_bytes(body[at + 8 : at + 10], "big")
+            length = _frame_length(body, at, version)
+        if not all(48 <= byte <= 57 or 65 <= byte <= 90 for byte in name):
+            raise Broken("an ID3 frame has no name", tag_at)
+        stop = at + head + length
+        if stop > len(body):
+            raise Broken("an ID3 frame reaches beyond its tag", tag_at)
+        data = body[at + head : stop] if name in (b"TXXX", b"TXX", b"COMM", b"COM") else b""
+        yield Frame(name.decode(), at, stop, _unpacked(data, flags, version, tag_at))
+        at = stop
+    raise Broken("an ID3 tag has too many frames", tag_at)
+
+
+def _frame_length(body: bytes, at: int, version: int) -> int:
+    """Return the length of a frame; some writers of 2.4 wrote plain numbers, and only then does what follows begin a frame."""
+    plain = int.from_bytes(body[at + 4 : at + 8], "big")
+    if version == 3:
+        return plain
+    if any(byte & 0x80 for byte in body[at + 4 : at + 8]):
+        return plain
+    return _seven(body[at + 4 : at + 8])
+
+
+def _unpacked(data: bytes, flags: int, version: int, at: int) -> bytes:
+    if not flags or not data:
+        return data
+    if flags & (0x0040 if version == 3 else 0x0004):
+        raise Broken("a text of an ID3 tag is encrypted", at)
+    skip = (1 if flags & (0x0020 if version == 3 else 0x0040) else 0) + (
+        4 if (version == 3 and flags & 0x0080) or (flags & 0x0001 and version == 4) else 0
+    )
+    data = data[skip:]
+    if version == 4 and flags & 0x0002:
+        data = data.replace(b"\xff\x00", b"\xff")
+    if flags & (0x0080 if version == 3 else 0x0008):
+        stream = zlib.decompressobj()
+        try:
+            data = stream.decompress(data, PART_LIMIT_BYTES)
+        except zlib.error as error:
+            raise Broken("a text of an ID3 tag cannot be unpacked", at) from error
+        if not stream.eof:
+            raise Broken("a text of an ID3 tag is cut, or grows over what is examined", at)
+    return data
+
+
+def _label_of(frame: Frame) -> str | None:
+    """Return the text of a frame that is the place of a label: TXXX AIGC, or a comment with the JSON."""
+    if not frame.data or frame.data[0] > 3:
+        return None
+    if len(frame.data) > VALUE_LIMIT_BYTES * 3:
+        return None
+    comment = frame.name in ("COMM", "COM")
+    text = frame.data[4 if comment else 1 :].decode(_ENCODINGS[frame.data[0]], "replace")
+    description, _, value = text.partition("\0")
+    value = value.lstrip("\ufeff\ufffe").rstrip("\0")
+    if description.lstrip("\ufeff") == "AIGC":
+        return value
+    return value if mentions_label(value) else None
+
+
+def _extended(body: bytes, version: int, at: int) -> int:
+    if len(body) < 4:
+        raise Broken("an ID3 tag is cut", at)
+    skip = _seven(body[:4]) if version == 4 else 4 + int.from_bytes(body[:4], "big")
+    if skip > len(body) or skip < 6:
+        raise Broken("an ID3 tag has a wrong extended header", at)
+    return skip
+
+
+def _seven(four: bytes) -> int:
+    return four[0] << 21 | four[1] << 14 | four[2] << 7 | four[3]
+
+
+def _four(size: int) -> bytes:
+    if size > _SIZE_LIMIT:
+        raise NoRoom("the ID3 tag would grow over 256 MB")
+    return bytes([size >> 21 & 0x7F, size >> 14 & 0x7F, size >> 7 & 0x7F, size & 0x7F])
