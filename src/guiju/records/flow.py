@@ -22,6 +22,7 @@ from guiju.records.opening import RECORD_UNKNOWN, open_content, open_subject
 from guiju.records.opening_review import ask_for_review, find_review_permission, open_for_review, opening_needs_two
 from guiju.records.outbox import OUTBOX_SIGNAL, append, signal_outbox
 from guiju.records.proof import check_proof, make_proof
+from guiju.records.reading import Read, Reading, begin_reading, list_read, use_reading
 from guiju.records.report import Report
 from guiju.records.signers import verify_site_checkpoint
 from guiju.records.tiles import TileReader, read_checkpoint
@@ -34,8 +35,11 @@ __all__ = [
     "RECORD_UNKNOWN",
     "RECORD_WAITING",
     "Marked",
+    "Read",
+    "Reading",
     "append",
     "ask_for_review",
+    "begin_reading",
     "check_ledger",
     "erase_subject",
     "find_review_permission",
@@ -45,6 +49,7 @@ __all__ = [
     "held_subjects",
     "lift_hold",
     "list_marked",
+    "list_read",
     "list_sealed",
     "open_content",
     "open_for_review",
@@ -55,6 +60,7 @@ __all__ = [
     "signal_outbox",
     "stamp_roots",
     "tell_whereabouts",
+    "use_reading",
 ]
 
 RECORD_WAITING = define(

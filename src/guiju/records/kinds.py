@@ -64,6 +64,8 @@ declare("screening.library.imported", "导入关键词库", "A keyword library w
 declare("screening.library.reviewed", "审核关键词库", "A keyword library was reviewed", ("GAI-4.1",))
 declare("screening.guard.unavailable", "外部审查不可用", "A guard became unavailable", ("GAI-4.1", "GAI-13.1"))
 declare("screening.guard.available", "外部审查恢复", "A guard is available again", ("GAI-4.1", "GAI-13.1"))
+declare("screening.trial.begun", "试运行关键词库：开始", "A dry run of a keyword library began", ("GAI-4.1", "GAI-11.1"))
+declare("screening.trial.finished", "试运行关键词库：结束", "A dry run of a keyword library ended", ("GAI-4.1", "GAI-11.1"))
 declare("screening.library.activated", "启用关键词库", "A keyword library was put in force", ("GAI-4.1", "GAI-14.4"))
 declare("screening.policy.drafted", "编制策略草稿", "A policy was drafted", ("GAI-4.1",))
 declare("screening.policy.reviewed", "复核策略", "A policy was reviewed by another person", ("GAI-4.1",))

@@ -149,6 +149,50 @@ def diff(
     sys.exit(1 if found.added or found.removed or found.changed else 0)
 
 
+@app.command()
+def trial(
+    version: Version,
+    reason: Annotated[str, typer.Option(help="Why, for the record. 理由。", callback=reason_argument)],
+    days: Annotated[int, typer.Option(min=1, max=31, help="Days back from now. 最近几天。")] = 1,
+    as_json: Json = False,
+    data: Data = _DATA,
+    actor: Actor = "person:cli",
+) -> None:
+    """Dry run: what a version would newly refuse, stop and hit in what was said; counts only, nothing is put in force. 试运行。"""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    flow = _flow(data)
+    from guiju.screening.trial import running
+
+    begun = running.begin_trial(version, days, actor, reason)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("试运行 dry run", total=begun.total)
+        done = running.run_trial(begun.id, lambda at, _: progress.update(bar, completed=at))
+    assert done is not None  # nobody else knew of it
+    if as_json:
+        _print_json(
+            {
+                "trial": done.record,
+                "library": done.library_id,
+                "before": done.before,
+                "found": done.found,
+                "read": done.total,
+                **done.counts,
+            }
+        )
+        return
+    typer.echo(f"{done.library_id[:12]} ↔ {done.before[:12]}  {done.total:,} / {done.found:,} records")
+    for name, side in (("输入 inputs", done.counts["inputs"]), ("回答 answers", done.counts["answers"])):
+        typer.echo(
+            f"{name}: {side['examined']:,}  拦截 ended {side['before']:,} → {side['after']:,}  新增 newly {side['newly']:,}  不再 no longer {side['no_longer']:,}"
+        )
+    terms = {entry.id: entry.term for entry in flow.library_of(done.library_id).entries}
+    for rule in done.counts["rules"]:
+        if rule["newly"]:
+            typer.echo(f"  +{rule['newly']:,}  {rule['rule']}  {terms.get(rule['rule'], '')}")
+
+
 @app.command("list")
 def list_(data: Data = _DATA) -> None:
     """Print the versions, newest first. 列出版本。"""

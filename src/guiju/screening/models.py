@@ -8,6 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from guiju.core.ids import new_id
+
 
 class LibraryVersion(models.Model):
     """One imported keyword library; `version` is the SHA-256 of its canonical CSV, which is `body`."""
@@ -62,3 +64,41 @@ class LibraryStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.what} {self.library_id[:12]}"
+
+
+class LibraryTrial(models.Model):
+    """A dry run: a version beside the one in force, over what was said. Kept are counts; `ids` are the records to read, and are
+    forgotten at the end.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "queued", _("等待运行")
+        RUNNING = "running", _("运行中")
+        DONE = "done", _("已完成")
+        FAILED = "failed", _("未完成")
+
+    id = models.CharField(max_length=26, primary_key=True, default=new_id)
+    library = models.ForeignKey(LibraryVersion, models.PROTECT, related_name="trials")
+    before = models.CharField(max_length=64)  # the version in force, which it is compared with
+    days = models.PositiveSmallIntegerField()
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    found = models.PositiveIntegerField()
+    one_in = models.PositiveIntegerField(default=1)
+    ids = models.JSONField(default=list)
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=8, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=200)
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField(default=timezone.now, db_index=True)
+    touched_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+    record = models.CharField(max_length=26)
+
+    class Meta:
+        ordering = ["-asked_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.library_id[:12]}"

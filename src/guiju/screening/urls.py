@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from guiju.screening import library_views, views
+from guiju.screening import library_views, trial_views, views
 
 app_name = "screening"
 urlpatterns = [
@@ -11,6 +11,9 @@ urlpatterns = [
     path("try/", views.try_text, name="try"),
     path("history/", library_views.history, name="history"),
     path("compare/", library_views.compare, name="compare"),
+    path("trials/", trial_views.trials, name="trials"),
+    path("trials/begin/", trial_views.begin, name="begin-trial"),
+    path("trials/<str:id>/", trial_views.trial, name="trial"),
     path("<str:version>/", library_views.rows, name="rows"),
     path("<str:version>/check/", library_views.check, name="check"),
     path("<str:version>/review/", views.review, name="review"),
