@@ -305,9 +305,11 @@ def test_every_turn_of_a_conversation_is_shown(turns: list[tuple[str, str]], win
     messages = [{"role": role, "content": text} for role, text in turns]
     parts = input_parts(messages, window)
     assert all(sum(len(turn.text) for turn in part.turns) <= window for part in parts)
-    shown = "\0".join(turn.text for part in parts for turn in part.turns)
-    for _, text in turns:
-        assert all(text[at : at + 5] in shown for at in range(0, max(1, len(text) - 5), 5))
+    whole = [turn.text for part in parts for turn in part.turns]
+    for place, (_, text) in enumerate(turns):
+        pieces = [part for part in parts if part.path == f"messages[{place}]" and part.end - part.start < len(text)]
+        assert text in ("", *whole) or {at for part in pieces for at in range(part.start, part.end)} == set(range(len(text)))
+        assert all(part.turns[-1].text == text[part.start : part.end] for part in pieces)
     assert all(turn.text for part in parts for turn in part.turns)
 
 
