@@ -10,7 +10,7 @@ from guiju.records.tests.conftest import postgresql_url
 from guiju.records.tests.site import Site, make_postgresql_site, make_site
 
 __all__ = ["postgresql_url"]
-ITEMS = 24
+ITEMS = 16
 WORK = f"""
 import json, threading
 import msgspec
@@ -31,8 +31,12 @@ starts = threading.Barrier(3)
 said = []
 def fill():
     starts.wait()
-    while flow.fill_queue():
-        pass
+    more = True
+    while more:
+        try:
+            more = flow.fill_queue()
+        except OperationalError:
+            pass
     connection.close()
 fillers = [threading.Thread(target=fill) for _ in range(3)]
 [each.start() for each in fillers]
@@ -41,12 +45,16 @@ def review(name):
     starts.wait()
     refused = 0
     for item in list(Item.objects.order_by("pk")) * 3:  # everybody wants the same ones
-        try:
-            flow.take(item.pk, actor=name)
-            flow.decide(item.pk, actor=name, judged={{}}, rest="right")
-        except GuijuError as problem:
-            refused += 1
-            assert problem.code.code in ("REVIEW-TAKEN", "REVIEW-CLOSED", "REVIEW-SECOND"), problem
+        while True:
+            try:
+                flow.take(item.pk, actor=name)
+                flow.decide(item.pk, actor=name, judged={{}}, rest="right")
+            except OperationalError:
+                continue  # SQLite lets a writer wait five seconds; on a busy machine that is not always enough
+            except GuijuError as problem:
+                refused += 1
+                assert problem.code.code in ("REVIEW-TAKEN", "REVIEW-CLOSED", "REVIEW-SECOND"), problem
+            break
     said.append(refused)
     connection.close()
 people = [threading.Thread(target=review, args=(f"person:{{name}}",)) for name in ("ann", "ben", "cat")]
