@@ -45,6 +45,7 @@ LIVE_MODULES: Final = {
             "snapshot",
             "gate",
             "view",
+            "attacks",
             "conversation",
             "continued",
             "screener",

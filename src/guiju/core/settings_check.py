@@ -17,6 +17,7 @@ from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Guard, Limits, Service, Upstream
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_label_value, is_provider_code
+from guiju.screening.attacks import CODES as ATTACKS
 from guiju.screening.detectors import CODES
 from guiju.screening.guards import FORMS
 from guiju.screening.risks import BY_ID, GROUPS
@@ -226,11 +227,11 @@ class _Check:
 
     def _row(self, setting: Setting, path: tuple[str | int, ...], name: str, key: str, value: Any, kind: Any) -> None:
         if typing.get_origin(kind) is typing.Literal:
-            personal = setting.name.startswith("personal_")
-            if key != "*" and not (key in CODES if personal else key in BY_ID or key in GROUPS):
-                self._unknown(path, name, [f'service.policy.{setting.name}."{code}"' for code in CODES] if personal else [])
+            codes = CODES if setting.name.startswith("personal_") else ATTACKS if setting.name.startswith("attack_") else ()
+            if key != "*" and not (key in codes if codes else key in BY_ID or key in GROUPS):
+                self._unknown(path, name, [f'service.policy.{setting.name}."{code}"' for code in codes])
             input_or_output = ("refuse", "deliver") if setting.name == "on_input" else ("stop", "deliver")
-            self._choice(path, name, value, typing.get_args(kind) if personal else input_or_output)
+            self._choice(path, name, value, typing.get_args(kind) if codes else input_or_output)
         else:
             self._text(setting, path, name, value)
 

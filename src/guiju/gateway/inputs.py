@@ -1,4 +1,4 @@
-"""What screening makes of an input: terms everywhere, personal information in what people and tools gave.
+"""What screening makes of an input: terms everywhere; prompt attacks and personal information in what people and tools gave.
 
 Source: Measures Arts. 4, 11.
 """
@@ -8,7 +8,8 @@ from typing import Any
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
-from guiju.screening.conversation import across, joints, texts_of, with_sources
+from guiju.screening.attacks.screen import GIVEN, examine_attacks, listens, may_attack
+from guiju.screening.conversation import across, joints, source_of, texts_of, with_sources
 from guiju.screening.personal import examine_messages, screen_for
 from guiju.screening.snapshot import Snapshot, verdict_of
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
@@ -29,14 +30,27 @@ def examine_input(
         verdict = snapshot.examine_all(paths(request), "input", policy)
         hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)
         verdict = verdict_of(hits)
-    if verdict.action in ENDS:
-        return verdict
-    if screen_for(policy, "input").finds_nothing("\n".join(view)):
+    text = "\n".join(view)
+    if listens(policy) and may_attack(text):
+        attacks = _attacks(snapshot, policy, request, documents, harmful=bool(verdict.hits))
+        verdict = verdict_of((*verdict.hits, *attacks)) if attacks else verdict
+    if verdict.action in ENDS or screen_for(policy, "input").finds_nothing(text):
         return verdict
     personal = examine_messages(messages, policy)
     if personal is PASS:
         return verdict
-    return Verdict("hit", personal.action, verdict.hits + with_sources(personal.hits, request, documents))
+    return verdict_of((*verdict.hits, *with_sources(personal.hits, request, documents)))
+
+
+def _attacks(snapshot: Snapshot, policy: Policy, request: dict[str, Any], documents: frozenset[str], *, harmful: bool) -> list[Hit]:
+    """Return the prompt attacks in what people, tools and documents gave, and the terms in what these hide."""
+    messages = request["messages"]
+    given = [(path, text, source_of(path, messages, documents)) for path, text in paths(request)]
+
+    def screen(path: str, text: str) -> Sequence[Hit]:
+        return with_sources(snapshot.examine(text, "input", policy, path).hits, request, documents)
+
+    return examine_attacks([each for each in given if each[2] in GIVEN], policy, harmful, screen)
 
 
 def refusal_of(verdict: Verdict) -> ErrorCode | None:

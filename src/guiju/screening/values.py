@@ -13,6 +13,7 @@ Action = Literal["deliver", "refuse", "stop", "warn", "mask", "answer", "hold"]
 """`answer` is an approved answer where there is one, else a refusal; `hold` is not delivered, and a person is to look at it."""
 PersonalInputAction = Literal["warn", "refuse", "pass"]
 PersonalOutputAction = Literal["mask", "stop", "pass"]
+AttackAction = Literal["flag", "refuse", "pass"]
 Outcome = Literal["pass", "hit", "could_not_examine"]
 Confidence = Literal["high", "medium", "low"]
 """How sure a find is. High: a term that blocks, a value that was checked. Medium: the classifier above its 1 % threshold, a guard's
@@ -87,6 +88,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     personal_on_input: dict[str, PersonalInputAction] = msgspec.field(default_factory=lambda: {"*": "warn"})
     """What personal information and secrets do, by detector code or `*`."""
     personal_on_output: dict[str, PersonalOutputAction] = msgspec.field(default_factory=lambda: {"*": "mask"})
+    attack_on_input: dict[str, AttackAction] = msgspec.field(default_factory=lambda: {"*": "flag"})
+    """What a prompt attack in a person's message does, by its kind's code or `*`: `refuse` only where it is sure, or comes with harm."""
+    attack_on_documents: dict[str, AttackAction] = msgspec.field(default_factory=lambda: {"*": "flag"})
+    """The same in what tools and documents brought."""
     could_not_examine: Literal["stop", "deliver"] = "stop"
     stop_notice_zh: str = "本次回答已停止：内容属于服务协议所列的禁止情形。"
     stop_notice_en: str = "This answer was stopped: its content falls under the cases that the service agreement forbids."
