@@ -17,9 +17,14 @@ import opencc
 from bench.report import Row, row
 from guiju.screening import Screener
 from guiju.screening.bulk import Task, examine_blocks
+from guiju.screening.classifier.model import Classifier
+from guiju.screening.examiner import Examiner
+from guiju.screening.outlet import Outlet
+from guiju.screening.personal import NOTHING_SAID, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.sources import line_blocks
 from guiju.screening.values import LibraryEntry, Policy
+from guiju.screening.watched import Watched
 
 TERMS: Final = 20_000
 LINE_CHARACTERS: Final = 60
@@ -64,7 +69,13 @@ def bulk(entries: Sequence[LibraryEntry], text: str) -> Iterator[Row]:
         return sum(each.tally.hits for each in done)
 
     found, seconds = _best(examine)
-    yield row(f"{name}, exact spans: Screener.examine_many", size_mb / seconds, "MB/s per core", at_least=30)
+    yield row(f"{name}, exact spans, detectors: Screener.examine_many", size_mb / seconds, "MB/s per core", at_least=30)
+    bare = Screener(entries, detectors=False)
+    _, seconds = _best(lambda: sum(bool(verdict.hits) for verdict in bare.examine_many(lines)))
+    yield row(f"{name}, exact spans, without detectors", size_mb / seconds, "MB/s per core", at_least=30)
+    judging = Screener(entries, classifier=True)
+    _, seconds = _best(lambda: sum(bool(verdict.hits) for verdict in judging.examine_many(lines)), repeat=1)
+    yield row(f"{name}, exact spans, detectors and classifier", size_mb / seconds, "MB/s per core")
     yield row(f"{name}: of {count} planted lines found", found / count, "×", at_least=0.95)
     again, seconds = _best(blocks)
     if again != found:
@@ -96,13 +107,17 @@ def _best(work: Callable[[], int], repeat: int = 3) -> tuple[int, float]:
 def live(name: str, snapshot: Snapshot, text: str, policy: Policy) -> Iterator[Row]:
     """Yield the rows of one message and of one stream."""
     messages = [text[at : at + _MESSAGE_CHARACTERS] for at in range(0, 200_000, _MESSAGE_CHARACTERS)]
-    times = []
-    for _ in range(3):
-        for message in messages:
-            began = time.perf_counter_ns()
-            snapshot.examine(message, "input", policy)
-            times.append(time.perf_counter_ns() - began)
-    yield row(f"{name}: message of 200 characters, library alone, p50", statistics.median(times) / 1000, "µs", at_most=150)
+    alone = [_message_ns(lambda message=message: snapshot.examine(message, "input", policy)) for _ in range(3) for message in messages]
+    yield row(f"{name}: message of 200 characters, library alone, p50", statistics.median(alone) / 1000, "µs", at_most=150)
+    examiner = Examiner(snapshot, True, Classifier.load())
+    whole = [
+        _message_ns(lambda message=message: examiner.examine_all([("", message)], "input", policy))
+        for _ in range(3)
+        for message in messages
+    ]
+    yield row(
+        f"{name}: message of 200 characters, library, detectors and classifier, p50", statistics.median(whole) / 1000, "µs", at_most=150
+    )
     pieces = [text[at : at + _CHUNK_CHARACTERS] for at in range(0, 80_000, _CHUNK_CHARACTERS)]
 
     def stream() -> int:
@@ -113,6 +128,21 @@ def live(name: str, snapshot: Snapshot, text: str, policy: Policy) -> Iterator[R
 
     _, seconds = _best(stream)
     yield row(f"{name}: stream, chunk of 8 characters", seconds / len(pieces) * 1e6, "µs CPU", at_most=40)
+
+    def watched() -> int:
+        way = Watched(Outlet(snapshot.trie(policy, "output"), screen_for(policy, "output"), NOTHING_SAID), Classifier.load(), policy)
+        for piece in pieces:
+            way.feed(piece)
+        return len(way.finish())
+
+    _, seconds = _best(watched)
+    yield row(f"{name}: stream, chunk of 8, mask and classifier at clause ends", seconds / len(pieces) * 1e6, "µs CPU", at_most=40)
+
+
+def _message_ns(work: Callable[[], object]) -> int:
+    began = time.perf_counter_ns()
+    work()
+    return time.perf_counter_ns() - began
 
 
 def hold_back(name: str, screener: Screener, texts: Sequence[str], *, judged: bool = True) -> Iterator[Row]:
