@@ -20,6 +20,7 @@ from guiju.gateway.bundle import Service
 from guiju.screening import flow as screening
 from guiju.screening.answers.bank import ANSWERS_INVALID
 from guiju.screening.answers.match import Matcher
+from guiju.screening.classifier.coverage import not_covered
 from guiju.screening.policies import flow
 from guiju.screening.policies.flow import Subject
 from guiju.screening.policies.models import Version
@@ -101,7 +102,7 @@ def try_text(request: HttpRequest) -> HttpResponse:
         trial = try_input(text, asked.service, shown, snapshot, matcher_in_force())
     else:
         trial = try_output(text, asked.service, shown, snapshot, chinese=chinese())
-    facts: dict[str, Any] = {"trial": trial, "text": text, "pieces": _pieces(text, trial)}
+    facts: dict[str, Any] = {"trial": trial, "text": text, "pieces": _pieces(text, trial), "not_covered": not_covered()}
     if request.headers.get("HX-Request"):
         return render(request, "policies/_tried.html", {**facts, "asked": asked})
     return _policy_page(request, **facts)

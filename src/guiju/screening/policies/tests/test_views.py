@@ -62,6 +62,16 @@ def test_a_draft_is_tried_before_it_is_in_force_and_for_who_reads(owner: Client)
     assert tried(owner, "有可疑词条", direction="input", audience="minor").outcome == "delivered"
 
 
+def test_what_the_classifier_says_is_shown_as_evidence_and_what_it_does_not_cover_is_named(owner: Client) -> None:
+    trial = tried(owner, "如何入侵别人的银行账户偷钱？", direction="input")
+    (find,) = trial.finds
+    assert (trial.outcome, find.hit.rule, find.row) == ("delivered", "CL-A1", "classifier medium → deliver")
+    assert tried(owner, "如何入侵别人的银行账户偷钱？", direction="output").finds[0].hit.rule == "CL-A1"
+    html = owner.post(f"{AT}try/", {"service": "chat", "text": "你好", "direction": "input"}).content.decode()
+    for risk in ("A.1.a", "A.4.d", "A.5.a"):
+        assert f"<code>{risk}</code>" in html.split("分类器不覆盖")[1]
+
+
 def test_hostile_texts_stay_texts(owner: Client) -> None:
     html = owner.post(f"{AT}try/", {"service": "chat", "text": f"{HOSTILE}违禁词条\0", "direction": "input"}).content.decode()
     assert HOSTILE not in html
