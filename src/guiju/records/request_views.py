@@ -13,7 +13,7 @@ from guiju.core.errors import GuijuError
 from guiju.records.hold import Selection, count_held, list_holds_on, set_hold, standing_holds
 from guiju.records.kinds import KINDS
 from guiju.records.models import Hold, Request
-from guiju.records.requests import APPROVING, Deed, State, approve, list_waiting, refuse
+from guiju.records.requests import APPROVING, Deed, State, approve, list_reviewers, list_waiting, refuse
 from guiju.records.times import beijing_time
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
@@ -38,7 +38,15 @@ def requests(request: HttpRequest) -> HttpResponse:
     usable = Request.objects.filter(state__in=(State.APPROVED, State.OPEN), until__gt=timezone.now(), asked_by=actor).order_by("until")
     settled = Request.objects.exclude(pk__in=[each["asked"].pk for each in waiting]).order_by("-asked_at")[:SHOWN]  # type: ignore[attr-defined]  # values of one list
     holds = [{"hold": each, "count": count_held(each)} for each in standing_holds()[:SHOWN]]
-    facts = {"waiting": waiting, "usable": usable, "settled": settled, "holds": holds, "kinds": list(KINDS.values())}
+    reviewers = list_reviewers()[:SHOWN] if request.user.has_perm(APPROVING[Deed.OPEN_REVIEW]) else []
+    facts = {
+        "waiting": waiting,
+        "usable": usable,
+        "reviewers": reviewers,
+        "settled": settled,
+        "holds": holds,
+        "kinds": list(KINDS.values()),
+    }
     return render(request, "records/requests.html", facts)
 
 

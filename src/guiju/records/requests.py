@@ -13,7 +13,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
@@ -148,7 +148,10 @@ def approve(id: str, *, actor: str, reason: str = "") -> Request:
 
 
 def refuse(id: str, *, actor: str, reason: str = "") -> Request:
-    """Refuse a request, or withdraw one's own; leave `records.request.refused`. Raises as `approve`, but for REQUEST-OWN."""
+    """Refuse a request, or withdraw one's own; leave `records.request.refused`. Raises as `approve`, but for REQUEST-OWN.
+
+    What a reviewer was allowed lasts, so it can be refused later too: that ends it.
+    """
     return _decide(id, State.REFUSED, actor, reason, None)
 
 
@@ -199,6 +202,11 @@ def count_to_decide(actor: str, deeds: Iterable[str]) -> int:
     return list_waiting().filter(deed__in=list(deeds)).exclude(asked_by=actor).count()
 
 
+def list_reviewers() -> QuerySet[Request]:
+    """Return the permissions to see what is in the queue of reviews that are in force, the one that ends first in front."""
+    return Request.objects.filter(deed=Deed.OPEN_REVIEW, state=State.APPROVED, until__gt=datetime.now(UTC)).order_by("until")
+
+
 def find_live(deed: Request.Deed, *, actor: str, subject: str) -> Request | None:
     """Return the actor's request about a subject that can be used, or else the one that waits; None when there is neither."""
     live = _own(deed, actor, subject, "", "").filter(state__in=_WAITING, until__gt=datetime.now(UTC)).order_by("asked_at")
@@ -213,9 +221,11 @@ def _own(deed: Request.Deed, actor: str, subject: str, record: str, selection: s
 def _decide(id: str, state: Request.State, actor: str, reason: str, until: datetime | None) -> Request:
     now = datetime.now(UTC)
     with transaction.atomic():
-        rows = Request.objects.filter(id=id, state=State.ASKED, until__gt=now)
+        rows = Request.objects.filter(id=id, until__gt=now)
         if state == State.APPROVED:
-            rows = rows.exclude(asked_by=actor)
+            rows = rows.filter(state=State.ASKED).exclude(asked_by=actor)
+        else:
+            rows = rows.filter(Q(state=State.ASKED) | Q(state=State.APPROVED, deed=Deed.OPEN_REVIEW))
         changed: dict[str, object] = {
             "state": state,
             "decided_by": actor,

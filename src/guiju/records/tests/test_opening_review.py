@@ -20,7 +20,7 @@ from guiju.records.ingest import write_entries
 from guiju.records.marked import list_marked, list_sealed
 from guiju.records.models import OutboxEntry, Record, Request
 from guiju.records.opening_review import REVIEW_NOT_GRANTED, ask_for_review, find_review_permission, open_for_review
-from guiju.records.requests import REQUEST_OWN, approve, take
+from guiju.records.requests import REQUEST_OWN, REQUEST_SETTLED, approve, ask, list_reviewers, refuse, take
 from guiju.records.tests.site import entry
 from guiju.records.whereabouts import CONTENT_ERASED
 
@@ -70,6 +70,32 @@ def test_with_two_people_a_permission_is_granted_for_a_time_and_not_used_up(data
     Request.objects.update(until=datetime.now(UTC))
     refused()
     assert find_review_permission(REVIEWER) is None
+
+
+def test_a_permission_can_be_ended_before_its_time(data: DataFolder, settings: Settings) -> None:
+    settings.SITE = msgspec.structs.replace(settings.SITE, records=Records(opening_people=2))
+    (record,) = write(data, entry(content=b"secret", subject="u-1"))
+    asked = approve(ask_for_review(actor=REVIEWER, reason="daily review").id, actor=SECOND)
+    assert [each.id for each in list_reviewers()] == [asked.id]
+    assert open_for_review([record.id], actor=REVIEWER, until=UNTIL)
+    refuse(asked.id, actor=SECOND, reason="left the team")
+    assert not list_reviewers().exists()
+    with pytest.raises(GuijuError) as told:
+        open_for_review([record.id], actor=REVIEWER, until=UNTIL)
+    assert told.value.code is REVIEW_NOT_GRANTED
+    for again in (approve, refuse):
+        with pytest.raises(GuijuError) as told:
+            again(asked.id, actor=SECOND)
+        assert told.value.code is REQUEST_SETTLED
+
+
+@pytest.mark.usefixtures("data")
+def test_an_approval_of_another_deed_is_not_refused_once_given() -> None:
+    once = ask(Request.Deed.OPEN_SUBJECT, actor=REVIEWER, reason="complaint", subject="u-1")
+    approve(once.id, actor=SECOND)
+    with pytest.raises(GuijuError) as told:
+        refuse(once.id, actor=SECOND)
+    assert told.value.code is REQUEST_SETTLED
 
 
 def test_content_that_was_erased_is_told_for_what_it_is(data: DataFolder, settings: Settings) -> None:

@@ -142,6 +142,10 @@ def test_with_two_people_a_permission_comes_first(put: Queue, reviewer: Client, 
     approve(asked.id, actor="person:approver")
     assert "申请许可" not in text(reviewer, "/console/review/")
     assert "往来内容" in text(reviewer, f"/console/review/{item.pk}/")
+    assert "有效的复核许可" in text(approver, "/console/records/requests/")
+    assert "有效的复核许可" not in text(reviewer, "/console/records/requests/")
+    approver.post(f"/console/records/requests/{asked.id}/decide/", {"decision": "refuse"})
+    assert reviewer.get(f"/console/review/{item.pk}/").status_code == 403
 
 
 def test_an_erased_persons_item_says_so(put: Queue, reviewer: Client) -> None:
