@@ -1,0 +1,87 @@
+"""Labels in files: megabytes a second for a write that is read back, in memory, for every container; and file to file.
+
+The bodies are noise of the size of a large picture or an album track: what lies between a file's parts is copied, never decoded.
+"""
+
+import os
+import struct
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bench.report import Row, report, row
+from guiju.labelling.containers import CONTAINERS
+from guiju.labelling.containers.tests.samples import LABEL, sample
+from guiju.labelling.files import read, write, write_file
+
+SIZE_BYTES: Final = 32 * 1024 * 1024
+TURNS: Final = 15
+BAR_MB_S: Final = 500
+BARRED: Final = ("PNG", "JPEG", "WebP")
+
+
+def large(name: str) -> bytes:
+    """Return a sound file of this container with a body of `SIZE_BYTES`."""
+    body = os.urandom(SIZE_BYTES).replace(b"\xff", b"\xfe")
+    match name:
+        case "PNG":
+            data = sample("plain.png")
+            pieces = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
+            chunks = [struct.pack(">I", len(piece)) + b"IDAT" + piece + struct.pack(">I", zlib.crc32(b"IDAT" + piece)) for piece in pieces]
+            return data[:33] + b"".join(chunks) + data[-12:]
+        case "JPEG":
+            return sample("plain.jpeg")[:-2] + body + b"\xff\xd9"
+        case "WebP":
+            return _riff(b"WEBP", sample("plain.webp")[20:30] + body, b"VP8 ")
+        case "WAV":
+            data = sample("plain.wav")
+            head = data[12 : data.index(b"data")]
+            return b"RIFF" + struct.pack("<I", len(head) + len(body) + 12) + b"WAVE" + head + b"data" + struct.pack("<I", len(body)) + body
+        case "GIF":
+            data = sample("plain.gif")
+            blocks = b"".join(b"\xff" + body[at : at + 255] for at in range(0, len(body) - 255, 255))
+            return data[:-2] + blocks + data[-2:]
+        case "MP3" | "FLAC":
+            return sample(f"plain.{name.lower()}") + body
+    raise ValueError(f"there is no large {name}")
+
+
+def _riff(kind: bytes, body: bytes, name: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", len(body) + 12) + kind + name + struct.pack("<I", len(body)) + body
+
+
+def measure() -> Iterator[Row]:
+    """Yield a row for each container, and one for a write from file to file."""
+    for container in CONTAINERS:
+        try:
+            data = large(container.name)
+        except ValueError:
+            continue
+        took = []
+        for _ in range(TURNS):
+            started = time.perf_counter()
+            labelled = write(data, LABEL)
+            took.append(time.perf_counter() - started)
+        speed = len(data) / 1e6 / sorted(took)[TURNS // 2]
+        if read(labelled) != LABEL:
+            raise RuntimeError(f"{container.name} does not hold its label")
+        yield row(f"{container.name}: write, read back, in memory", speed, "MB/s", at_least=BAR_MB_S if container.name in BARRED else None)
+    with tempfile.TemporaryDirectory() as folder:
+        original = Path(folder, "a")
+        original.write_bytes(large("WAV"))
+        started = time.perf_counter()
+        write_file(original, Path(folder, "b"), LABEL)
+        yield row("WAV: file to file, on the disk before it is named", SIZE_BYTES / 1e6 / (time.perf_counter() - started), "MB/s")
+
+
+def main() -> int:
+    """Measure, print, write `bench/out/labels.json`; return 1 when a bar is missed."""
+    return 1 if report("labels", list(measure())) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
