@@ -13,14 +13,15 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import msgspec
 import typer
 
 from guiju.core.errors import GuijuError, Text, define
-from guiju.labelling.annex_e import KEYS
-from guiju.labelling.files import Inspection, inspect
+
+if TYPE_CHECKING:
+    from guiju.labelling.files import Inspection
+    from guiju.labelling.values import FileLabel
 
 STATUS: Final = {"compliant": 0, "noncompliant": 1, "not_found": 2, "inconclusive": 3}
 UNREADABLE: Final = 10
@@ -98,6 +99,8 @@ def _told(path: str, *, as_json: bool, strict: bool, user_declares: bool) -> int
 
 
 def _inspected(file: Path, name: str, as_json: bool, strict: bool, user_declares: bool) -> int:
+    from guiju.labelling.files import inspect
+
     found = inspect(file, user_declares=user_declares, strict=strict)
     if as_json:
         with file.open("rb") as opened:
@@ -109,7 +112,7 @@ def _inspected(file: Path, name: str, as_json: bool, strict: bool, user_declares
     return STATUS[found.verdict]
 
 
-def _row(name: str, digest: str, found: Inspection) -> dict[str, Any]:
+def _row(name: str, digest: str, found: "Inspection") -> dict[str, Any]:
     places = [
         {
             "channel": place.channel,
@@ -137,11 +140,15 @@ def _row(name: str, digest: str, found: Inspection) -> dict[str, Any]:
     }
 
 
-def _keys(label: Any) -> dict[str, str] | None:
+def _keys(label: "FileLabel | None") -> dict[str, str] | None:
+    import msgspec
+
+    from guiju.labelling.annex_e import KEYS
+
     return None if label is None else dict(zip(KEYS, msgspec.structs.astuple(label), strict=True))
 
 
-def _lines(name: str, found: Inspection) -> Iterator[str]:
+def _lines(name: str, found: "Inspection") -> Iterator[str]:
     state = "–" if found.state is None else f"{_STATES[found.state]} {found.state}"
     yield _plain(f"{_VERDICTS[found.verdict]} {found.verdict}  {state}  {found.container}  {name}")
     if found.label is not None:
