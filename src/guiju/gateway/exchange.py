@@ -177,7 +177,7 @@ class Exchange(GuardedCall):
         metadata["approved_answer"] = approved.facts
         metadata["cause"] = cause(request, self._told, key, service.id)
         metadata["output"] = {
-            "outcome": "approved", "released_characters": len(approved.text), "texts": [fingerprint(key, service.id, approved.text)],
+            "outcome": "approved", "hits": [], "released_characters": len(approved.text), "texts": [fingerprint(key, service.id, approved.text)],
         }  # fmt: skip
         metadata["finish"] = ["stop"] * (request.get("n") or 1)
         if approved.applied is not None:

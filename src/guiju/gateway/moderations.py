@@ -183,7 +183,7 @@ def _result(
             continue  # told by kind, or by group: which of the risks it is nobody said
         for name in names_of(hit.risk):
             scores[name] = max(scores[name] or 0.0, _BLOCKS if hit.severity == "block" else _FLAGS)
-            categories[name] = bool(categories[name]) or hit.action != "deliver"
+            categories[name] = bool(categories[name]) or hit.action in ENDS
     flagged: bool | None = verdict.action in ENDS
     if not (flagged or whole):
         flagged = True if policy.could_not_examine == "stop" else None

@@ -79,6 +79,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a verdict does. `rows` decide first, the most particular of them; what no row tells of, `on_input` and `on_output` decide."""
 
     rows: tuple[PolicyRow, ...] = ()
+    version: str = ""
+    """Of the table, where it is one that was put in force in the console: the hash of `rows` and `default_audience`."""
     on_input: dict[str, Action] = msgspec.field(default_factory=lambda: {"*": "refuse"})
     """By risk (`A.1.f`), group (`A.1`) or `*`; likewise the next."""
     on_output: dict[str, Action] = msgspec.field(default_factory=lambda: {"*": "stop"})
@@ -122,8 +124,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def short(self) -> str:
-        """The first 16 hex digits of the hash of everything that this policy says: what records carry."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        """What records carry: the first 16 hex digits of the version in force, or else of the hash of all that the policy says."""
+        return self.version[:16] or hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
 
     @cached_property
     def _decided(self) -> dict[tuple[Direction, str, Confidence, Audience], Decision]:

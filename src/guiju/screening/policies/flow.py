@@ -246,8 +246,9 @@ def table_of(id: str) -> tuple[tuple[PolicyRow, ...], Audience]:
 
 def with_table(policy: Policy, rows: tuple[PolicyRow, ...], default_audience: Audience) -> Policy:
     """Return the policy with this table in place of the one of the settings: of `rows`, `on_input`, `on_output`, `default_audience` none stays."""
-    plain = Policy()
-    return msgspec.structs.replace(policy, rows=rows, default_audience=default_audience, on_input=plain.on_input, on_output=plain.on_output)
+    plain, version = Policy(), version_of(rows, default_audience)
+    table = {"rows": rows, "default_audience": default_audience, "on_input": plain.on_input, "on_output": plain.on_output}
+    return msgspec.structs.replace(policy, version=version, **table)
 
 
 def with_policies(services: Sequence[Service]) -> tuple[Service, ...]:

@@ -243,7 +243,9 @@ def _policy_page(
     asked = _asked(request)
     force = bundle_in_force()
     active = flow.find_active(Subject.POLICY, asked.service.id)
-    in_force = flow.table_of(active.id)[0] if active else ()
+    versions = flow.list_versions(Subject.POLICY, asked.service.id)
+    against = next((each for each in versions if each.id == request.GET.get("against")), active)
+    before = flow.table_of(against.id)[0] if against else ()
     shown = asked.policy.rows
     written = shown if active or asked.version else (*shown, *rows_of_settings(asked.policy))
     rows = list(entered) or [Entered(row.risk, row.direction, row.audience, row.confidence, row.action) for row in written]
@@ -254,9 +256,10 @@ def _policy_page(
         "lines": matrix(asked.policy.read_by(asked.audience), asked.direction),
         "rows": [*rows, *([Entered()] * BLANK_ROWS)],
         "refused": refused,
-        "versions": flow.list_versions(Subject.POLICY, asked.service.id),
-        "gone": [str(row) for row in in_force if row not in shown] if asked.version else [],
-        "new": [str(row) for row in shown if row not in in_force] if asked.version else [],
+        "versions": versions,
+        "against": against,
+        "gone": [str(row) for row in before if row not in shown] if asked.version else [],
+        "new": [str(row) for row in shown if row not in before] if asked.version else [],
         "people": _people(),
         "scopes": SCOPES,
         "readers": READERS,

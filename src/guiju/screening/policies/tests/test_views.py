@@ -95,6 +95,14 @@ def test_rows_become_a_draft_and_mistakes_are_told_by_row(owner: Client) -> None
     assert flow.get_version(kept.id).state == "active"
 
 
+def test_any_two_versions_are_compared(owner: Client) -> None:
+    one = flow.draft_policy("chat", ("A.1 both * * hold", "A.2 both * * hold"), "adult", "", "person:one")
+    two = flow.draft_policy("chat", ("A.1 both * * hold", "A.3 both * * hold"), "adult", "", "person:one")
+    page = owner.get(AT, {"version": two.id, "against": one.id})
+    assert (page.context["new"], page.context["gone"]) == (["A.3 both * * hold"], ["A.2 both * * hold"])
+    assert len(owner.get(AT, {"version": two.id}).context["new"]) == 2
+
+
 def test_a_matrix_shows_the_risks_of_a_group_that_differ(owner: Client) -> None:
     kept = flow.draft_policy("chat", ("A.1.f input minor * hold", "A.2 input * low warn"), "adult", "", "person:one")
     lines = owner.get(AT, {"version": kept.id, "audience": "minor"}).context["lines"]
