@@ -212,7 +212,9 @@ def test_the_first_file_stays_valid_with_every_line_in_force(tmp_path: Path) -> 
 def test_every_setting_is_declared_and_explained() -> None:
     page = settings_page()
     for table in TABLES:
-        fields = set(table.types) - {"policy", "label", "guard"} - ({"version"} if table.path == "service.policy" else set())  # set by a version
+        fields = (
+            set(table.types) - {"policy", "label", "guard"} - ({"version"} if table.path == "service.policy" else set())
+        )  # set by a version
         assert {setting.name for setting in table.settings} == fields, table.path
         for setting in table.settings:
             assert f"| `{setting.name}` |" in page
