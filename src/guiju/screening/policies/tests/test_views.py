@@ -189,7 +189,9 @@ def test_the_classifier_acts_on_the_page_as_it_does_in_the_gateway() -> None:
     quiet = Policy()
     acting = Policy(rows=tuple(PolicyRow("*", "input", "*", confidence, "refuse") for confidence in ("medium", "low")))
     tried_quietly = try_input(text, service, quiet, snapshot, None)
-    assert [(find.hit.action, find.row) for find in tried_quietly.finds] == [("deliver", f"classifier {tried_quietly.finds[0].hit.confidence} → deliver")]
+    assert [(find.hit.action, find.row) for find in tried_quietly.finds] == [
+        ("deliver", f"classifier {tried_quietly.finds[0].hit.confidence} → deliver")
+    ]
     trial = try_input(text, service, acting, snapshot, None)
     assert trial.outcome == "refused"
     assert trial.finds[0].row == f"* input * {trial.finds[0].hit.confidence} refuse"
