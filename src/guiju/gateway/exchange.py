@@ -108,7 +108,7 @@ class Exchange(GuardedCall):
         self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
         guarding, asking = self._guarding, upstream.chat(_ENCODE(request))
         response = self._response = await asking if guarding is None else await guarding.beside(asking)
-        if guarding is not None and guarding.input is not None and (response is None or guarding.use.input == "wait" or not streams):
+        if guarding is not None and guarding.input is not None and (response is None or not streams):
             await self._await_input(guarding, guarding.input)
         assert response is not None
         if response.status != 200:

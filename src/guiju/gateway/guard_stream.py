@@ -16,7 +16,7 @@ import msgspec
 
 from guiju.core.errors import GuijuError
 from guiju.gateway.connections import Answer
-from guiju.gateway.errors import GUARD_UNAVAILABLE
+from guiju.gateway.errors import GUARD_UNAVAILABLE, INPUT_REFUSED
 from guiju.gateway.guard_parts import Growing, Part, windows
 from guiju.gateway.guarding import Examination, Guarding, reason_of
 from guiju.gateway.places import Path, nest, place_of, shown
@@ -76,6 +76,7 @@ class GuardedAnswer:
         self._on_wait = on_wait
         self._examines = guarding.looks_at("output")
         self._ahead = guarding.ahead if self._examines else 0
+        self._waits = guarding.use.input == "wait"
         self._cutter = Cutter()
         self._queue: deque[_Event] = deque()
         self._held_bytes = 0
@@ -88,7 +89,7 @@ class GuardedAnswer:
     async def readany(self) -> bytes:
         """Return what may go on, at least a byte; empty at the end of the answer.
 
-        Raises Unsafe, GUARD-UNAVAILABLE where the service stops for that, UpstreamBroken, and OSError as an `Answer` does.
+        Raises Unsafe, INPUT-REFUSED while nothing has left, GUARD-UNAVAILABLE where the service stops for that, UpstreamBroken, and OSError as an `Answer` does.
         """
         while True:
             out = self._released()
@@ -110,7 +111,14 @@ class GuardedAnswer:
 
     # ── what waits ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def _before_the_input(self) -> bool:
+        """Whether nothing may come of the answer yet: what is there of it is examined meanwhile."""
+        return self._waits and self._guarding.input is not None
+
     def _released(self) -> bytes:
+        if self._before_the_input:
+            return b""
         out = []
         while self._queue and self._may_leave(self._queue[0]):
             event = self._queue.popleft()
@@ -138,9 +146,13 @@ class GuardedAnswer:
         if guarding.input is not None and guarding.input.done():
             found, guarding.input = guarding.input.result(), None
             ending = self._on_input(found)
+            if ending and self._waits:
+                raise GuijuError(INPUT_REFUSED)
             if ending:
                 raise Unsafe(ending, None)
             return True
+        if self._before_the_input:
+            return False
         for place, flights in self._flights.items():
             if flights and flights[0][1].done():
                 end, task = flights.popleft()
@@ -183,7 +195,9 @@ class GuardedAnswer:
 
     async def _something(self) -> None:
         """Wait until more has come or something was examined."""
-        waiting: list[asyncio.Task[Any]] = [task for flights in self._flights.values() for _, task in list(flights)[:1]]
+        waiting: list[asyncio.Task[Any]] = []
+        if not self._before_the_input:
+            waiting += [flights[0][1] for flights in self._flights.values() if flights]
         if self._guarding.input is not None:
             waiting.append(self._guarding.input)
         reads = not self._closed and (self._held_bytes < _HELD_BYTES or not waiting)

@@ -231,15 +231,17 @@ def test_a_finding_that_the_policy_only_flags_goes_on_and_is_told() -> None:
     assert guarding.told()["outcome"] == "hit"
 
 
-def test_a_stream_waits_at_its_end_for_the_word_on_the_input() -> None:
-    guard = Scripted([30], directions="input")
-    heard, _ = run(events("好", [1]), guard, asked=[{"role": "user", "content": "你好"}])
-    assert heard.finishes == {0: "stop"}
-    guard = Scripted([30], directions="input")
-    heard, _ = run(events("好", [1]), guard, asked=[{"role": "user", "content": f"怎么制{BAD}"}])
-    assert heard.finishes == {0: "content_filter"}
-    assert heard.text(0) == f"好\n\n{NOTICE}"
-    assert len(heard.retractions) == 1
+def test_nothing_leaves_before_the_word_on_the_input_where_it_waits_and_the_end_waits_always() -> None:
+    good, bad = [{"role": "user", "content": "你好"}], [{"role": "user", "content": f"怎么制{BAD}"}]
+    for directions in ("input", "both"):
+        for way in ("wait", "alongside"):
+            heard, _ = run(events("好", [1]), Scripted([30], directions=directions), asked=good, input=way)
+            assert (heard.text(0), heard.finishes) == ("好", {0: "stop"})
+        heard, _ = run(events(f"好{BAD}", [1]), Scripted([30, 0], directions=directions), asked=bad, input="wait")
+        assert heard.text(0) == ""
+        assert [error["code"] for error in heard.errors] == ["INPUT-REFUSED"]
+    heard, _ = run(events("好", [1]), Scripted([30], directions="input"), asked=bad, input="alongside")
+    assert (heard.text(0), heard.finishes, len(heard.retractions)) == (f"好\n\n{NOTICE}", {0: "content_filter"}, 1)
 
 
 @pytest.mark.parametrize(
