@@ -72,7 +72,10 @@ def may_attack(text: str) -> bool:
 
 
 def _has_signs(text: str) -> bool:
-    return bool(_signs().find_matches_as_indexes(text)) or _may_hide(text)
+    try:
+        return bool(_signs().find_matches_as_indexes(text)) or _may_hide(text)
+    except UnicodeEncodeError:  # half a surrogate: no JSON holds one, a program's own text may
+        return True
 
 
 def _may_hide(text: str) -> bool:
