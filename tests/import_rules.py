@@ -51,6 +51,8 @@ LIVE_MODULES: Final = {
             "screener",
             "classifier",
             "spellings",
+            "matcher",
+            "gates",
             "plain",
             "personal",
             "signs",
@@ -65,7 +67,9 @@ LIVE_MODULES: Final = {
     ),
     "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),
 }
-TRAINING: Final = frozenset(f"guiju.screening.classifier.{name}" for name in ("train", "fit", "sources", "sentences"))
+TRAINING: Final = frozenset(f"guiju.screening.classifier.{name}" for name in ("train", "fit", "sources", "sentences")) | {
+    "guiju.screening.spellings.make"
+}
 """Makes what the live side reads, on a developer's machine; needs scikit-learn, which is no part of the service."""
 LIVE_LIBRARIES: Final = frozenset(
     {"ahocorasick_rs", "cryptography", "httptools", "msgspec", "numpy", "opencc", "stdnum", "uvicorn", "uvloop", "yaml"}

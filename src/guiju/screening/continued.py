@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from guiju.screening.conversation import source_of_message
 from guiju.screening.fold import fold
 from guiju.screening.gate import Gate, Trie
+from guiju.screening.gates import Gates, open_gate
 from guiju.screening.rules import Rule
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.spellings.escapes import may_escape
@@ -44,12 +45,13 @@ def before_of(messages: Sequence[Any], snapshot: Snapshot, policy: Policy) -> Be
         return None
     end = content[-snapshot.longest :]
     trie = snapshot.trie(policy, "output")
-    if not may_escape(end) and not _may_end_in(end, trie):
-        return None
-    folded, prefixes = fold(end, trie.reading), trie.term_prefixes
-    for start in range(len(folded)):
-        if folded[start:] in prefixes:
-            return Before(f"messages[{len(messages) - 1}]{steps}", end, len(content) - len(end))
+    for each in (trie, *trie.readings):
+        if not may_escape(end) and not _may_end_in(end, each):
+            continue
+        folded, prefixes = fold(end, each.reading), each.term_prefixes
+        for start in range(len(folded)):
+            if folded[start:] in prefixes:
+                return Before(f"messages[{len(messages) - 1}]{steps}", end, len(content) - len(end))
     return None
 
 
@@ -72,8 +74,8 @@ class Continued:
 
     def __init__(self, trie: Trie, before: str) -> None:
         self.hit: tuple[int, int, Rule] | None = None
-        self._own = Gate(trie)
-        self._joint: Gate | None = Gate(trie, passed=len(before))
+        self._own = open_gate(trie)
+        self._joint: Gate | Gates | None = open_gate(trie, passed=len(before))
         self._joint.feed(before)
         self._before = len(before)
         self._seen = 0  # how much came of the answer

@@ -22,7 +22,7 @@ import numpy.typing
 import opencc
 
 from guiju.screening.spellings.escapes import ESCAPE, ESCAPE_BEGUN, may_escape, unescaped
-from guiju.screening.spellings.lookalikes import LOOKALIKES
+from guiju.screening.spellings.lookalikes import LOOKALIKES, SIDES
 
 # How far apart two neighbouring characters of the fold stand in the original.
 ADJACENT: Final = 0
@@ -119,6 +119,7 @@ def _simplified() -> dict[str, str]:
                 first, second = sorted((one(written), one(usual)), key=lambda form: (not _is_usual(form), form))
                 if first != second:
                     joined[second] = first
+    joined |= {side: one(whole) for side, whole in SIDES.items()}
     return {form: one(form) for form in {*folded, *joined}}
 
 

@@ -15,10 +15,14 @@ from guiju.screening.spellings.escapes import MARKS
 class Trie:
     """Every proper prefix of every pattern, with the widest gap that may follow it."""
 
-    __slots__ = ("_inert", "_inert_above", "_texts", "endings", "patterns", "prefixes", "reading", "starts", "term_prefixes")
+    __slots__ = (
+        "_inert", "_inert_above", "_texts", "endings", "patterns", "prefixes", "reading", "readings", "starts", "term_prefixes",
+    )  # fmt: skip
 
-    def __init__(self, patterns: dict[str, Pattern], reading: Reading = PLAIN) -> None:
+    def __init__(self, patterns: dict[str, Pattern], reading: Reading = PLAIN, readings: "tuple[Trie, ...]" = ()) -> None:
         self.reading = reading
+        self.readings = readings
+        """The same terms in the other readings that they ask for."""
         self.patterns = patterns
         self.prefixes: dict[str, int] = {}  # of terms and exceptions
         self.term_prefixes: dict[str, int] = {}  # of terms alone: only these hold text back

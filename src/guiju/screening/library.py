@@ -22,9 +22,12 @@ import yaml
 from guiju.core.errors import GuijuError, Text, define
 from guiju.screening.fold import BREAK, GAP_CHARACTERS, fold, fold_exactly
 from guiju.screening.risks import BY_ID
+from guiju.screening.spellings.check import names_of, spelling_problems
 from guiju.screening.values import LibraryEntry
 
-COLUMNS: Final = ("term", "risk", "severity", "direction", "exceptions", "source", "reviewer", "reviewed_on", "note")
+LATER_COLUMNS: Final = ("spellings",)
+"""Columns that the canonical CSV has when a row uses them: a library without them keeps its version."""
+COLUMNS: Final = ("term", "risk", "severity", "direction", "exceptions", "source", "reviewer", "reviewed_on", "note", *LATER_COLUMNS)
 _FORMULA: Final = re.compile("'*[=+\\-@]")
 _MARKED: Final = re.compile("'+[=+\\-@]")
 TERM_CHARACTERS: Final = 64
@@ -76,7 +79,7 @@ class Library:
     def rows(self) -> list[dict[str, str]]:
         """Return the rows with all their columns, in the order of `entries`' canonical CSV."""
         read = csv.DictReader(io.StringIO(self.csv.decode(), newline=""))
-        return [{name: _unmarked(cell) for name, cell in fields.items()} for fields in read]
+        return [{name: _unmarked(fields.get(name, "")) for name in COLUMNS} for fields in read]
 
 
 def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
@@ -150,7 +153,7 @@ def _starter() -> Library:
     for file in sorted(resources.files("guiju.screening").joinpath("starter").iterdir(), key=lambda path: path.name):
         if file.name.endswith(".csv"):
             library = parse_csv(file.read_bytes(), file.name)
-            rows += list(csv.reader(io.StringIO(library.csv.decode(), newline="")))[1:]
+            rows += [[row.get(name, "") for name in COLUMNS] for row in csv.DictReader(io.StringIO(library.csv.decode(), newline=""))]
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
     return parse_csv(text.getvalue().encode(), "starter")
@@ -209,7 +212,15 @@ def _entry(row: Row, direction: str) -> LibraryEntry:
     fields = row.fields
     identity = hashlib.sha256(f"{fields['risk']}\n{fields['term']}\n{direction}".encode()).hexdigest()[:12]
     exceptions = tuple(part.strip() for part in fields.get("exceptions", "").split("|") if part.strip())
-    return LibraryEntry(f"kw-{identity}", fields["term"], fields["risk"], fields.get("severity") or "block", exceptions, direction)  # type: ignore[arg-type]  # checked by _problems
+    return LibraryEntry(
+        f"kw-{identity}",
+        fields["term"],
+        fields["risk"],
+        fields.get("severity") or "block",  # type: ignore[arg-type]  # checked by _problems, like the direction
+        exceptions,
+        direction,  # type: ignore[arg-type]
+        names_of(fields.get("spellings", "")),
+    )
 
 
 def _problems(row: Row) -> Iterator[Problem]:
@@ -246,6 +257,8 @@ def _problems(row: Row) -> Iterator[Problem]:
         yield Problem(row.line, "severity", "应为 block 或 flag", "must be block or flag")
     if (fields.get("direction") or "both") not in ("both", "input", "output"):
         yield Problem(row.line, "direction", "应为 both、input 或 output", "must be both, input or output")
+    for reason_zh, reason_en in spelling_problems(term, fields.get("spellings", "")):
+        yield Problem(row.line, "spellings", reason_zh, reason_en)
     for exception in filter(None, (part.strip() for part in fields.get("exceptions", "").split("|"))):
         if folded not in fold(exception) or fold(exception) == folded:
             yield Problem(
@@ -273,12 +286,14 @@ def _unmarked(cell: str) -> str:
 
 
 def _canonical_csv(rows: Iterable[dict[str, Any]]) -> bytes:
+    rows = list(rows)
+    columns = [name for name in COLUMNS if name not in LATER_COLUMNS or any(fields.get(name) for fields in rows)]
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for fields in sorted(rows, key=lambda fields: [fields.get(column, "") for column in ("risk", "term", "direction")]):
         # A cell that looks marked is marked once more, or reading it again would lose its apostrophe.
-        writer.writerow({name: f"'{cell}" if _MARKED.match(cell) else cell for name, cell in fields.items()})
+        writer.writerow({name: f"'{cell}" if _MARKED.match(cell) else cell for name, cell in fields.items() if name in columns})
     return text.getvalue().encode()
 
 

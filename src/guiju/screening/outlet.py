@@ -7,7 +7,8 @@ stream. When a term stops the text, what the mask still holds is not delivered: 
 from collections.abc import Callable
 
 from guiju.screening.continued import Before, Continued, hit_of
-from guiju.screening.gate import Gate, Trie
+from guiju.screening.gate import Trie
+from guiju.screening.gates import open_gate
 from guiju.screening.mask import Mask
 from guiju.screening.personal import Screen
 from guiju.screening.values import Hit, Policy
@@ -26,7 +27,7 @@ class Outlet:
     ) -> None:
         self.stopped = False
         self._before = before
-        self._gate = Gate(trie) if before is None else Continued(trie, before.text)
+        self._gate = open_gate(trie) if before is None else Continued(trie, before.text)
         self._mask = Mask(screen, said, machine=machine) if screen.active else None
 
     @property

@@ -7,16 +7,24 @@ A term is found in the fold of a text. What its author wrote decides how far it 
   a term of three or more words also bridges punctuation and line ends between them;
 - a term that begins or ends in an ASCII letter or digit must not stand inside a longer run of them (`ass` in `class`).
 An exception is matched as written. A hit inside an exception is no hit.
+A term that asks for other spellings has a rule for each expansion, and one in each reading that it asks for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
 
-from guiju.screening.fold import ADJACENT, BLANK, STOP, SYMBOL, Fold, fold_exactly
+from guiju.screening.fold import ADJACENT, BLANK, PLAIN, STOP, SYMBOL, Fold, Reading, fold_exactly
+from guiju.screening.spellings.expand import expansions
+from guiju.screening.spellings.readings import READINGS, reading
+from guiju.screening.spellings.tables import syllables, usual_characters
 from guiju.screening.values import LibraryEntry
 
 _LONG_TERM_CHARACTERS = 4
 _LONG_TERM_WORDS = 3
+_WAYS_OF_READING = 8
+"""A term with characters that are read in several ways is looked for in so many of them."""
+_ALIAS = "~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +48,60 @@ class Pattern:
 
 
 def compile_rules(entries: Iterable[LibraryEntry]) -> dict[str, Pattern]:
-    """Return folded text → pattern for the entries, terms and exceptions together."""
+    """Return folded text → pattern for the entries: terms, their expansions and aliases, exceptions."""
     patterns: dict[str, Pattern] = {}
     for entry in entries:
         folded, bridges = _shape(entry.term, between_han=None)
-        exceptions = []
-        for exception in entry.exceptions:
-            longer, longer_bridges = _shape(exception, between_han=ADJACENT)
-            patterns.setdefault(longer, Pattern()).excuses.append((entry.id, longer_bridges))
-            exceptions.append((longer, longer_bridges))
-        rule = Rule(entry, folded, bridges, tuple(exceptions))
-        patterns.setdefault(folded, Pattern()).rules.append(rule)
+        exceptions = _excuses(entry, patterns, PLAIN)
+        written = [(folded, bridges)]
+        if entry.spellings:
+            written += [_shape(name.removeprefix(_ALIAS), between_han=None) for name in entry.spellings if name.startswith(_ALIAS)]
+            written += [(other, _bridges_of(other, gaps, bridges)) for other, gaps in expansions(folded, entry.spellings)]
+        for text, each in written:
+            patterns.setdefault(text, Pattern()).rules.append(Rule(entry, text, each, exceptions))
     return patterns
 
 
-def _shape(term: str, between_han: int | None) -> tuple[str, tuple[int, ...]]:
-    shape = fold_exactly(term)
+def compile_readings(entries: Iterable[LibraryEntry]) -> list[tuple[Reading, dict[str, Pattern]]]:
+    """Return the patterns of each reading that an entry asks for; the plain one is not among them."""
+    compiled = []
+    for name in READINGS:
+        asking = [entry for entry in entries if name in entry.spellings]
+        patterns: dict[str, Pattern] = {}
+        for entry in asking:
+            exceptions = _excuses(entry, patterns, reading(name))
+            folded, bridges = _shape(entry.term, None, reading(name))
+            for text in _ways_of_reading(entry.term, folded) if name == "homophone" else (folded,):
+                patterns.setdefault(text, Pattern()).rules.append(Rule(entry, text, bridges, exceptions))
+        if asking:
+            compiled.append((reading(name), patterns))
+    return compiled
+
+
+def _ways_of_reading(term: str, folded: str) -> Iterator[str]:
+    """Yield the readings of a term as homophones, the usual one first: a text has each character in its usual reading only."""
+    usual = usual_characters()
+    written = fold_exactly(term).characters
+    ways = [
+        dict.fromkeys((seen, *(reading("homophone")[usual[each]] for each in syllables().get(character, ()) if each in usual)))
+        for character, seen in zip(written, folded, strict=True)
+    ]
+    for way in islice(product(*ways), _WAYS_OF_READING):
+        yield "".join(map(str, way))
+
+
+def _excuses(entry: LibraryEntry, patterns: dict[str, Pattern], way: Reading) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Put the exceptions of an entry among the patterns and return them."""
+    exceptions = []
+    for exception in entry.exceptions:
+        longer, bridges = _shape(exception, ADJACENT, way)
+        patterns.setdefault(longer, Pattern()).excuses.append((entry.id, bridges))
+        exceptions.append((longer, bridges))
+    return tuple(exceptions)
+
+
+def _shape(term: str, between_han: int | None, way: Reading = PLAIN) -> tuple[str, tuple[int, ...]]:
+    shape = fold_exactly(term, way)
     wide = between_han if between_han is not None else STOP if len(shape.characters) >= _LONG_TERM_CHARACTERS else SYMBOL
     words = STOP if between_han is None and sum(map(bool, shape.gaps)) >= _LONG_TERM_WORDS - 1 else BLANK
     bridges = [ADJACENT]
@@ -65,6 +111,16 @@ def _shape(term: str, between_han: int | None) -> tuple[str, tuple[int, ...]]:
         else:
             bridges.append(max(wide, min(gap, STOP)))
     return "".join(shape.characters), tuple(bridges)
+
+
+def _bridges_of(written: str, gaps: Sequence[int], bridges: Sequence[int]) -> tuple[int, ...]:
+    """Return the gaps that an expansion bridges: those of the term where its characters meet, between letters no punctuation."""
+    widest = max(bridges)
+    found = [ADJACENT]
+    for place in range(1, len(written)):
+        wide = ADJACENT if gaps[place] < 0 else bridges[gaps[place]] if gaps[place] < len(bridges) else widest
+        found.append(min(wide, SYMBOL) if written[place - 1 : place + 1].isascii() else wide)
+    return tuple(found)
 
 
 def bridged(gaps: list[int], start: int, bridges: tuple[int, ...]) -> bool:

@@ -4,19 +4,13 @@
 of `rules.py`; that they agree for every text and every way of cutting it is promise 1.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import ahocorasick_rs
-import numpy
-
-from guiju.screening.fold import Fold, fold, fold_exactly, origins
 from guiju.screening.gate import Gate, Trie
-from guiju.screening.rules import Rule, begins_a_word, bridged, compile_rules, ends_a_word
+from guiju.screening.gates import Gates, open_gate
+from guiju.screening.matcher import Matcher, Place
+from guiju.screening.rules import Rule, compile_readings, compile_rules
 from guiju.screening.values import GRAVITY, PASS, Confidence, Direction, Hit, LibraryEntry, Policy, Verdict
-
-_SHORT_CHARACTERS = 80
-"""A shorter text is folded exactly as a whole: looking for the parts that need it would cost more."""
 
 _Found = tuple[str, int, int, Rule]
 
@@ -27,20 +21,19 @@ class Snapshot:
     def __init__(self, entries: Sequence[LibraryEntry], version: str) -> None:
         self.version = version
         self.entries = tuple(entries)
-        self._patterns = compile_rules(entries)
-        self._by_index = list(self._patterns.values())
-        self._longest = max(map(len, self._patterns), default=0)
-        self._automaton = ahocorasick_rs.AhoCorasick(list(self._patterns), store_patterns=False)
+        self._matcher = Matcher(compile_rules(self.entries))
+        self._readings = [Matcher(patterns, reading) for reading, patterns in compile_readings(self.entries)]
         self._tries: dict[tuple[Direction, frozenset[tuple[str, Confidence]]], Trie] = {}
 
     @property
     def longest(self) -> int:
         """How many characters the longest term or exception has, folded."""
-        return self._longest
+        return max(each.longest for each in (self._matcher, *self._readings))
 
     def finds_nothing(self, strings: Sequence[str]) -> bool:
         """Tell that no term can be in these strings: the quick test that nearly all traffic passes."""
-        return not self._automaton.find_matches_as_indexes(fold("\n".join(strings)))
+        text = "\n".join(strings)
+        return self._matcher.finds_nothing(text) and (not self._readings or all(each.finds_nothing(text) for each in self._readings))
 
     def examine(self, text: str, direction: Direction, policy: Policy, path: str = "") -> Verdict:
         """Return the verdict on one text; spans are characters of `text`."""
@@ -61,59 +54,18 @@ class Snapshot:
             verdicts[place] = _verdict(found, direction, policy)
         return verdicts
 
-    def _find(self, texts: Sequence[str], direction: Direction) -> list[tuple[int, int, int, Rule]]:
-        """Return (which text, start, end, rule) for every hit."""
+    def _find(self, texts: Sequence[str], direction: Direction) -> list[Place]:
         text = texts[0] if len(texts) == 1 else "\n".join(texts)
-        matches = self._automaton.find_matches_as_indexes(fold(text), overlapping=True)
-        return self._confirmed(matches, text, texts, direction) if matches else []
+        found = self._matcher.find(text, texts, direction)
+        for matcher in self._readings:
+            found += matcher.find(text, texts, direction)
+        if self._readings and len(found) > 1:  # a term as it is written is found in every reading
+            found = list({(place, start, end, rule.entry.id): (place, start, end, rule) for place, start, end, rule in found}.values())
+        return found
 
-    def _confirmed(
-        self, matches: list[tuple[int, int, int]], text: str, texts: Sequence[str], direction: Direction
-    ) -> list[tuple[int, int, int, Rule]]:
-        """Return the matches that the rules allow: gaps bridged, words whole, not inside one exception, not over two texts."""
-        begins = [0]
-        for each in texts:
-            begins.append(begins[-1] + len(each) + 1)
-        excused: dict[str, list[tuple[int, int]]] = {}
-        candidates: list[tuple[int, int, int, int, int, Rule]] = []
-        for index, first, last, exact, moved, offset in _unfolded(matches, text):
-            start, end = first - moved, last - moved
-            begin, finish = exact.starts[start] + offset, exact.ends[end - 1] + offset
-            place = bisect_right(begins, begin) - 1
-            if finish >= begins[place + 1] or not begins_a_word(exact, start):
-                continue
-            pattern = self._by_index[index]
-            for rule_id, bridges in pattern.excuses:
-                if bridged(exact.gaps, start, bridges):
-                    excused.setdefault(rule_id, []).append((first, last))
-            candidates += [
-                (place, begin - begins[place], finish - begins[place], first, last, rule)
-                for rule in pattern.rules
-                if rule.entry.direction in ("both", direction) and bridged(exact.gaps, start, rule.bridges) and ends_a_word(exact, end)
-            ]
-        for covers in excused.values():
-            covers.sort()
-        return [
-            (place, start, end, rule)
-            for place, start, end, first, last, rule in candidates
-            if not self._is_excused(excused.get(rule.entry.id), first, last)
-        ]
-
-    def _is_excused(self, covers: list[tuple[int, int]] | None, first: int, last: int) -> bool:
-        """Tell whether one of the exceptions found, in order, holds the match. Only those that begin near it are looked at."""
-        if not covers:
-            return False
-        for place in range(bisect_left(covers, (last - self._longest, 0)), len(covers)):
-            begin, end = covers[place]
-            if begin > first:
-                return False
-            if end >= last:
-                return True
-        return False
-
-    def gate(self, policy: Policy) -> Gate:
+    def gate(self, policy: Policy) -> Gate | Gates:
         """Return the state that screens one answer text while it streams, for the terms that this policy stops."""
-        return Gate(self.trie(policy, "output"))
+        return open_gate(self.trie(policy, "output"))
 
     def trie(self, policy: Policy, direction: Direction) -> Trie:
         """Return the prefixes of the terms that this policy stops in this direction.
@@ -125,7 +77,8 @@ class Snapshot:
         if known is None:
             stopped = key[1]
             entries = [e for e in self.entries if e.direction in ("both", direction) and (e.risk, e.confidence) in stopped]
-            known = self._tries[key] = Trie(compile_rules(entries))
+            readings = tuple(Trie(patterns, reading) for reading, patterns in compile_readings(entries))
+            known = self._tries[key] = Trie(compile_rules(entries), readings=readings)
         return known
 
 
@@ -144,30 +97,3 @@ def _verdict(found: Sequence[_Found], direction: Direction, policy: Policy) -> V
 def verdict_of(hits: Sequence[Hit]) -> Verdict:
     """Return the verdict on a text with these hits: the gravest action decides."""
     return Verdict("hit", max((hit.action for hit in hits), key=GRAVITY.__getitem__), tuple(hits)) if hits else PASS
-
-
-def _unfolded(matches: list[tuple[int, int, int]], text: str) -> Iterator[tuple[int, int, int, Fold, int, int]]:
-    """Yield each match (pattern, start, end in the fold) with the exact fold of the part of the text that decides about it.
-
-    That is the match with one character more on either side, for the gaps; parts that touch are one, so no character is folded twice.
-    The part begins at folded character `moved` and at character `offset` of the text.
-    """
-    if len(text) <= _SHORT_CHARACTERS:
-        exact = fold_exactly(text)
-        yield from ((index, start, end, exact, 0, 0) for index, start, end in matches)
-        return
-    starts = origins(text)
-    _, begins, ends = numpy.array(matches, numpy.intp).T
-    low = starts.searchsorted(starts[numpy.maximum(begins - 1, 0)], "left")
-    high = starts.searchsorted(starts[numpy.minimum(ends, len(starts) - 1)], "right")
-    order = low.argsort(kind="stable")
-    high_so_far = numpy.maximum.accumulate(high[order])
-    first = numpy.flatnonzero(numpy.concatenate(([True], low[order][1:] > high_so_far[:-1])))
-    bounds = [*first.tolist(), len(order)]
-    for a, b in zip(bounds, bounds[1:], strict=False):
-        moved, until = int(low[order[a]]), int(high_so_far[b - 1])
-        offset = int(starts[moved])
-        exact = fold_exactly(text[offset : int(starts[until]) if until < len(starts) else len(text)])
-        for place in order[a:b].tolist():
-            index, start, end = matches[place]
-            yield index, start, end, exact, moved, offset

@@ -38,6 +38,8 @@ class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
     severity: Literal["block", "flag"] = "block"
     exceptions: tuple[str, ...] = ()
     direction: Literal["both", "input", "output"] = "both"
+    spellings: tuple[str, ...] = ()
+    """Which further spellings of the term count: names out of `spellings.check.SPELLINGS`, and aliases after `~`."""
 
     @property
     def confidence(self) -> Confidence:

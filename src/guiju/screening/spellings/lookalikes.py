@@ -17,6 +17,8 @@ _RADICALS: Final = (
     "⺁⺄⺊⺋⺏⺒⺓⺔⺗⺜⺝⺠⺢⺤⺨⺩⺪⺬⺮⺯⺱⺷⺻⺼⺽⻁⻃⻄⻅⻆⻉⻋⻑⻒⻓⻔⻗⻘⻙⻚⻛⻜⻝⻟⻢⻤⻥⻦⻨⻩⻪⻬⻮⻰",
     "厂乙卜卩尢巳么彑心日月民水爪犬王疋示竹糸网羊聿月臼虎西西见角贝车长长长门雨青韦页风飞食食马鬼鱼鸟麦黄黾齐齿龙",
 )
+SIDES: Final = dict(zip("讠亻氵扌艹忄钅纟饣犭礻衤灬刂", "言人水手草心金糸食犬示衣火刀", strict=True))
+"""The forms that a character takes at the side of another: 讠者 is 言者."""
 _NAMED: Final = re.compile(r"LATIN (?:LETTER SMALL CAPITAL|(?:SMALL|CAPITAL) LETTER) ([A-Z])(?: WITH .+)?$")
 """Letters with a stroke, a hook or a tail, and small capitals: what normalisation leaves as they are."""
 

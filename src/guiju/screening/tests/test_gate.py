@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from guiju.screening.fold import fold
 from guiju.screening.gate import Gate
+from guiju.screening.gates import Gates
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import LibraryEntry, Policy
 
@@ -40,7 +41,7 @@ def allowed(snapshot: Snapshot, text: str) -> tuple[str, bool]:
     return (text[: min(hit.start for hit in hits)], True) if hits else (text, False)
 
 
-def streamed(gate: Gate, pieces: list[str]) -> tuple[str, bool]:
+def streamed(gate: Gate | Gates, pieces: list[str]) -> tuple[str, bool]:
     out = []
     for piece in pieces:
         out.append(gate.feed(piece))

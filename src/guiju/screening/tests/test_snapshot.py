@@ -1,6 +1,6 @@
 """A snapshot folds exactly only the parts around matches, and many texts in one pass; both give what each whole text alone gives.
 
-Guarded lines, each seen red when changed: `begins - 1` in `_unfolded` (the character before decides about words), `maximum.accumulate`
+Guarded lines, each seen red when changed: `begins - 1` in `_unfolded` of `matcher.py` (the character before decides about words), `maximum.accumulate`
 there (a long match over a short one), `finish >= begins[place + 1]` in `_confirmed` (no hit over two texts), `last - self._longest` in `_is_excused`.
 """
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guiju.screening import snapshot as rooms
+from guiju.screening import matcher as rooms
 from guiju.screening.fold import fold
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.tests.test_gate import LETTERS, NOISE, libraries
