@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from guiju.gateway.bundle import GuardUse
 from guiju.gateway.connections import Answer
 from guiju.gateway.guard import GuardClient, NotExamined
-from guiju.gateway.guard_parts import Part, TooLong, answer_parts, input_parts
+from guiju.gateway.guard_parts import PARTS_AT_MOST, Part, TooLong, answer_parts, input_parts, windows
 from guiju.screening.guards.form import Passage, Turn, confidence_of
 from guiju.screening.values import ENDS, Direction, Hit, Policy, Verdict
 
@@ -133,6 +133,19 @@ class Guarding:
         if missed and not ending and self.use.could_not_examine == "stop":
             return missed
         return [(place, hit) for (place, _), each in zip(places, found, strict=True) for hit in each.hits]
+
+    async def examine_view(self, direction: Direction, view: Sequence[tuple[str, str]]) -> Examination:
+        """Return what they make of texts by themselves, each at its path, with no conversation around them."""
+        role: Literal["user", "assistant"] = "user" if direction == "input" else "assistant"
+        parts = [
+            Part((Turn(role, text[start:end]),), path, start, end)
+            for path, text in view
+            if text
+            for start, end in windows(0, len(text), self.window)
+        ]
+        if len(parts) > PARTS_AT_MOST:
+            return Examination((), self._too_long(direction))
+        return await self.examine_all(direction, parts) if parts and self.looks_at(direction) else SAFE
 
     def told(self) -> dict[str, object]:
         """Return what the record says: how many examinations, what became of them, who said what of which characters."""

@@ -18,6 +18,9 @@ from guiju.gateway import errors
 from guiju.gateway.call import LARGE_CHARACTERS, RECORD_BYTES, Call, field_invalid, log
 from guiju.gateway.categories import NAMES, names_of
 from guiju.gateway.causation import EXTENSION, examined
+from guiju.gateway.guard import GuardClient
+from guiju.gateway.guarding import Guarding, with_guards
+from guiju.gateway.live import LiveService
 from guiju.screening.classifier.coverage import COVERAGE, not_covered
 from guiju.screening.classifier.judge import RULE_PREFIX
 from guiju.screening.detectors import CODES
@@ -48,9 +51,11 @@ class Moderation(Call):
 
     _found = _Found()  # replaced whole, never changed
     _model = ""
+    _guarding: Guarding | None = None
 
     async def _serve(self) -> None:
-        service = self._service = self._authenticate().service
+        live_service = self._authenticate()
+        service = self._service = live_service.service
         request = await self._request()
         self._name(request)
         model = request.get("model")
@@ -62,10 +67,14 @@ class Moderation(Call):
         # Before anything is done for nothing: room for the record that is to come.
         self.gateway.spool.refuse_if_full(len(self._body) + RECORD_BYTES)
         verdicts = await self._examine(inputs, direction, service.policy)
+        guarded = frozenset[str]()
+        if live_service.guards and service.guard.moderations == "on":
+            verdicts = await self._ask_guards(live_service, inputs, direction, verdicts)
+            guarded = names_covered(live_service.guards, direction)
         self._found = _Found(direction, verdicts, unread)
         examiner = self._examiner
         results = [
-            _result(verdict, parts, examiner, direction, service.policy, [text for _, text in view])
+            _result(verdict, parts, examiner, direction, service.policy, [text for _, text in view], guarded)
             for verdict, parts, view in zip(verdicts, unread, inputs, strict=True)
         ]
         answer = _ENCODE({"id": f"modr-{self.id}", "model": MODEL + self._live.short_library, "results": results})
@@ -90,6 +99,19 @@ class Moderation(Call):
                 raise GuijuError(errors.NOT_EXAMINED, reason=broken.reason) from problem
             return [Verdict("could_not_examine", "deliver", (), broken.reason)] * len(inputs)
 
+    async def _ask_guards(
+        self, live_service: LiveService, inputs: list[list[tuple[str, str]]], direction: Direction, verdicts: list[Verdict]
+    ) -> list[Verdict]:
+        """Return the verdicts with what guards say; a text that a guard did not examine is flagged where the service stops for that."""
+        use = live_service.service.guard
+        guarding = self._guarding = Guarding(live_service.guards, use, live_service.service.policy)
+        try:
+            found = await asyncio.gather(*(guarding.examine_view(direction, view) for view in inputs))
+        finally:
+            guarding.close()
+        stops = use.could_not_examine == "stop"
+        return [with_guards(verdict, each, stops=stops) for verdict, each in zip(verdicts, found, strict=True)]
+
     @property
     def _examiner(self) -> Examiner:
         uses = self._service is not None and self._service.classifier != "off"
@@ -111,7 +133,8 @@ class Moderation(Call):
         outcome = next((each for each in ("hit", "could_not_examine") if each in outcomes), "pass")
         reason = next((verdict.reason for verdict in found.verdicts if verdict.reason), "")
         gravest: Verdict = Verdict(outcome, "deliver", hits, reason)  # type: ignore[arg-type]  # one of the outcomes
-        return {
+        told = self._guarding.told() if self._guarding is not None else {}
+        return ({"guard": told} if told else {}) | {
             "bundle": self._live.short_digest,
             "library": self._live.short_library,
             "classifier": examiner.classifier.version[:16] if (examiner := self._examiner).classifier is not None else "",
@@ -165,11 +188,12 @@ def _inputs(value: object) -> tuple[list[list[tuple[str, str]]], list[list[dict[
 
 
 def _result(
-    verdict: Verdict, unread: Sequence[dict[str, object]], examiner: Examiner, direction: Direction, policy: Policy, texts: Sequence[str]
-) -> dict[str, Any]:
+    verdict: Verdict, unread: Sequence[dict[str, object]], examiner: Examiner, direction: Direction, policy: Policy, texts: Sequence[str],
+    guarded: frozenset[str] = frozenset(),
+) -> dict[str, Any]:  # fmt: skip
     """Return one result. Null is what nothing examined; `flagged` is true for what the policy does not let through."""
     whole = verdict.outcome != "could_not_examine" and not unread
-    covered = _covered(examiner, direction) if whole else frozenset[str]()
+    covered = _covered(examiner, direction) | guarded if whole else frozenset[str]()
     judged = examiner.scores(texts) if verdict.outcome != "could_not_examine" else {}
     categories: dict[str, bool | None] = dict.fromkeys(NAMES)
     scores: dict[str, float | None] = dict.fromkeys(NAMES)
@@ -208,6 +232,12 @@ def _result(
             "not_covered": [risk.id for risk in not_covered()],
         },
     }
+
+
+def names_covered(guards: Sequence[GuardClient], direction: Direction) -> frozenset[str]:
+    """Return the names that the categories of these guards stand for."""
+    risks = {risk for guard in guards if guard.looks_at(direction) for each in guard.form.risks.values() for risk in each}
+    return frozenset(name for risk in risks for name in names_of(risk))
 
 
 @lru_cache(maxsize=16)

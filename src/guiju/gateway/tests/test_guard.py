@@ -270,3 +270,22 @@ def test_a_client_that_leaves_leaves_nothing_behind(place: Place) -> None:
     client.close()
     wait_for(lambda: place.worker.get("/healthz").json["in_progress"] == 0)
     assert place.ask("qwen").status == 200
+
+
+def test_texts_sent_for_moderation_are_shown_to_guards_where_the_service_says_so(place: Place) -> None:
+    def ask(service: str, *texts: str) -> tuple[Reply, list[dict[str, Any]]]:
+        sent = {"Content-Type": "application/json", "Authorization": f"Bearer {service}"}
+        reply = place.worker.ask("POST", "/v1/moderations", json.dumps({"input": texts}).encode(), sent)
+        return reply, reply.json["results"]
+
+    reply, (good, bad, unsure) = ask("qwen", "晴天", f"要{BAD}", f"这{UNSURE}")
+    assert [each["flagged"] for each in (good, bad, unsure)] == [False, True, False]
+    assert (good["categories"]["A.4.a"], good["categories"]["A.5.a"]) == (False, None)  # a category of the guard, and none
+    assert (bad["categories"]["A.1.h"], unsure["outcome"]) == (True, "hit")
+    told: Any = place.record(reply).metadata["guard"]
+    assert (told["outcome"], told["examinations"]) == ("hit", 3)
+    _, (missed,) = ask("status", "晴天")
+    assert (missed["flagged"], missed["outcome"]) == (True, "could_not_examine")
+    assert set(missed["categories"].values()) == {None}
+    _, (long,) = ask("qwen", "长" * 200_000)
+    assert (long["flagged"], long["outcome"]) == (True, "could_not_examine")
