@@ -18,11 +18,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy
 
 from bench import harmless
 from bench.report import Row, report, row
 from bench.screening import prose
+from guiju.screening.classifier.afterwards import AFTERWARDS, Afterwards
 from guiju.screening.classifier.coverage import CUT
 from guiju.screening.classifier.judge import find_in_answer
 from guiju.screening.classifier.model import FOLDER, WEIGHTS, Classifier
@@ -86,12 +88,25 @@ def speed() -> Iterator[Row]:
         times.append((time.perf_counter_ns() - began) / 1000)
     yield row("200 characters, p50", statistics.median(times), "µs", at_most=60)
     yield row("200 characters, p99", statistics.quantiles(times, n=100)[98], "µs")
+    yield row("evidence in the recorder: 200 characters asked, 400 answered", evidence_us(made, text), "µs CPU")
     flagged = score(made, harmless.TEXTS) >= CUT
     yield row(f"harmless, sensitive subjects, our own {len(flagged)}", percent(flagged.mean()), f"% at {CUT}")
     for name, long in (("10 MB of one character", "a" * 10_000_000), ("3 million Han characters", (text * 8)[:3_000_000])):
         began = time.process_time()
         made.scores(long)
         yield row(name, time.process_time() - began, "s CPU", at_most=10)
+
+
+def evidence_us(made: Classifier, text: str) -> float:
+    """Return the processor time in which the recorder looks at one clean exchange."""
+    request = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": text[:200]}]})
+    answer = msgspec.json.encode({"choices": [{"message": {"content": text[200:600]}}]})
+    content, looks = msgspec.msgpack.encode({"request": request, "answer": answer}), Afterwards(made)
+    metadata = {"classifier": AFTERWARDS, "input": {"outcome": "pass"}, "output": {"outcome": "pass", "hits": []}}
+    began = time.process_time()
+    for number in range(2_000):
+        looks.assess(str(number), metadata, content)
+    return (time.process_time() - began) / 2_000 * 1e6
 
 
 def shipped(sets: Sets) -> Iterator[Row]:

@@ -27,7 +27,7 @@ _ENDS_CLAUSE: Final = re.compile(r"[。！？；!?;\n]")
 
 
 class Find(NamedTuple):
-    """What the classifier says of a text: the place in it, the group of risks (`A.1`), the rule, and how sure it is."""
+    """What the classifier says of a text: the place in it, the group of risks (`A.1`, or `attack`: a way, no risk), the rule, and how sure it is."""
 
     start: int
     end: int
@@ -109,7 +109,7 @@ def _find(classifier: Classifier, text: str, start: int, end: int, direction: Di
     risk = max(groups, key=scores.__getitem__)
     attack = scores.get(ATTACK, 0.0) > scores[risk]
     rule = f"{RULE_PREFIX}{'ATTACK' if attack else risk.replace('.', '')}"
-    return Find(start, end, risk, rule, "medium" if score >= cuts.medium else "low")
+    return Find(start, end, ATTACK if attack else risk, rule, "medium" if score >= cuts.medium else "low")
 
 
 def find_under(policy: Policy, classifier: Classifier, text: str) -> Find | None:
