@@ -5,6 +5,7 @@ ignoring instructions. A find flags unless the policy says otherwise, and then o
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -25,6 +26,8 @@ EXAMINED_CHARACTERS: Final = 60_000
 
 GIVEN: Final = frozenset(("user", "tool", "document"))
 """Whose texts are looked at."""
+TOLD_AT_MOST: Final = 5
+"""So many flags of one kind are told of one text: a record lists a few hits, and they must not crowd out others."""
 
 _WORDS: Final = [(hint, kind) for kind in KINDS for hint in kind.hints]
 _OWNERS: Final = [kind for _, kind in _WORDS]
@@ -158,12 +161,16 @@ def examine_attacks(
             if inside or each.alone or not each.kind.only_with_harm:
                 found.append((each, path, source))
     harmful = harmful or bool(hits)
+    told: Counter[tuple[str, str]] = Counter()
     for each, path, source in found:
         table = policy.attack_on_documents if source in ("tool", "document") else policy.attack_on_input
         wanted = table.get(each.kind.code) or table.get("*") or "flag"
         if wanted == "pass":
             continue
         ends = wanted == "refuse" and (each.confidence == "high" or harmful)
+        told[path, each.kind.code] += 1
+        if told[path, each.kind.code] > TOLD_AT_MOST and not ends:
+            continue
         severity, action = ("block", "refuse") if ends else ("flag", "deliver")
         hits.append(Hit(path, each.start, each.end, RISK, each.kind.code, severity, action, each.confidence, source))  # type: ignore[arg-type]
     return hits
