@@ -193,6 +193,46 @@ def trial(
             typer.echo(f"  +{rule['newly']:,}  {rule['rule']}  {terms.get(rule['rule'], '')}")
 
 
+@app.command()
+def variants(
+    what: Annotated[str, typer.Argument(metavar="TERM|FILE", help="One term, or all rows of a file. 一个词条，或文件中的全部。")],
+    risk: Annotated[str, typer.Option(help="Risk of a single term. 单个词条的风险。")] = "",
+    way: Annotated[
+        list[str] | None,
+        typer.Option(help="traditional, separators, pinyin, initials, homophone, shape, split; may be repeated. 方式，可重复。"),
+    ] = None,
+) -> None:
+    """Propose other ways to write terms, as CSV rows for a person to review; nothing is imported. 生成变体草稿。"""
+    import csv
+
+    from guiju.screening.formats import read_library
+    from guiju.screening.library import COLUMNS, marked
+    from guiju.screening.risks import BY_ID
+    from guiju.screening.variants import WAYS, draft_rows, list_variants
+
+    unknown = [each for each in way or () if each not in WAYS]
+    if unknown:
+        raise typer.BadParameter(f"没有这种方式 no such way: {', '.join(unknown)}; {', '.join(WAYS)}")
+    chosen = [each for each in WAYS if not way or each in way]
+    if Path(what).is_file():
+        rows = read_library(what, Path(what).read_bytes()).rows()
+    elif risk in BY_ID:
+        rows = [{"term": what, "risk": risk}]
+    else:
+        raise typer.BadParameter(
+            "单个词条须用 --risk 写明风险，如 A.1.h。什么也没有生成。 A single term needs --risk, such as A.1.h; nothing was made."
+        )
+    drafts = draft_rows(rows, chosen)
+    out = csv.DictWriter(sys.stdout, COLUMNS, restval="", lineterminator="\n")
+    out.writeheader()
+    out.writerows({name: marked(cell) for name, cell in draft.items()} for draft in drafts)
+    found = sum(each.found for row in rows for each in list_variants(row["term"], chosen))
+    typer.echo(
+        f"{len(drafts)} 条草稿 drafts；{found} 种写法本来就能查到 found without a row. 请逐条审核后导入。 Review each before importing.",
+        err=True,
+    )
+
+
 @app.command("list")
 def list_(data: Data = _DATA) -> None:
     """Print the versions, newest first. 列出版本。"""
