@@ -231,6 +231,31 @@ def test_a_finding_that_the_policy_only_flags_goes_on_and_is_told() -> None:
     assert guarding.told()["outcome"] == "hit"
 
 
+def test_a_text_is_examined_to_its_end_when_its_choice_finishes_not_when_the_stream_does() -> None:
+    guard = Scripted()
+    shown: list[int] = []
+
+    class Late(Pieces):
+        async def readany(self) -> bytes:
+            if len(self._pieces) == 1:  # `[DONE]`, which takes its time
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                shown.append(len(guard.seen))
+            return await super().readany()
+
+    async def go() -> bytes:
+        guarding = Guarding([guard], GuardUse(guards=("g",)), POLICY)
+        answer: Any = Late(events("好", [1]))
+        guarded = GuardedAnswer(answer, guarding, (), on_input=lambda found: found.ending, on_wait=lambda _: None)
+        found = b""
+        while raw := await guarded.readany():
+            found += raw
+        return found
+
+    assert b'"finish_reason": "stop"' in asyncio.run(go())
+    assert shown == [1]
+
+
 def test_nothing_leaves_before_the_word_on_the_input_where_it_waits_and_the_end_waits_always() -> None:
     good, bad = [{"role": "user", "content": "你好"}], [{"role": "user", "content": f"怎么制{BAD}"}]
     for directions in ("input", "both"):
