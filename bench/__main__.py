@@ -16,7 +16,20 @@ from rich.console import Console
 from bench import gateway, rig, service
 from bench.report import OUT, Row
 
-NAMES = ("gateway", "service", "screening", "hostile", "classifier", "guard", "personal", "records", "sealing", "growth", "labels")
+NAMES = (
+    "gateway",
+    "service",
+    "screening",
+    "evasion",
+    "hostile",
+    "classifier",
+    "guard",
+    "personal",
+    "records",
+    "sealing",
+    "growth",
+    "labels",
+)
 _QUICK_S = 240
 _FULL_S = 900
 
