@@ -23,8 +23,8 @@ def syllables() -> dict[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=1)
 def usual_characters() -> dict[str, str]:
-    """Return syllable → the first character that is usually read so."""
-    return {syllable: character for character, (syllable, *_) in reversed(syllables().items())}
+    """Return syllable → a character that is usually read so."""
+    return {syllable: character for character, (syllable, *_) in syllables().items()}
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,7 @@
 """A term is found in the spellings that it asks for, at exact places, streamed as whole; and in no other.
 
 Guarded lines, each seen red when changed: `safe = min(places)` in `gates.py`, `max(place, 1)` in `expand.py` (the parts of the first character),
-`reversed(…)` in `_ways_of_reading` (the usual character of a syllable), the deduplication in `Snapshot._find`.
+`product(…)` in `_ways_of_reading` (重 is read in two ways), the deduplication in `Snapshot._find`.
 """
 
 import numpy
@@ -36,6 +36,7 @@ FOUND = [
     ("办假证件", "reversed", "要件 证假-办吗", "件 证假-办"),
     ("办假证件", "homophone", "去半甲正建", "半甲正建"),
     ("办假证件", "homophone", "半甲", ""),
+    ("重庆火锅", "homophone", "虫庆火锅", "虫庆火锅"),
     ("草泥马呀", "homophone", "艹尼🐎丫", "艹尼🐎丫"),
     ("一吧银行", "homophone", "18引航", "18引航"),
     ("办假证件", "shape", "办殷让伸", "办殷让伸"),
