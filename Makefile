@@ -1,7 +1,7 @@
 # guiju: `make serve` and `make test` do all the set-up they need, on a machine that has python3 (3.11+, with venv) and make.
 # Everything lands in .tools (the installer) and .venv (the locked packages); remove both to start afresh.
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint check bench docs soak browser node clean
+.PHONY: help install serve test lint check bench docs soak browser readers node clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -35,7 +35,7 @@ install: .venv/.development  ## Set up everything for development
 serve: .venv/.service  ## Run the service (ARGS="--port 9000 …")
 	@exec .venv/bin/guiju serve $(ARGS)
 
-test: .venv/.development browser node  ## Run every test
+test: .venv/.development browser readers node  ## Run every test
 	$(RUN) -m pytest $(ARGS)
 
 lint: .venv/.development  ## Style of code, messages and generated pages
@@ -56,7 +56,7 @@ docs: .venv/.development  ## Write the pages made from the code, build the site 
 	$(RUN) -m guiju.handbook
 	.venv/bin/mkdocs build --strict
 
-# Both are optional for the tests, which say loudly what they had to skip and why.
+# These are optional for the tests, which say loudly what they had to skip and why.
 browser:
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -64,6 +64,15 @@ browser:
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-cjk) >/dev/null || \
 	  echo "Chromium could not be installed: the browser tests will be skipped"; \
 	else echo "No Chromium here, and no right to install it: the browser tests will be skipped"; fi
+
+# exiftool, ffmpeg and mediainfo look at what labelling wrote.
+readers:
+	@command -v exiftool >/dev/null && command -v ffprobe >/dev/null && command -v mediainfo >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing exiftool, ffmpeg and mediainfo for the tests of labels"; \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libimage-exiftool-perl ffmpeg mediainfo) >/dev/null || \
+	  echo "They could not be installed: the tests with independent readers will be skipped"; \
+	else echo "No exiftool, ffmpeg or mediainfo, and no right to install them: the tests with independent readers will be skipped"; fi
 
 node: tests/node/node_modules/.ready
 

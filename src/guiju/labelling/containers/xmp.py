@@ -20,7 +20,8 @@ NAMESPACE: Final = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _SPACES: Final = frozenset({NAMESPACE, NAMESPACE.rstrip("/")})
 _LOCAL: Final = frozenset({"AIGC", *KEYS})
-_END: Final = re.compile(rb"\s*<\?xpacket end=")
+# Each of these goes over a text once, and keeps nothing to come back to: packets are strangers' work.
+_TAG: Final = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
 
 
 @dataclass(slots=True)
@@ -32,20 +33,17 @@ class Packet:
     traces: list[str] = field(default_factory=list)
     rdf_end: int = -1
     """Where `</rdf:RDF>` begins."""
-    root_open_end: int = -1
-    """Where the content of the outermost element begins; −1 when it has none."""
-    root: str = ""
     about: str = ""
 
 
-def examine(packet: bytes, at: int, *, document: bool = False) -> Packet:
-    """Read a packet that lies at `at` of its file; `document` for an XML file, whose document type may name a DTD but no entities.
+def examine(packet: bytes, at: int) -> Packet:
+    """Read a packet that lies at `at` of its file.
 
     Raises Broken when it is no well-formed XML in UTF-8, too long, or has a document type.
     """
     if len(packet) > PART_LIMIT_BYTES:
         raise Broken("an XMP packet is longer than what is examined", at)
-    reader = _Reader(packet.rstrip(b"\0"), document)
+    reader = _Reader(packet.rstrip(b"\0"))
     try:
         reader.run()
     except expat.ExpatError as error:
@@ -90,10 +88,11 @@ def with_label(packet: bytes, found: Packet, inner: str, limit: int = PART_LIMIT
         edited = _cut(packet, found.spans, found.rdf_end, property_xml(inner, found.about))
     else:
         raise Broken("an XMP packet has no RDF that could take a property")
-    if len(edited) > limit and (end := _END.search(edited)):
-        keep = max(0, limit - (len(edited) - (end.end() - len(b"<?xpacket end=") - end.start())))
-        padding = edited[end.start() : end.end() - len(b"<?xpacket end=")]
-        edited = edited[: end.start()] + padding[: min(keep, len(padding))] + edited[end.end() - len(b"<?xpacket end=") :]
+    end = edited.rfind(b"<?xpacket end=")
+    if len(edited) > limit and end >= 0:
+        over = len(edited) - limit
+        padding = end - len(edited[:end].rstrip())
+        edited = edited[: end - min(over, padding)] + edited[end:]
     return edited
 
 
@@ -115,10 +114,9 @@ def _cut(packet: bytes, spans: list[tuple[int, int]], insert_at: int = -1, new: 
 class _Reader:
     """One pass of expat over a packet."""
 
-    def __init__(self, packet: bytes, document: bool) -> None:
+    def __init__(self, packet: bytes) -> None:
         self.found = Packet()
         self._packet = packet
-        self._document = document
         self._stack: list[tuple[str, str, int]] = []
         self._text: list[str] | None = None
         self._text_depth = 0
@@ -129,7 +127,6 @@ class _Reader:
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
         parser.StartDoctypeDeclHandler = self._doctype
-        parser.EntityDeclHandler = self._entity
         parser.XmlDeclHandler = self._declared
 
     def run(self) -> None:
@@ -143,20 +140,12 @@ class _Reader:
         if encoding and encoding.lower() not in ("utf-8", "us-ascii", "ascii"):
             raise ValueError(f"an XMP packet is in {encoding}, not in UTF-8")
 
-    def _doctype(self, _name: str, _system: str | None, _public: str | None, internal: int) -> None:
-        if internal or not self._document:
-            raise ValueError("an XMP packet has a document type")
-
-    def _entity(self, *_facts: object) -> None:
-        raise ValueError("an XMP packet declares entities")
+    def _doctype(self, *_facts: object) -> None:
+        raise ValueError("an XMP packet has a document type")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         space, _, local = name.rpartition(" ")
         at = self._parser.CurrentByteIndex
-        if not self._stack:
-            self.found.root = local
-            end = _tag_end(self._packet, at)
-            self.found.root_open_end = -1 if self._packet[end - 2 : end] == b"/>" else end
         self._stack.append((space, local, at))
         if local == "Description" and not self.found.about:
             self.found.about = attributes.get(f"{_RDF} about", "")
@@ -177,7 +166,7 @@ class _Reader:
             return
         self._take(local, value)
         tag = self._packet[at : _tag_end(self._packet, at)]
-        for match in re.finditer(rb"\s+[^\s=<>\"'/]+:" + local.encode() + rb"\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", tag):
+        for match in re.finditer(rb"(?<=[\s\"'])[^\s=<>\"'/:]++:" + local.encode() + rb"\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", tag):
             shown = (match[1] if match[1] is not None else match[2]).decode("utf-8", "replace")
             if _same(shown, value) and (at + match.start(), at + match.end()) not in self.found.spans:
                 self.found.spans.append((at + match.start(), at + match.end()))
@@ -225,7 +214,7 @@ def _same(shown: str, value: str) -> bool:
 
 def _tag_end(packet: bytes, at: int) -> int:
     """Return the place behind the `>` of the tag that begins at `at`; quoted values may hold one."""
-    match = re.compile(rb"<(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>").match(packet, at)
+    match = _TAG.match(packet, at)
     if match is None:
         raise ValueError("an XMP packet has a tag without an end")
     return match.end()

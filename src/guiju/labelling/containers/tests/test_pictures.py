@@ -1,11 +1,16 @@
 """Pictures: labels as others write them are read, and after a write there is one label, in the guide's place."""
 
 import struct
+import time
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from guiju.core.errors import GuijuError
+from guiju.labelling.containers import CONTAINERS
+from guiju.labelling.containers.source import Edit
 from guiju.labelling.containers.tests.samples import (
     INNER,
     LABEL,
@@ -20,7 +25,7 @@ from guiju.labelling.containers.tests.samples import (
     png_with,
     sample,
 )
-from guiju.labelling.files import first_label, inspect, read, write
+from guiju.labelling.files import first_label, inspect, read, write, write_file
 from guiju.labelling.values import Damaged, FileLabel
 
 XMP = b"XML:com.adobe.xmp" + bytes(5)
@@ -161,9 +166,35 @@ def test_a_packet_that_cannot_be_read_is_not_no_label(body: bytes) -> None:
     assert isinstance(read(jpeg_with((0xE1, APP1 + body))), Damaged)
 
 
+def test_time_and_memory_grow_with_the_file_alone() -> None:
+    """Long runs of spaces, long tags, many attributes and many chunks: each once over."""
+    space, started = " " * 3_000_000, time.process_time()
+    for text in (
+        packet(description(attributes=f"{space} q:AIGC='{INNER}'")),
+        packet(description(attributes=f" q:AIGC='{INNER}' q:b='{space}'")),
+        packet(description(f"{space}<q:AIGC>{INNER}</q:AIGC>")),
+        packet(description(attributes="".join(f" q:a{number}='{number}'" for number in range(20_000)) + f" q:AIGC='{INNER}'")),
+    ):
+        data = png_with((b"iTXt", XMP + text))
+        assert read(data) == OLD
+        assert len(inspect(write(data, first_label(OTHER, "second"))).places) == 1
+    wide = packet("").replace(b"<rdf:RDF", b" " * 64_000 + b"<rdf:RDF", 1)
+    assert isinstance(read(write(jpeg_with((0xE1, APP1 + wide)), LABEL)), FileLabel)
+    many = png_with()[:33] + (bytes(4) + b"aaAa" + bytes(4)) * 300_000 + png_with()[33:]
+    assert read(many) is None
+    deep = packet("<a>" * 100_000 + "</a>" * 100_000)
+    assert read(png_with((b"iTXt", XMP + deep))) is None
+    assert time.process_time() - started < 8
+
+
 def test_bombs_and_wrong_check_sums_are_refused() -> None:
     bomb = zlib.compress(bytes(40_000_000))
-    assert isinstance(read(png_with((b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb))), Damaged)
+    found = read(png_with((b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)))
+    assert isinstance(found, Damaged)
+    assert "grows over what is examined" in found.reason
+    found = read(png_with((b"iTXt", XMP + packet(" " * 5_000_000))))
+    assert isinstance(found, Damaged)
+    assert "more than the 4194304 that are examined" in found.reason
     good = write(sample("plain.png"), LABEL)
     assert isinstance(read(good.replace(LABEL.produce_id.encode(), b"01M8541RFZ2W8VNPF2VCNJVC98")), Damaged)
 
@@ -173,12 +204,25 @@ def test_a_full_xmp_segment_gives_up_padding_only_and_then_says_that_it_is_full(
     filled = base.replace(b" " * 200, b" " * (65_533 - len(APP1) - len(base) + 200))
     labelled = write(jpeg_with((0xE1, APP1 + filled)), LABEL)
     assert read(labelled) == LABEL
-    body = "x" * (65_533 - len(APP1) - len(base) - 100)
-    full = packet(f'<rdf:Description rdf:about="uuid:1" xmlns:o="o:o"><o:o>{body}</o:o></rdf:Description>')[: 65_533 - len(APP1)]
-    if len(full) <= 65_533 - len(APP1) and full.endswith(b"?>"):
-        with pytest.raises(GuijuError) as told:
-            write(jpeg_with((0xE1, APP1 + full)), LABEL)
-        assert told.value.code.code == "LABEL-NO-ROOM"
+    around = '<rdf:Description rdf:about="uuid:1" xmlns:o="o:o"><o:o>{}</o:o></rdf:Description>'
+    full = packet(around.format("x" * (65_533 - len(APP1) - len(packet(around.format(""))))))
+    with pytest.raises(GuijuError) as told:
+        write(jpeg_with((0xE1, APP1 + full)), LABEL)
+    assert told.value.code.code == "LABEL-NO-ROOM"
+
+
+@pytest.mark.parametrize("wrong", [[], [Edit(33, 33, b"x")]], ids=["nothing_written", "file_broken"])
+def test_a_write_that_cannot_be_read_back_gives_nothing(wrong: list[Edit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    container = CONTAINERS[0]
+    broken = replace(container, examine=lambda source: replace(container.examine(source), place=lambda _inner: wrong))
+    monkeypatch.setattr("guiju.labelling.files.find_container", lambda _source: broken)
+    (tmp_path / "a").write_bytes(sample("plain.png"))
+    with pytest.raises(GuijuError) as told:
+        write(sample("plain.png"), LABEL)
+    assert told.value.code.code == "LABEL-READ-BACK"
+    with pytest.raises(GuijuError):
+        write_file(tmp_path / "a", tmp_path / "b", LABEL)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_gif_of_the_old_version_becomes_one_that_may_hold_extensions() -> None:
