@@ -4,16 +4,19 @@ Source: Measures Arts. 4, 11.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
-from guiju.screening.attacks.screen import GIVEN, examine_attacks, listens, may_attack
-from guiju.screening.conversation import across, joints, source_of, texts_of, with_sources
-from guiju.screening.personal import examine_messages, screen_for
+from guiju.screening.attacks.screen import GIVEN, SIGNS, examine_attacks, has_hints, listens, may_attack
+from guiju.screening.conversation import across, joints, source_of, source_of_message, texts_of, with_sources
+from guiju.screening.fold import fold
+from guiju.screening.personal import Screen, examine_messages, screen_for
+from guiju.screening.signs import Signs
 from guiju.screening.snapshot import Snapshot, verdict_of
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
-from guiju.screening.view import paths
+from guiju.screening.view import paths, strings
 
 
 def examine_input(
@@ -24,22 +27,38 @@ def examine_input(
     """
     messages = request["messages"]
     runs = joints(messages, snapshot.longest)
-    if snapshot.finds_nothing([*view, *texts_of(runs)] if runs else view):
+    text = "\n".join([*view, *texts_of(runs)] if runs else view)
+    folded = fold(text)
+    if snapshot.finds_nothing_in(text, folded):
         verdict = PASS
     else:
         verdict = snapshot.examine_all(paths(request), "input", policy)
         hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)
         verdict = verdict_of(hits)
-    text = "\n".join(view)
-    if listens(policy) and may_attack(text):
-        attacks = _attacks(snapshot, policy, request, documents, harmful=bool(verdict.hits))
-        verdict = verdict_of((*verdict.hits, *attacks)) if attacks else verdict
-    if verdict.action in ENDS or screen_for(policy, "input").finds_nothing(text):
+    screen, attacks = screen_for(policy, "input"), listens(policy)
+    signs = _signs(screen, attacks).may_be_in(text)
+    if attacks and (signs or has_hints(folded)) and may_attack("\n".join(view if documents else _given(messages))):
+        found = _attacks(snapshot, policy, request, documents, harmful=bool(verdict.hits))
+        verdict = verdict_of((*verdict.hits, *found)) if found else verdict
+    if not signs or verdict.action in ENDS:
         return verdict
     personal = examine_messages(messages, policy)
     if personal is PASS:
         return verdict
     return verdict_of((*verdict.hits, *with_sources(personal.hits, request, documents)))
+
+
+@lru_cache(maxsize=256)
+def _signs(screen: Screen, attacks: bool) -> Signs:
+    """Return the signs of personal information and of attacks together: one quick look for both."""
+    return Signs([*screen.hints, *((sign, "PA") for sign in (SIGNS if attacks else ()))], astral=attacks)
+
+
+def _given(messages: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what people and tools gave, and files in anybody's message: what the look for attacks is about. A request names the roles
+    too, and what the application and the model say is their own.
+    """
+    return strings([each for each in messages if source_of_message(each) in GIVEN or each.get("content").__class__ is list])
 
 
 def _attacks(snapshot: Snapshot, policy: Policy, request: dict[str, Any], documents: frozenset[str], *, harmful: bool) -> list[Hit]:

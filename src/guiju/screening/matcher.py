@@ -21,18 +21,18 @@ class Matcher:
     """Patterns and the automaton that finds them. Immutable."""
 
     def __init__(self, patterns: dict[str, Pattern], reading: Reading = PLAIN) -> None:
-        self._reading = reading
+        self.reading = reading
         self._by_index = list(patterns.values())
         self.longest = max(map(len, patterns), default=0)
         self._automaton = ahocorasick_rs.AhoCorasick(list(patterns), store_patterns=False)
 
-    def finds_nothing(self, text: str) -> bool:
-        """Tell that no pattern can be in this text."""
-        return not self._automaton.find_matches_as_indexes(fold(text, self._reading))
+    def finds_nothing(self, folded: str) -> bool:
+        """Tell that no pattern can be in a text that was folded in this reading."""
+        return not self._automaton.find_matches_as_indexes(folded)
 
     def find(self, text: str, texts: Sequence[str], direction: Direction) -> list[Place]:
         """Return every hit in `texts`, of which `text` is the whole, line by line."""
-        matches = self._automaton.find_matches_as_indexes(fold(text, self._reading), overlapping=True)
+        matches = self._automaton.find_matches_as_indexes(fold(text, self.reading), overlapping=True)
         return self._confirmed(matches, text, texts, direction) if matches else []
 
     def _confirmed(self, matches: list[tuple[int, int, int]], text: str, texts: Sequence[str], direction: Direction) -> list[Place]:
@@ -42,7 +42,7 @@ class Matcher:
             begins.append(begins[-1] + len(each) + 1)
         excused: dict[str, list[tuple[int, int]]] = {}
         candidates: list[tuple[int, int, int, int, int, Rule]] = []
-        for index, first, last, exact, moved, offset in _unfolded(matches, text, self._reading):
+        for index, first, last, exact, moved, offset in _unfolded(matches, text, self.reading):
             start, end = first - moved, last - moved
             begin, finish = exact.starts[start] + offset, exact.ends[end - 1] + offset
             place = bisect_right(begins, begin) - 1

@@ -60,7 +60,12 @@ class Screen:
         chosen = [(detector, table.get(detector.code) or table.get("*") or missing) for detector in DETECTORS]
         self.active: tuple[tuple[Detector, Action], ...] = tuple((detector, action) for detector, action in chosen if action != "pass")  # type: ignore[misc]  # the settings allow no others
         self.tails: dict[str, tuple[Detector, ...]] = {}
-        self._signs = Signs((hint, detector.code) for detector, _ in self.active for hint in detector.hints)
+        self._signs = Signs(self.hints)
+
+    @property
+    def hints(self) -> list[tuple[str, str]]:
+        """(hint, code) of all detectors that are listened to."""
+        return [(hint, detector.code) for detector, _ in self.active for hint in detector.hints]
 
     def candidates(self, text: str, since: int = 0) -> Iterator[tuple[Detector, Action, Found]]:
         """Yield the finds in a text of usual spelling that begin at or after `since`."""

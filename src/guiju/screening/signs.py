@@ -31,10 +31,11 @@ def _kind(character: str) -> str:
 class Signs:
     """The hints of several owners, ready to be looked for. Build it once."""
 
-    __slots__ = ("_codes", "_digits", "_digits_owners", "_owners", "_separators", "_words")
+    __slots__ = ("_astral", "_codes", "_digits", "_digits_owners", "_owners", "_separators", "_words")
 
-    def __init__(self, hints: Iterable[tuple[str, str]]) -> None:
-        """`hints` are (hint, owner)."""
+    def __init__(self, hints: Iterable[tuple[str, str]], *, astral: bool = False) -> None:
+        """`hints` are (hint, owner). With `astral`, a character outside of the first plane is one too."""
+        self._astral = astral
         kinds = [("".join(map(_kind, hint)), owner) for hint, owner in hints]
         alphabet = sorted({character for hint, _ in kinds for character in hint} | {DIGIT, *_SEPARATORS})
         byte = {character: number for number, character in enumerate(alphabet, 1)}
@@ -58,6 +59,7 @@ class Signs:
         signs = self._read(text)
         return (
             _UNUSUAL_BYTE in signs
+            or (self._astral and len(signs) != len(text))
             or (bool(self._digits_owners) and self._digits in signs.translate(None, self._separators))
             or bool(self._words.find_matches_as_indexes(signs))
         )

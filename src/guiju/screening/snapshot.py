@@ -6,6 +6,7 @@ of `rules.py`; that they agree for every text and every way of cutting it is pro
 
 from collections.abc import Sequence
 
+from guiju.screening.fold import fold
 from guiju.screening.gate import Gate, Trie
 from guiju.screening.gates import Gates, open_gate
 from guiju.screening.matcher import Matcher, Place
@@ -33,7 +34,13 @@ class Snapshot:
     def finds_nothing(self, strings: Sequence[str]) -> bool:
         """Tell that no term can be in these strings: the quick test that nearly all traffic passes."""
         text = "\n".join(strings)
-        return self._matcher.finds_nothing(text) and (not self._readings or all(each.finds_nothing(text) for each in self._readings))
+        return self.finds_nothing_in(text, fold(text))
+
+    def finds_nothing_in(self, text: str, folded: str) -> bool:
+        """Tell the same of one text, for who has folded it already."""
+        return self._matcher.finds_nothing(folded) and (
+            not self._readings or all(each.finds_nothing(fold(text, each.reading)) for each in self._readings)
+        )
 
     def examine(self, text: str, direction: Direction, policy: Policy, path: str = "") -> Verdict:
         """Return the verdict on one text; spans are characters of `text`."""

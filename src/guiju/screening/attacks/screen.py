@@ -54,7 +54,7 @@ def _automaton() -> ahocorasick_rs.AhoCorasick:
 
 @lru_cache(maxsize=1)
 def _signs() -> ahocorasick_rs.AhoCorasick:
-    return ahocorasick_rs.AhoCorasick(sorted({sign for kind in KINDS for sign in kind.signs}), store_patterns=False)
+    return ahocorasick_rs.AhoCorasick(SIGNS, store_patterns=False)
 
 
 _MENTION: Final = re.compile(
@@ -69,9 +69,18 @@ def listens(policy: Policy) -> bool:
     return not (_PASSES == policy.attack_on_input == policy.attack_on_documents)
 
 
+SIGNS: Final = tuple(sorted({sign for kind in KINDS for sign in kind.signs}))
+"""What attacks that are read as written are known by; what hides in characters outside of the first plane is beside them."""
+
+
 def may_attack(text: str) -> bool:
     """Tell whether there may be an attack in this text: the quick test that most traffic fails; about 3 µs for 200 characters."""
-    return bool(_automaton().find_matches_as_indexes(fold(text))) or _has_signs(text)
+    return has_hints(fold(text)) or _has_signs(text)
+
+
+def has_hints(folded: str) -> bool:
+    """Tell the same of the kinds that are read folded."""
+    return bool(_automaton().find_matches_as_indexes(folded))
 
 
 def _has_signs(text: str) -> bool:
