@@ -16,7 +16,7 @@ from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import Before, hit_of, reaching_in
-from guiju.screening.conversation import flags_in_answer
+from guiju.screening.conversation import begins_json, flags_in_answer
 from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
@@ -70,7 +70,8 @@ def whole_answer(
     verdict = _examine(snapshot, policy, answer, view)
     hits = list(verdict.hits)
     sent, calls = _sent(choices)
-    hits += flags_in_answer(_fields(choices), snapshot, policy)
+    if len(choices) > 1 or calls or begins_json(sent[0]) or has_reasoning(choices[0]):
+        hits += flags_in_answer(_fields(choices), snapshot, policy)
     judged, stopped_by_classifier = judge_answer(classifier, policy, choices) if classifier is not None else ([], set())
     stopped: set[int] = set()
     if verdict.action != "deliver":
@@ -107,6 +108,12 @@ def whole_answer(
     answer["aigc"] = aigc_object(label, produce_id, applied)
     finishes = [str(choice.get("finish_reason") or "") for choice in choices]
     return WholeAnswer(_ENCODE(answer), tuple(hits), applied, finishes, released, sent, calls)
+
+
+def has_reasoning(choice: dict[str, Any]) -> bool:
+    """Tell whether there is another text beside the content of a choice."""
+    message = choice.get("message")
+    return isinstance(message, dict) and bool(message.get("reasoning_content"))
 
 
 def _sent(choices: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, str, str]]]:

@@ -57,14 +57,18 @@ def before_of(messages: Sequence[Any], snapshot: Snapshot, policy: Policy) -> Be
 
 def _may_end_in(text: str, trie: Trie) -> bool:
     """Tell whether the last two folded characters are those of a beginning of a term: the quick test."""
-    last = ""
+    one, last = trie.reading[text[-2]] if len(text) > 1 else 0, trie.reading[text[-1]]
+    if one.__class__ is str and last.__class__ is str:  # nearly always; what vanishes in the fold needs the longer look
+        both = one + last
+        return both[-2:] in trie.endings or both[-1:] in trie.endings
+    end = ""
     for character in reversed(text):
         cell = trie.reading[character]
         if isinstance(cell, str):
-            last = cell + last
-            if len(last) > 1:
+            end = cell + end
+            if len(end) > 1:
                 break
-    return last[-2:] in trie.endings or last[-1:] in trie.endings
+    return end[-2:] in trie.endings or end[-1:] in trie.endings
 
 
 class Continued:

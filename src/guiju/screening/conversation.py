@@ -102,6 +102,11 @@ def joints(messages: Sequence[Any], reach: int) -> list[Run]:
     return runs
 
 
+def begins_json(text: str) -> bool:
+    """Tell whether a text begins as JSON may."""
+    return text[:1] in _JSON_BEGINS
+
+
 def joints_of_answer(texts: Sequence[tuple[str, str]], reach: int) -> list[Run]:
     """Return what can be read over the ends of the choices and fields of an answer, (path, text) in their order; empty for one text."""
     pieces = [Piece(0, path, text) for path, text in texts if text]

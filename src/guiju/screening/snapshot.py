@@ -24,12 +24,9 @@ class Snapshot:
         self.entries = tuple(entries)
         self._matcher = Matcher(compile_rules(self.entries))
         self._readings = [Matcher(patterns, reading) for reading, patterns in compile_readings(self.entries)]
-        self._tries: dict[tuple[Direction, frozenset[tuple[str, Confidence]]], Trie] = {}
-
-    @property
-    def longest(self) -> int:
+        self.longest = max(each.longest for each in (self._matcher, *self._readings))
         """How many characters the longest term or exception has, folded."""
-        return max(each.longest for each in (self._matcher, *self._readings))
+        self._tries: dict[tuple[Direction, frozenset[tuple[str, Confidence]]], Trie] = {}
 
     def finds_nothing(self, strings: Sequence[str]) -> bool:
         """Tell that no term can be in these strings: the quick test that nearly all traffic passes."""
