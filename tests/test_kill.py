@@ -5,7 +5,7 @@ byte has its beginning and exactly one end on record, no number is missing, a wo
 ledger verifies. `make soak` does the same on PostgreSQL, which is killed as well, more than 500 times.
 
 Guarded lines: `await self._append(…)` in `Exchange._record` before the last bytes are sent (without it answers are
-missing here), `os.fdatasync`'s place in the spool, the cursor that the recorder saves in the transaction of the records
+missing here), the durable write of the spool, the cursor that the recorder saves in the transaction of the records
 (without it records are doubled), and `await opened` before the first byte of a stream.
 """
 

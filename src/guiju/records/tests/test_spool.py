@@ -1,6 +1,6 @@
 """The spool: what is acknowledged can be read back, whatever happens to the process, the disk or the bytes.
 
-Guarded lines: `os.fdatasync` in `_Segment.write` (acknowledged too early without it), `self._idle = True` with its second
+Guarded lines: `_DSYNC` in the call of `os.pwritev`, `os.fdatasync` where that is not possible (acknowledged too early without it), `self._idle = True` with its second
 look at the queue (a lost wake-up), the tail rules of `SegmentReader.read`, `ftruncate` in `_Segment.end` (half a batch left).
 """
 
@@ -20,6 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from guiju.core.errors import GuijuError
+from guiju.records import spool
 from guiju.records.segment import FRAME, HEADER_BYTES, SPOOL_DAMAGED, Damage, is_abandoned, list_segments, read_segment
 from guiju.records.spool import SPOOL_FULL, SPOOL_UNWRITABLE, SpoolWriter
 
@@ -69,19 +70,34 @@ def test_nothing_readable_lies_on_the_disk(tmp_path: Path) -> None:
     assert list(read_segment(path, X25519PrivateKey.generate().private_bytes_raw())) == []
 
 
-def test_an_entry_is_acknowledged_only_when_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["one call", "two calls"])
+def calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A commit is one system call, or two where the kernel or the file system knows no write that is durable by itself."""
+    if request.param == "two calls":
+        monkeypatch.setattr("guiju.records.spool._DSYNC", 0)
+    way: str = request.param
+    return way
+
+
+def test_an_entry_is_acknowledged_only_when_the_disk_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: str) -> None:
     reached, go_on = threading.Event(), threading.Event()
-    sync = os.fdatasync
+    sync, write_through = os.fdatasync, os.pwritev
 
     def slow(descriptor: int) -> None:
         reached.set()
         assert go_on.wait(10)
         sync(descriptor)
 
+    def slow_through(descriptor: int, contents: tuple[bytes], offset: int, flags: int) -> int:
+        assert flags == os.RWF_DSYNC
+        reached.set()
+        assert go_on.wait(10)
+        return write_through(descriptor, contents, offset, flags)
+
     async def write() -> None:
         writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
         await writer.append(b"first")  # makes the segment
-        monkeypatch.setattr(os, "fdatasync", slow)
+        monkeypatch.setattr(*((os, "pwritev", slow_through) if calls == "one call" else (os, "fdatasync", slow)))
         future = writer.append(b"second")
         assert await asyncio.to_thread(reached.wait, 10)
         await asyncio.sleep(0)
@@ -95,15 +111,15 @@ def test_an_entry_is_acknowledged_only_when_the_disk_has_it(tmp_path: Path, monk
 
 def test_waiters_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commits: list[int] = []
-    sync = os.fdatasync
+    write = spool._write_durably
 
-    def counted(descriptor: int) -> None:
+    def counted(descriptor: int, content: bytes, offset: int) -> None:
         commits.append(descriptor)
-        sync(descriptor)
+        write(descriptor, content, offset)
 
-    monkeypatch.setattr(os, "fdatasync", counted)
+    monkeypatch.setattr(spool, "_write_durably", counted)
 
-    async def write() -> None:
+    async def all_write() -> None:
         writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
 
         async def client() -> None:
@@ -113,8 +129,8 @@ def test_waiters_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         await asyncio.gather(*[client() for _ in range(32)])
         await writer.close()
 
-    run(write())
-    assert len(commits) <= 60  # 640 entries
+    run(all_write())
+    assert 0 < len(commits) <= 60  # 640 entries
 
 
 def test_an_idle_writer_does_not_wake_up(tmp_path: Path) -> None:
@@ -253,6 +269,32 @@ def test_a_damaged_header_is_an_error(tmp_path: Path) -> None:
         assert told.value.code is SPOOL_DAMAGED
 
 
+@pytest.mark.parametrize("refusal", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_where_no_write_is_durable_by_itself_the_disk_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
+    """Without the second way the entry would be refused, or acknowledged before the disk has it."""
+    synced: list[int] = []
+    sync = os.fdatasync
+
+    def refused(*_: object) -> int:
+        raise OSError(refusal, "not here")
+
+    def noted(descriptor: int) -> None:
+        synced.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "pwritev", refused)
+    monkeypatch.setattr(os, "fdatasync", noted)
+
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await writer.append(b"entry")
+        assert synced
+        await writer.close()
+
+    run(write())
+    assert [raw for path in list_segments(tmp_path) for _, raw in read_segment(path, PRIVATE)] == [b"entry"]
+
+
 def test_a_segment_under_another_name_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, [b"entry"])
     copy = path.with_name("Z" + path.name[1:])
@@ -262,8 +304,8 @@ def test_a_segment_under_another_name_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("defect", ["disk_full", "disk_full_half_way", "sync_fails"])
-def test_a_disk_that_refuses_acknowledges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defect: str) -> None:
-    write_to_disk, sync, broken = os.pwrite, os.fdatasync, threading.Event()
+def test_a_disk_that_refuses_acknowledges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, defect: str, calls: str) -> None:
+    write_to_disk, write_through, sync, broken = os.pwrite, os.pwritev, os.fdatasync, threading.Event()
 
     def pwrite(descriptor: int, content: bytes, offset: int) -> int:
         if broken.is_set() and defect == "disk_full":
@@ -279,7 +321,15 @@ def test_a_disk_that_refuses_acknowledges_nothing(tmp_path: Path, monkeypatch: p
             raise OSError(errno.EIO, "input/output error")
         sync(descriptor)
 
+    def pwritev(descriptor: int, contents: tuple[bytes], offset: int, flags: int) -> int:
+        if broken.is_set() and defect == "sync_fails":
+            raise OSError(errno.EIO, "input/output error")
+        if broken.is_set():
+            return pwrite(descriptor, contents[0], offset)
+        return write_through(descriptor, contents, offset, flags)
+
     monkeypatch.setattr(os, "pwrite", pwrite)
+    monkeypatch.setattr(os, "pwritev", pwritev)
     monkeypatch.setattr(os, "fdatasync", fdatasync)
 
     async def write() -> None:
