@@ -1,4 +1,4 @@
-"""How many prompt attacks are told, by source and kind; how many harmless texts are taken for one; what looking costs.
+"""How many prompt attacks are told, by source and kind; how many harmless texts are taken for one; what looking for them and for code costs.
 
     python -m bench.attacks [--data DIR]
 
@@ -7,6 +7,7 @@ part of the project and are measured on only; without them there is nothing but 
 """
 
 import argparse
+import base64
 import gzip
 import json
 import os
@@ -19,7 +20,10 @@ from bench.corpus import PROMPT
 from bench.report import Row, report, row
 from bench.screening import CAREFUL, HARMLESS, best_cpu_s, texts_of
 from guiju.screening.attacks.screen import find, may_attack
+from guiju.screening.spellings.encoded import decoded_runs, may_be_encoded
 
+ENGLISH = ("Could you tell me how to prepare a simple dinner for six people who like vegetables and fish, what to buy on the day before, "
+"and which of the dishes can wait in a warm oven until the guests are here? Thanks.")  # fmt: skip
 EVERY = ("roleplay_prompts_zh", "cvalues", "csafetyqa", "law_paragraphs", "alpaca_zh")
 
 
@@ -75,6 +79,22 @@ def false_hits(folder: Path) -> Iterator[Row]:
             yield row(f"harmless {name}: {count} of {len(texts)} told, {sure} as sure", 1000 * count / len(texts), "per 1,000")
 
 
+def code(folder: Path | None) -> Iterator[Row]:
+    """Yield what looking for runs of code costs, and how many harmless texts have one that can be read."""
+    clean = [PROMPT] * 500
+    cost = best_cpu_s(lambda: [may_be_encoded(message) for message in clean], 20) / len(clean)
+    yield row("clean Chinese message of 200 characters: is there code?", cost * 1e6, "µs CPU", at_most=0.3)
+    english = [ENGLISH] * 500
+    cost = best_cpu_s(lambda: [may_be_encoded(message) for message in english], 20) / len(english)
+    yield row("clean English message of 200 characters: is there code?", cost * 1e6, "µs CPU")
+    large = base64.b64encode("今天天气很好".encode() * 416_666).decode()
+    yield row("10 MB of base64, decoded", best_cpu_s(lambda: list(decoded_runs(large)), 1), "s CPU", at_most=1)
+    if folder is not None:
+        texts = [text for names in (HARMLESS, CAREFUL) for _, found in texts_of(folder, names, harmless=True) for text in found]
+        count = sum(may_be_encoded(text) and next(decoded_runs(text), None) is not None for text in texts)
+        yield row(f"harmless texts with code that can be read: {count} of {len(texts)}", 1000 * count / max(1, len(texts)), "per 1,000")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write `bench/out/attacks.json`; return 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description="Recall, false hits and cost of looking for prompt attacks")
@@ -84,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cost = best_cpu_s(lambda: [may_attack(message) for message in clean], 20) / len(clean)
     rows = [row("clean Chinese message of 200 characters", cost * 1e6, "µs CPU", at_most=5)]
     there = folder is not None and any(Path(folder).glob("*.jsonl.gz"))
+    rows += code(Path(folder) if there and folder is not None else None)
     if there and folder is not None:
         rows += [*recall(Path(folder)), *false_hits(Path(folder))]
     missed = report("attacks", rows)

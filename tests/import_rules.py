@@ -48,6 +48,7 @@ LIVE_MODULES: Final = {
             "attacks",
             "conversation",
             "continued",
+            "decoded",
             "screener",
             "classifier",
             "spellings",

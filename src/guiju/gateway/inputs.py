@@ -4,19 +4,19 @@ Source: Measures Arts. 4, 11.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
-from guiju.screening.attacks.screen import GIVEN, SIGNS, examine_attacks, has_hints, listens, may_attack
+from guiju.screening.attacks.screen import GIVEN, examine_attacks, has_hints, listens, may_attack, signs_of
 from guiju.screening.conversation import across, joints, source_of, source_of_message, texts_of, with_sources
+from guiju.screening.decoded import hits_in_encoded
 from guiju.screening.fold import fold
-from guiju.screening.personal import Screen, examine_messages, screen_for
-from guiju.screening.signs import Signs
+from guiju.screening.personal import examine_messages, screen_for
 from guiju.screening.snapshot import Snapshot, verdict_of
+from guiju.screening.spellings.encoded import decoded_runs, may_be_encoded
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
-from guiju.screening.view import paths, strings
+from guiju.screening.view import paths, strings, without_files
 
 
 def examine_input(
@@ -36,7 +36,9 @@ def examine_input(
         hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)
         verdict = verdict_of(hits)
     screen, attacks = screen_for(policy, "input"), listens(policy)
-    signs = _signs(screen, attacks).may_be_in(text)
+    signs, code = signs_of(screen, attacks).look(text)
+    if code and (found := hits_in_encoded(_encoded(view, request), snapshot, "input", policy, verdict.hits)):
+        verdict = verdict_of((*verdict.hits, *with_sources(found, request, documents)))
     if attacks and (signs or has_hints(folded)) and may_attack("\n".join(view if documents else _given(messages))):
         found = _attacks(snapshot, policy, request, documents, harmful=bool(verdict.hits))
         verdict = verdict_of((*verdict.hits, *found)) if found else verdict
@@ -48,10 +50,9 @@ def examine_input(
     return verdict_of((*verdict.hits, *with_sources(personal.hits, request, documents)))
 
 
-@lru_cache(maxsize=256)
-def _signs(screen: Screen, attacks: bool) -> Signs:
-    """Return the signs of personal information and of attacks together: one quick look for both."""
-    return Signs([*screen.hints, *((sign, "PA") for sign in (SIGNS if attacks else ()))], astral=attacks)
+def _encoded(view: Sequence[str], request: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the strings of a request with their paths if a run in one of them can be read; none for names and numbers of a request."""
+    return list(paths(request)) if any(may_be_encoded(text) and next(decoded_runs(text), None) for text in view) else []
 
 
 def _given(messages: Sequence[dict[str, Any]]) -> list[str]:
@@ -64,7 +65,7 @@ def _given(messages: Sequence[dict[str, Any]]) -> list[str]:
 def _attacks(snapshot: Snapshot, policy: Policy, request: dict[str, Any], documents: frozenset[str], *, harmful: bool) -> list[Hit]:
     """Return the prompt attacks in what people, tools and documents gave, and the terms in what these hide."""
     messages = request["messages"]
-    given = [(path, text, source_of(path, messages, documents)) for path, text in paths(request)]
+    given = [(path, text, source_of(path, messages, documents)) for path, text in without_files(list(paths(request)))]
 
     def screen(path: str, text: str) -> Sequence[Hit]:
         return with_sources(snapshot.examine(text, "input", policy, path).hits, request, documents)

@@ -21,6 +21,8 @@ from guiju.gateway.causation import EXTENSION, examined
 from guiju.gateway.guard import GuardClient
 from guiju.gateway.guarding import Guarding, with_guards
 from guiju.gateway.live import LiveService
+from guiju.screening.attacks import CODES as KINDS
+from guiju.screening.attacks import Kind
 from guiju.screening.classifier.coverage import COVERAGE, not_covered
 from guiju.screening.classifier.judge import RULE_PREFIX
 from guiju.screening.detectors import CODES
@@ -203,7 +205,7 @@ def _result(
         if whole and (groups := judged.keys() & _groups(name)):
             scores[name] = max(judged[group] for group in groups)
     for hit in verdict.hits:
-        if hit.rule.startswith(("PI-", RULE_PREFIX)):
+        if hit.rule.startswith(("PI-", "PA-", RULE_PREFIX)):
             continue  # told by kind, or by group: which of the risks it is nobody said
         for name in names_of(hit.risk):
             scores[name] = max(scores[name] or 0.0, _BLOCKS if hit.severity == "block" else _FLAGS)
@@ -213,6 +215,7 @@ def _result(
         flagged = True if policy.could_not_examine == "stop" else None
     found = {hit.rule for hit in verdict.hits}
     looked_for = {detector.code for detector, _ in screen_for(policy, direction).active} if whole and examiner.detectors else set()
+    listened_for = {kind.code for kind in KINDS.values() if _is_listened_for(kind, policy)} if whole and direction == "input" else set()
     classifier = examiner.classifier
     return {
         "flagged": flagged,
@@ -223,6 +226,7 @@ def _result(
         "not_covered": [name for name, value in categories.items() if value is None],
         "not_examined": list(unread),
         "personal_information": {code: True if code in found else False if code in looked_for else None for code in CODES},
+        "prompt_attacks": {code: True if code in found else False if code in listened_for else None for code in KINDS},
         "classifier": None
         if classifier is None or not judged
         else {
@@ -232,6 +236,11 @@ def _result(
             "not_covered": [risk.id for risk in not_covered()],
         },
     }
+
+
+def _is_listened_for(kind: Kind, policy: Policy) -> bool:
+    """Tell whether a policy wants to know of an attack of this kind by a person; what only tools and documents bring is not looked for."""
+    return not kind.only_given and (policy.attack_on_input.get(kind.code) or policy.attack_on_input.get("*")) != "pass"
 
 
 def names_covered(guards: Sequence[GuardClient], direction: Direction) -> frozenset[str]:

@@ -23,6 +23,7 @@ from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import Before
 from guiju.screening.conversation import flags_in_answer
+from guiju.screening.decoded import flags_in_encoded
 from guiju.screening.outlet import Outlet
 from guiju.screening.personal import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
@@ -230,10 +231,12 @@ class AnswerStream:
                 if not gate.stopped:
                     self.hits += gate.hits(shown(choice.index, path), self._policy)
         texts = list(self.texts().items())
+        clear: Sequence[Hit] = ()
         if not self._snapshot.finds_nothing([text for _, text in texts]):
-            verdict = self._snapshot.examine_all(texts, "output", self._policy)
-            self.hits += [hit for hit in verdict.hits if hit.action == "deliver"]
+            clear = self._snapshot.examine_all(texts, "output", self._policy).hits
+            self.hits += [hit for hit in clear if hit.action == "deliver"]
         self.hits += flags_in_answer(texts, self._snapshot, self._policy)
+        self.hits += flags_in_encoded(texts, self._snapshot, self._policy, clear)
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,8 +17,10 @@ from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import Before, hit_of, reaching_in
 from guiju.screening.conversation import begins_json, flags_in_answer
+from guiju.screening.decoded import flags_in_encoded
 from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
+from guiju.screening.spellings.encoded import may_be_encoded
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import paths, strings
 
@@ -70,8 +72,12 @@ def whole_answer(
     verdict = _examine(snapshot, policy, answer, view)
     hits = list(verdict.hits)
     sent, calls = _sent(choices)
-    if len(choices) > 1 or calls or begins_json(sent[0]) or has_reasoning(choices[0]):
-        hits += flags_in_answer(_fields(choices), snapshot, policy)
+    several = len(choices) > 1 or bool(calls) or begins_json(sent[0]) or has_reasoning(choices[0])
+    if several or may_be_encoded(sent[0]):
+        fields = _fields(choices)
+        if several:
+            hits += flags_in_answer(fields, snapshot, policy)
+        hits += flags_in_encoded(fields, snapshot, policy, verdict.hits)
     judged, stopped_by_classifier = judge_answer(classifier, policy, choices) if classifier is not None else ([], set())
     stopped: set[int] = set()
     if verdict.action != "deliver":

@@ -14,6 +14,7 @@ Source: Measures Arts. 4, 14; design, promise 1.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ import msgspec
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.screening.classifier.model import Classifier
+from guiju.screening.conversation import source_of
 from guiju.screening.examiner import Examiner
 from guiju.screening.library import Library, parse_csv, parse_yaml, starter_library
 from guiju.screening.outlet import Outlet
@@ -59,7 +61,8 @@ class Screener:
     """A library, a policy, the detectors and perhaps the classifier, ready to examine texts. Immutable; may be shared by threads.
 
     `library` is the path of a CSV or YAML file, a `Library`, or entries; without it the starter library, which leaves six risks
-    empty on purpose (`uncovered`). Personal information is looked for unless `detectors` is off. With `classifier` each text costs some
+    empty on purpose (`uncovered`). Prompt attacks are looked for in inputs; they flag unless the policy refuses them, and where it lets them
+    pass they are not looked for. Personal information is looked for unless `detectors` is off. With `classifier` each text costs some
     30 µs more; its finds flag, and do more only where a row of the policy names their confidence. Build it once: 10,000 terms take
     about 0.2 s. Raises LIBRARY-INVALID with every mistake and its line, SCREEN-LIBRARY, CLASSIFIER-DAMAGED.
     """
@@ -147,7 +150,8 @@ class Screener:
         >>> {hit.path for hit in Screener().examine_messages(messages).hits}
         {'messages[0].content[0].text'}
         """
-        return self._examiner.examine_all(paths({"messages": list(messages)}), direction, self.policy)
+        given = list(messages)
+        return self._examiner.examine_all(paths({"messages": given}), direction, self.policy, partial(source_of, messages=given))
 
     def stream(self) -> "Stream":
         """Return the state that screens one answer while it streams.

@@ -25,6 +25,8 @@ API_NAMES: Final = frozenset(
 )
 """Names of fields that the API defines: they say nothing. Any other name is text that a model may read."""
 
+DECODED: Final = " (decoded)"
+"""Stands behind the path of a file when what it decodes to is meant."""
 BINARY_CHARACTERS: Final = 1_000
 """Base64 shorter than this is examined as it is written too."""
 _ENCODED: Final = frozenset(("data", "file_data", "b64_json"))
@@ -45,6 +47,12 @@ def strings(value: object) -> list[str]:
 def paths(value: object) -> list[tuple[str, str]]:
     """Return (path, string) for every string of the view; paths look like `messages[1].content[0].text`."""
     return list(_walk(value, ""))
+
+
+def without_files(view: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return a view, (path, string) pairs, without the strings that are in it decoded as well."""
+    files = {path.removesuffix(DECODED) for path, _ in view if path.endswith(DECODED)}
+    return [each for each in view if each[0] not in files] if files else list(view)
 
 
 def _collect(value: object, found: list[str]) -> None:
@@ -70,7 +78,7 @@ def _collect(value: object, found: list[str]) -> None:
 def _walk(value: object, path: str, field: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         for text in _of_field(field, value):
-            yield path if text is value else f"{path} (decoded)", text
+            yield path if text is value else path + DECODED, text
     elif isinstance(value, dict):
         for name, item in value.items():
             here = f"{path}.{name}" if path else str(name)

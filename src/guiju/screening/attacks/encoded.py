@@ -1,7 +1,8 @@
-"""A request in code, with the order to decode it: base64, hexadecimal, ROT13, Morse. What it decodes to is screened too."""
+"""A request in code, with the order to decode it: base64, hexadecimal, ROT13, Morse. What it decodes to is screened too.
 
-import base64
-import binascii
+Runs that `spellings/encoded.py` reads are screened in every text, whatever stands beside them; here they are told as an attack.
+"""
+
 import codecs
 import re
 from bisect import bisect_right
@@ -10,6 +11,8 @@ from functools import partial
 from typing import Final
 
 from guiju.screening.attacks.kind import Kind, Span
+from guiju.screening.spellings.encoded import decoded_runs, of_base64, of_hexadecimal
+from guiju.screening.values import Confidence
 
 _BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{12,100000}={0,2}(?![A-Za-z0-9+/=_-])")
 _HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ ,]?){6,50000}(?![0-9A-Za-z])")
@@ -33,34 +36,22 @@ _LETTERS: Final = dict(
     )
 )
 _PLAIN_MORSE: Final = str.maketrans("·–—−", ".---")
-_URL_SAFE: Final = str.maketrans("-_", "+/")
+_HEX_SIGNS: Final = re.compile(r"0x|\\x|[ ,]")
 DECODED_AT_MOST: Final = 100_000
 """So many characters of decoded text are screened for one text; who sends more is told by the kind alone."""
 
 
-def readable(raw: bytes) -> str:
-    """Return bytes as text if a person could read it, else an empty text."""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return ""
-    printable = sum(character.isprintable() or character.isspace() for character in text)
-    letters = sum(character.isalpha() for character in text)
-    return text if len(text) > 3 and printable >= 0.95 * len(text) and letters >= 0.5 * len(text) else ""
-
-
 def _base64(run: str) -> str:
-    try:
-        return readable(base64.b64decode(run.rstrip("=").translate(_URL_SAFE) + "=="))
-    except (binascii.Error, ValueError):
-        return ""
+    return _speech(of_base64(run))
 
 
 def _hexadecimal(run: str) -> str:
-    try:
-        return readable(bytes.fromhex(re.sub(r"0x|\\x|[ ,]", "", run)))
-    except ValueError:
-        return ""
+    return _speech(of_hexadecimal(_HEX_SIGNS.sub("", run)))
+
+
+def _speech(text: str) -> str:
+    """Return a text that could be a request: half of it letters."""
+    return text if 2 * sum(character.isalpha() for character in text) >= len(text) else ""
 
 
 def _morse(run: str) -> str:
@@ -103,12 +94,14 @@ def _examine(text: str) -> Iterator[Span]:
         ways += [(_LETTERED, partial(_moved, by=step)) for step in sorted(steps)[:6]]
     elif order and _CODED.search(text):
         yield Span(*order, "low")
+    screened = {run.text for run in decoded_runs(text)}
     for pattern, decode in ways:
         for match in pattern.finditer(text):
             decoded = decode(match[0])[:left]
             if decoded:
                 left -= len(decoded)
-                yield Span(match.start(), match.end(), "low" if decode not in (_base64, _hexadecimal) else "medium", decoded)
+                confidence: Confidence = "low" if decode not in (_base64, _hexadecimal) else "medium"
+                yield Span(match.start(), match.end(), confidence, "" if decoded in screened else decoded)
             if left <= 0:
                 return
 

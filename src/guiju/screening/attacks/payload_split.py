@@ -22,18 +22,26 @@ _ORDER: Final = re.compile(
 )
 _QUESTION_CHARACTERS: Final = 7
 """What is put together and is to be answered is at least so long: shorter texts are words in a lesson of programming."""
-_AT_MOST: Final = 20_000
+EXAMINED_CHARACTERS: Final = 100_000
+"""So many characters of one text are read, and sums are put together up to four times their length. What is left over is flagged."""
 
 
 def _examine(text: str) -> Iterator[Span]:
-    text = text[:_AT_MOST]
+    if len(text) > EXAMINED_CHARACTERS:
+        yield Span(EXAMINED_CHARACTERS, len(text), "low", alone=True)
+        text = text[:EXAMINED_CHARACTERS]
     whole = (0, len(text))
+    left = 4 * len(text)
     values = {match[1]: match[2] for match in _SET.finditer(text)}
     if values:
         for match in _SUM.finditer(text):
             names = re.findall(r"\w+", match[0])
             if all(name in values for name in names):
                 joined = "".join(values[name] for name in names)
+                left -= len(joined)
+                if left < 0:
+                    yield Span(match.start(), len(text), "low", alone=True)
+                    break
                 question = len(joined) >= _QUESTION_CHARACTERS and _ORDER.search(text) is not None
                 yield Span(*whole, "medium" if question else "low", joined, question)
         yield Span(*whole, "low", "".join(values.values()))

@@ -15,6 +15,8 @@ import ahocorasick_rs
 from guiju.screening.attacks import KINDS, Kind, Span
 from guiju.screening.attacks.invisible import HIDDEN, INVISIBLE
 from guiju.screening.fold import fold, origins
+from guiju.screening.personal import Screen
+from guiju.screening.signs import Signs
 from guiju.screening.values import Confidence, Hit, Policy, Source
 
 RISK: Final = "attack"
@@ -49,7 +51,7 @@ class Find(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _automaton() -> ahocorasick_rs.AhoCorasick:
-    return ahocorasick_rs.AhoCorasick([hint for hint, _ in _WORDS], store_patterns=False)
+    return ahocorasick_rs.AhoCorasick([hint for hint, _ in _WORDS], store_patterns=False, implementation=ahocorasick_rs.Implementation.DFA)
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +73,13 @@ def listens(policy: Policy) -> bool:
 
 SIGNS: Final = tuple(sorted({sign for kind in KINDS for sign in kind.signs}))
 """What attacks that are read as written are known by; what hides in characters outside of the first plane is beside them."""
+
+
+@lru_cache(maxsize=256)
+def signs_of(screen: Screen | None, attacks: bool) -> Signs:
+    """Return the signs of personal information, of attacks, or of both together: one quick look for all that is looked for."""
+    hints = screen.hints if screen is not None else []
+    return Signs([*hints, *((sign, "PA") for sign in (SIGNS if attacks else ()))], astral=attacks)
 
 
 def may_attack(text: str) -> bool:

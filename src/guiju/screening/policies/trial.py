@@ -13,6 +13,7 @@ from guiju.gateway.classified import judge_answer, judge_input
 from guiju.gateway.inputs import examine_input, refusal_of
 from guiju.gateway.whole import whole_answer
 from guiju.screening.answers.match import Matcher
+from guiju.screening.attacks import CODES as ATTACKS
 from guiju.screening.classifier.judge import RULE_PREFIX
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.risks import BY_ID, Risk
@@ -91,9 +92,12 @@ def _told(text: str, hits: Sequence[Hit], policy: Policy, direction: Direction) 
     for hit in hits:
         if hit.rule.startswith("PI-"):
             row = f"personal_on_{direction} {hit.rule}"
+        elif hit.rule in ATTACKS:
+            row = f"attack_on_input {hit.rule if hit.rule in policy.attack_on_input else '*'}"
         elif hit.rule.startswith(RULE_PREFIX) and hit.action == "deliver":
             row = f"classifier {hit.confidence} → deliver"
         else:
-            row = policy.decide(direction, hit.risk, hit.confidence).row
+            decision = policy.decide(direction, hit.risk, hit.confidence)
+            row = decision.row if decision.action == hit.action else f"{hit.confidence} → {hit.action}"
         found.append(Told(text[hit.start : hit.end], hit, BY_ID.get(hit.risk), row))
     return tuple(found)

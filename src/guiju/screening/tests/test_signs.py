@@ -11,6 +11,7 @@ from guiju.screening.detectors.tests.samples import SAMPLES, escaped, wide
 from guiju.screening.personal import screen_for
 from guiju.screening.plain import INVISIBLE, plain_of
 from guiju.screening.signs import Signs
+from guiju.screening.spellings.encoded import may_be_encoded
 from guiju.screening.values import Policy
 
 SIGNS = Signs([("000000", "number"), ("sk-", "key"), ("京A", "plate"), ("我叫", "name")])
@@ -73,3 +74,12 @@ def test_the_quick_look_never_misses_what_the_close_look_sees(parts: list[str]) 
     text = "".join(parts)
     if any(True for detector in DETECTORS for _ in detector.examine(plain_of(text).text)):
         assert ALL.may_find([text])
+
+
+@given(st.text("aB90+/_%-中ａ９，\\ \n🙂京", max_size=80))
+def test_a_run_of_code_is_seen_in_the_same_look(text: str) -> None:
+    signs, code = ALL._signs.look(text)
+    assert signs == ALL._signs.may_be_in(text)
+    assert code or not may_be_encoded(text)
+    if not set("ａ９") & set(text):
+        assert code == may_be_encoded(text)
