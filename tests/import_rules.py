@@ -53,6 +53,7 @@ LIVE_MODULES: Final = {
             "classifier",
             "spellings",
             "matcher",
+            "near",
             "gates",
             "plain",
             "personal",

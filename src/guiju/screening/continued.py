@@ -48,9 +48,9 @@ def before_of(messages: Sequence[Any], snapshot: Snapshot, policy: Policy) -> Be
     for each in (trie, *trie.readings):
         if not may_escape(end) and not _may_end_in(end, each):
             continue
-        folded, prefixes = fold(end, each.reading), each.term_prefixes
+        folded, prefixes, pairs = fold(end, each.reading), each.term_prefixes, each.pair_prefixes
         for start in range(len(folded)):
-            if folded[start:] in prefixes:
+            if folded[start:] in prefixes or folded[start:] in pairs:
                 return Before(f"messages[{len(messages) - 1}]{steps}", end, len(content) - len(end))
     return None
 

@@ -6,17 +6,23 @@ Source: Measures Arts. 4, 14; design promise 1.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator
 
 from guiju.screening.fold import ADJACENT, INVISIBLE, PLAIN, Fold, Folder, Reading
-from guiju.screening.rules import Pattern, Rule, begins_a_word, bridged, reaches
+from guiju.screening.near import Sighting, first_hit, go_together, still_needed
+from guiju.screening.rules import NearWord, Pattern, Rule, begins_a_word, bridged, reaches
 from guiju.screening.spellings.escapes import MARKS
+
+_FOLDED_AT_MOST = 512
+"""Where something is always being read, the fold before it is forgotten when it has grown so long."""
 
 
 class Trie:
     """Every proper prefix of every pattern, with the widest gap that may follow it."""
 
     __slots__ = (
-        "_inert", "_inert_above", "_texts", "endings", "patterns", "prefixes", "reading", "readings", "starts", "term_prefixes",
+        "_inert", "_inert_above", "_texts", "endings", "pair_prefixes", "patterns", "prefixes", "reach", "reading", "readings", "starts",
+        "term_prefixes",
     )  # fmt: skip
 
     def __init__(self, patterns: dict[str, Pattern], reading: Reading = PLAIN, readings: "tuple[Trie, ...]" = ()) -> None:
@@ -26,14 +32,22 @@ class Trie:
         self.patterns = patterns
         self.prefixes: dict[str, int] = {}  # of terms and exceptions
         self.term_prefixes: dict[str, int] = {}  # of terms alone: only these hold text back
+        self.pair_prefixes: dict[str, int] = {}  # of terms with near words, and of near words: they do where one of the others was seen
+        self.reach = 0
+        """How far apart a term and its near word may be, at most; 0 where no term has any."""
         for text, pattern in patterns.items():
             for rule in pattern.rules:
-                _widen(self.term_prefixes, text, rule.bridges)
+                _widen(self.pair_prefixes if rule.near else self.term_prefixes, text, rule.bridges)
                 _widen(self.prefixes, text, rule.bridges)
+                if rule.near:
+                    self.reach = max(self.reach, rule.entry.within)
+            for word in pattern.near:
+                _widen(self.pair_prefixes, text, word.bridges)
+                _widen(self.prefixes, text, word.bridges)
             for _, bridges in pattern.excuses:
                 _widen(self.prefixes, text, bridges)
         self.starts = frozenset(text[0] for text in patterns)
-        self.endings = frozenset(prefix[-2:] for prefix in self.term_prefixes)
+        self.endings = frozenset(prefix[-2:] for prefix in (*self.term_prefixes, *self.pair_prefixes))
         """The last two characters of every beginning of a term (one, where it has one): what a text ends in that a term could complete."""
         self._texts = sorted(patterns)
         self._inert: set[str] = set()  # characters of originals that begin no pattern; filled as they turn up
@@ -45,13 +59,29 @@ class Trie:
             return False
         if not any(gaps[start + 1 : start + len(prefix)]):
             return True  # nothing was bridged yet, so the widest gap is the gap of a term that fits
+        return any(
+            reaches(gaps, start, len(prefix), gap, rule.bridges)
+            for pattern in self._patterns_from(prefix)
+            for rule in pattern.rules
+            if not rule.near
+        )
+
+    def may_make_a_pair(self, prefix: str, gaps: list[int], start: int, gap: int, before: list[tuple[Rule | NearWord, int]]) -> bool:
+        """Tell whether what was read from `start` on is the beginning of a word that goes with one of those `before` it, so far away."""
+        if not before or gap > self.pair_prefixes.get(prefix, -1):
+            return False
+        return any(
+            reaches(gaps, start, len(prefix), gap, word.bridges) and any(go_together(word, what, distance) for what, distance in before)
+            for pattern in self._patterns_from(prefix)
+            for word in pattern.words
+        )
+
+    def _patterns_from(self, prefix: str) -> Iterator[Pattern]:
         for place in range(bisect_left(self._texts, prefix), len(self._texts)):
             text = self._texts[place]
             if not text.startswith(prefix):
-                return False
-            if any(reaches(gaps, start, len(prefix), gap, rule.bridges) for rule in self.patterns[text].rules):
-                return True
-        return False
+                return
+            yield self.patterns[text]
 
     def is_inert(self, piece: str) -> bool:
         """Tell whether no character of this piece begins a pattern. The common case, in one set operation."""
@@ -77,10 +107,11 @@ def _widen(prefixes: dict[str, int], text: str, bridges: tuple[int, ...]) -> Non
 class _Pending:
     """A match that the characters to come may still excuse."""
 
-    __slots__ = ("end", "rule", "start", "word_end_known")
+    __slots__ = ("end", "needs_another", "start", "what", "word_end_known")
 
-    def __init__(self, rule: Rule, start: int, end: int, word_end_known: bool) -> None:
-        self.rule = rule
+    def __init__(self, what: Rule | NearWord, start: int, end: int, word_end_known: bool) -> None:
+        self.what = what
+        self.needs_another = isinstance(what, NearWord) or bool(what.near)
         self.start = start
         self.end = end
         self.word_end_known = word_end_known
@@ -97,6 +128,7 @@ class Gate:
         "_excused",
         "_fold",
         "_folder",
+        "_forgotten",
         "_found",
         "_gap_after",
         "_held",
@@ -104,6 +136,7 @@ class Gate:
         "_passed",
         "_pending",
         "_released",
+        "_seen",
         "_trie",
         "hit",
     )
@@ -114,6 +147,8 @@ class Gate:
         self._passed = passed  # so many characters were decided elsewhere: what ends in them is no hit here
         self._folder = Folder(trie.reading)
         self._fold = Fold([], [], [], [])
+        self._forgotten = 0  # so many folded characters were forgotten before it; kept up while something is seen
+        self._seen: list[Sighting] = []  # terms with near words, and near words, that what comes may go with
         self._gap_after = ADJACENT  # after the character that was read last
         self._held = ""
         self._released = 0
@@ -145,6 +180,8 @@ class Gate:
         last = self._trie.reading[piece[-1]]
         if last == INVISIBLE or self._live or self._pending or self._folder.undecided:
             return False
+        if self._seen:
+            self._step_over(piece)
         for column in self._fold:
             column.clear()
         if isinstance(last, str):
@@ -156,6 +193,15 @@ class Gate:
             self._folder.skip(len(piece), last)
         self._released += len(piece)
         return True
+
+    def _step_over(self, piece: str) -> None:
+        """Count the folded characters of a piece in which nothing begins, and forget what was seen too long ago."""
+        cells = self._trie.reading
+        count = sum(len(cell) for character in piece if isinstance(cell := cells[character], str))
+        last = cells[piece[-1]]
+        kept = int(isinstance(last, str) and last.isascii())  # the one that `_pass` keeps
+        self._forgotten += len(self._fold.characters) + count - kept
+        self._seen = still_needed(self._seen, self._forgotten + kept, self._trie.reach)
 
     def finish(self) -> str:
         """Say that the text is complete and return what may leave of the rest."""
@@ -193,7 +239,10 @@ class Gate:
                     if text in patterns:
                         matched.append((text, start))
             if character in starts and begins_a_word(fold, at):
-                longer.append((character, at))
+                if character in prefixes:
+                    longer.append((character, at))
+                if character in patterns:  # a near word may be one character
+                    matched.append((character, at))
             live = longer
             if matched:
                 self._match(matched, at + 1)
@@ -231,22 +280,44 @@ class Gate:
             for rule in pattern.rules:
                 if bridged(gaps, start, rule.bridges):
                     self._pending.append(_Pending(rule, start, end, not ascii_end))
+            for word in pattern.near:
+                if bridged(gaps, start, word.bridges):
+                    self._pending.append(_Pending(word, start, end, not ascii_end))
 
     def _settle(self) -> None:
         """Confirm or drop the matches that nothing to come can change."""
         kept = []
+        sighted = False
         for pending in self._pending:
-            rule, start, end = pending.rule, pending.start, pending.end
-            if any(rule_id == rule.entry.id and first <= start and end <= last for rule_id, first, last in self._excused):
-                continue
-            hopeful = rule.exceptions and self._may_be_excused(rule, start)
+            what, start, end = pending.what, pending.start, pending.end
+            hopeful = False
+            if isinstance(what, Rule):
+                if any(rule_id == what.entry.id and first <= start and end <= last for rule_id, first, last in self._excused):
+                    continue
+                hopeful = bool(what.exceptions) and self._may_be_excused(what, start)
             if hopeful or not pending.word_end_known:
                 kept.append(pending)
                 continue
-            place = (self._fold.starts[start], self._fold.ends[end - 1], rule)
-            if place[1] > self._passed and (self._found is None or place[:2] < self._found[:2]):
+            place: tuple[int, int, Rule] | None
+            if pending.needs_another:
+                sighting = self._sighting(pending)
+                place = first_hit(sighting, self._seen)
+                self._seen.append(sighting)
+                sighted = True
+            else:
+                assert isinstance(what, Rule)
+                place = (self._fold.starts[start], self._fold.ends[end - 1], what)
+            if place is not None and place[1] > self._passed and (self._found is None or place[:2] < self._found[:2]):
                 self._found = place
         self._pending = kept
+        if sighted:
+            open_ = [start for _, start in self._live[:1]] + [pending.start for pending in kept]
+            oldest = min([self._forgotten + start for start in open_] or [max(each.last for each in self._seen)])
+            self._seen = still_needed(self._seen, oldest, self._trie.reach)
+
+    def _sighting(self, pending: _Pending) -> Sighting:
+        fold, start, end = self._fold, pending.start, pending.end
+        return Sighting(pending.what, self._forgotten + start, self._forgotten + end, fold.starts[start], fold.ends[end - 1])
 
     def _may_be_excused(self, rule: Rule, start: int) -> bool:
         """Tell whether a longer word that excuses this rule is being read around the match that begins at `start`."""
@@ -266,7 +337,10 @@ class Gate:
                 safe = min(safe, fold.starts[start])
                 break  # oldest first
         for pending in self._pending:
-            safe = min(safe, fold.starts[pending.start])
+            if not pending.needs_another:
+                safe = min(safe, fold.starts[pending.start])
+        if self._trie.reach:
+            safe = self._before_pairs(safe)
         if self._found is not None and self._found[0] <= safe:
             self.hit = self._found
             safe = self._found[0]
@@ -275,12 +349,49 @@ class Gate:
         self._released = safe
         if not self._live and not self._pending and self._found is None:
             self._forget()
+        elif len(fold.characters) > _FOLDED_AT_MOST and self.hit is None:
+            self._forget_before(min([start for _, start in self._live[:1]] + [pending.start for pending in self._pending]))
         return out
+
+    def _before_pairs(self, safe: int) -> int:
+        """Return the place up to which text may leave, with regard to words that are open and go with one that was seen or is open too."""
+        fold = self._fold
+        waiting = [self._sighting(pending) for pending in self._pending if pending.needs_another]
+        seen = self._seen + waiting
+        if not seen:
+            return safe
+        for each in waiting:
+            hit = first_hit(each, seen)
+            if hit is not None:
+                safe = min(safe, hit[0])
+        reach, gap = self._trie.reach, self._folder.gap
+        for prefix, start in self._live:
+            if fold.starts[start] >= safe:
+                break  # oldest first
+            first = self._forgotten + start
+            before = [(each.what, first - each.last) for each in seen if 0 <= first - each.last <= reach]
+            if self._trie.may_make_a_pair(prefix, fold.gaps, start, gap, before):
+                return min(safe, fold.starts[start])
+        return safe
 
     def _forget(self) -> None:
         """Keep one folded character: the next one must know whether it stands inside a word."""
         fold = self._fold
         self._excused.clear()
-        if len(fold.characters) > 1:
+        count = len(fold.characters) - 1
+        if count > 0:
+            self._forgotten += count
             for column in fold:
                 del column[:-1]
+
+    def _forget_before(self, place: int) -> None:
+        """Keep the fold from the character before a place on, where what is open begins."""
+        count = max(place - 1, 0)
+        self._forgotten += count
+        for column in self._fold:
+            del column[:count]
+        self._live = [(prefix, start - count) for prefix, start in self._live]
+        for pending in self._pending:
+            pending.start -= count
+            pending.end -= count
+        self._excused = [(rule_id, first - count, last - count) for rule_id, first, last in self._excused if last > count]

@@ -21,11 +21,12 @@ import yaml
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.screening.fold import BREAK, GAP_CHARACTERS, fold, fold_exactly
+from guiju.screening.near import near_problems, words_of
 from guiju.screening.risks import BY_ID
 from guiju.screening.spellings.check import names_of, spelling_problems
-from guiju.screening.values import LibraryEntry
+from guiju.screening.values import WITHIN, LibraryEntry
 
-LATER_COLUMNS: Final = ("spellings",)
+LATER_COLUMNS: Final = ("spellings", "near", "within")
 """Columns that the canonical CSV has when a row uses them: a library without them keeps its version."""
 COLUMNS: Final = ("term", "risk", "severity", "direction", "exceptions", "source", "reviewer", "reviewed_on", "note", *LATER_COLUMNS)
 _FORMULA: Final = re.compile("'*[=+\\-@]")
@@ -220,6 +221,8 @@ def _entry(row: Row, direction: str) -> LibraryEntry:
         exceptions,
         direction,  # type: ignore[arg-type]
         names_of(fields.get("spellings", "")),
+        words_of(fields.get("near", "")),
+        int(fields.get("within") or WITHIN),
     )
 
 
@@ -259,6 +262,8 @@ def _problems(row: Row) -> Iterator[Problem]:
         yield Problem(row.line, "direction", "应为 both、input 或 output", "must be both, input or output")
     for reason_zh, reason_en in spelling_problems(term, fields.get("spellings", "")):
         yield Problem(row.line, "spellings", reason_zh, reason_en)
+    for column, reason_zh, reason_en in near_problems(fields.get("near", ""), fields.get("within", "")):
+        yield Problem(row.line, column, reason_zh, reason_en)
     for exception in filter(None, (part.strip() for part in fields.get("exceptions", "").split("|"))):
         if folded not in fold(exception) or fold(exception) == folded:
             yield Problem(

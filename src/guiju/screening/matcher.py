@@ -1,13 +1,15 @@
 """The matcher: finds the patterns of one reading in whole texts, with exact places in the original."""
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import ahocorasick_rs
 import numpy
 
 from guiju.screening.fold import PLAIN, Fold, Reading, fold, fold_exactly, origins
-from guiju.screening.rules import Pattern, Rule, begins_a_word, bridged, ends_a_word
+from guiju.screening.rules import NearWord, Pattern, Rule, begins_a_word, bridged, ends_a_word
 from guiju.screening.values import Direction
 
 _SHORT_CHARACTERS = 80
@@ -17,14 +19,29 @@ Place = tuple[int, int, int, Rule]
 """Which text, start and end in it, and the rule."""
 
 
+class _Match(NamedTuple):
+    """A whole word in one of the texts: which text, where in it, and where in the fold."""
+
+    place: int
+    start: int
+    end: int
+    first: int
+    last: int
+
+
 class Matcher:
-    """Patterns and the automaton that finds them. Immutable."""
+    """Patterns and the automaton that finds them; near words have one of their own, asked only where a term was found. Immutable."""
 
     def __init__(self, patterns: dict[str, Pattern], reading: Reading = PLAIN) -> None:
         self.reading = reading
-        self._by_index = list(patterns.values())
         self.longest = max(map(len, patterns), default=0)
-        self._automaton = ahocorasick_rs.AhoCorasick(list(patterns), store_patterns=False)
+        told = {text: pattern for text, pattern in patterns.items() if pattern.rules or pattern.excuses}
+        self._by_index = list(told.values())
+        self._automaton = ahocorasick_rs.AhoCorasick(list(told), store_patterns=False)
+        beside = {text: pattern for text, pattern in patterns.items() if pattern.near}
+        self._near_by_index = list(beside.values())
+        self._near_automaton = ahocorasick_rs.AhoCorasick(list(beside), store_patterns=False) if beside else None
+        self.reach = max((rule.entry.within for pattern in told.values() for rule in pattern.rules if rule.near), default=0)
 
     def finds_nothing(self, folded: str) -> bool:
         """Tell that no pattern can be in a text that was folded in this reading."""
@@ -32,16 +49,26 @@ class Matcher:
 
     def find(self, text: str, texts: Sequence[str], direction: Direction) -> list[Place]:
         """Return every hit in `texts`, of which `text` is the whole, line by line."""
-        matches = self._automaton.find_matches_as_indexes(fold(text, self.reading), overlapping=True)
-        return self._confirmed(matches, text, texts, direction) if matches else []
-
-    def _confirmed(self, matches: list[tuple[int, int, int]], text: str, texts: Sequence[str], direction: Direction) -> list[Place]:
-        """Return the matches that the rules allow: gaps bridged, words whole, not inside one exception, not over two texts."""
+        folded = fold(text, self.reading)
+        matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+        if not matches:
+            return []
         begins = [0]
         for each in texts:
             begins.append(begins[-1] + len(each) + 1)
+        found = self._confirmed(matches, text, begins, direction)
+        if self._near_automaton is None:
+            return [(match.place, match.start, match.end, rule) for match, rule in found]
+        alone = [(match.place, match.start, match.end, rule) for match, rule in found if not rule.near]
+        waiting = sorted(((match, rule) for match, rule in found if rule.near), key=lambda each: each[0].first)
+        return alone + self._paired(waiting, self._near(waiting, folded, text, begins)) if waiting else alone
+
+    def _confirmed(
+        self, matches: list[tuple[int, int, int]], text: str, begins: list[int], direction: Direction
+    ) -> list[tuple[_Match, Rule]]:
+        """Return the matches that the rules allow: gaps bridged, words whole, not inside one exception, not over two texts."""
         excused: dict[str, list[tuple[int, int]]] = {}
-        candidates: list[tuple[int, int, int, int, int, Rule]] = []
+        candidates: list[tuple[_Match, Rule]] = []
         for index, first, last, exact, moved, offset in _unfolded(matches, text, self.reading):
             start, end = first - moved, last - moved
             begin, finish = exact.starts[start] + offset, exact.ends[end - 1] + offset
@@ -53,17 +80,57 @@ class Matcher:
                 if bridged(exact.gaps, start, bridges):
                     excused.setdefault(rule_id, []).append((first, last))
             candidates += [
-                (place, begin - begins[place], finish - begins[place], first, last, rule)
+                (_Match(place, begin - begins[place], finish - begins[place], first, last), rule)
                 for rule in pattern.rules
                 if rule.entry.direction in ("both", direction) and bridged(exact.gaps, start, rule.bridges) and ends_a_word(exact, end)
             ]
         for covers in excused.values():
             covers.sort()
-        return [
-            (place, start, end, rule)
-            for place, start, end, first, last, rule in candidates
-            if not self._is_excused(excused.get(rule.entry.id), first, last)
-        ]
+        return [(match, rule) for match, rule in candidates if not self._is_excused(excused.get(rule.entry.id), match.first, match.last)]
+
+    def _near(self, waiting: list[tuple[_Match, Rule]], folded: str, text: str, begins: list[int]) -> dict[NearWord, list[_Match]]:
+        """Return the near words that stand somewhere about the terms that wait for one; both in order."""
+        assert self._near_automaton is not None
+        firsts = [match.first for match, _ in waiting]
+        matches = []
+        for index, first, last in self._near_automaton.find_matches_as_indexes(folded, overlapping=True):
+            place = bisect_left(firsts, first - self.reach - self.longest)
+            if place < len(firsts) and firsts[place] <= last + self.reach:
+                matches.append((index, first, last))
+        found: dict[NearWord, list[_Match]] = defaultdict(list)
+        for index, first, last, exact, moved, offset in _unfolded(matches, text, self.reading) if matches else ():
+            start, end = first - moved, last - moved
+            begin, finish = exact.starts[start] + offset, exact.ends[end - 1] + offset
+            place = bisect_right(begins, begin) - 1
+            if finish < begins[place + 1] and begins_a_word(exact, start) and ends_a_word(exact, end):
+                match = _Match(place, begin - begins[place], finish - begins[place], first, last)
+                for word in self._near_by_index[index].near:
+                    if bridged(exact.gaps, start, word.bridges):
+                        found[word].append(match)
+        for each in found.values():
+            each.sort(key=lambda match: match.first)
+        return found
+
+    def _paired(self, waiting: list[tuple[_Match, Rule]], near: dict[NearWord, list[_Match]]) -> list[Place]:
+        """Return the later word of each term and near word that go together, once."""
+        found: dict[tuple[int, int, int, str], Rule] = {}
+        firsts = {word: [match.first for match in matches] for word, matches in near.items()}
+        told: dict[tuple[int, NearWord], int] = {}  # of each rule and word, the words up to here were told
+        for term, rule in waiting:
+            for word in rule.near:
+                matches = near.get(word)
+                if not matches:
+                    continue
+                within, length = rule.entry.within, len(word.folded)
+                place = bisect_right(firsts[word], term.first - length) - 1
+                if place >= 0 and matches[place].place == term.place and term.first - matches[place].last <= within:
+                    found[term.place, term.start, term.end, rule.entry.id] = rule
+                place = max(bisect_left(firsts[word], term.last), told.get((id(rule), word), 0))
+                while place < len(matches) and matches[place].place == term.place and matches[place].first - term.last <= within:
+                    found[term.place, matches[place].start, matches[place].end, rule.entry.id] = rule
+                    place += 1
+                told[id(rule), word] = place
+        return [(place, start, end, rule) for (place, start, end, _), rule in found.items()]
 
     def _is_excused(self, covers: list[tuple[int, int]] | None, first: int, last: int) -> bool:
         """Tell whether one of the exceptions found, in order, holds the match. Only those that begin near it are looked at."""

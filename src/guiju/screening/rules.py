@@ -8,11 +8,13 @@ A term is found in the fold of a text. What its author wrote decides how far it 
 - a term that begins or ends in an ASCII letter or digit must not stand inside a longer run of them (`ass` in `class`).
 An exception is matched as written. A hit inside an exception is no hit.
 A term that asks for other spellings has a rule for each expansion, and one in each reading that it asks for.
+A term with near words counts only with one of them before or after it: `near.py`. A near word stretches as a term does.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
+from typing import NamedTuple
 
 from guiju.screening.fold import ADJACENT, BLANK, PLAIN, STOP, SYMBOL, Fold, Reading, fold_exactly
 from guiju.screening.spellings.expand import expansions
@@ -27,6 +29,13 @@ _WAYS_OF_READING = 8
 _ALIAS = "~"
 
 
+class NearWord(NamedTuple):
+    """A word beside which a term counts, compiled as a term is."""
+
+    folded: str
+    bridges: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One library entry, compiled. `bridges[k]` is the widest gap allowed before character k of the fold."""
@@ -36,29 +45,38 @@ class Rule:
     bridges: tuple[int, ...]
     exceptions: tuple[tuple[str, tuple[int, ...]], ...]
     """Longer words that excuse a hit, each with the gaps that it bridges."""
+    near: tuple[NearWord, ...] = ()
+    """Where there are any, the term counts only near one of them."""
 
 
 @dataclass(slots=True)
 class Pattern:
-    """One folded text to look for: a term of these rules, an exception to those."""
+    """One folded text to look for: a term of these rules, an exception to those, a word beside which others count."""
 
     rules: list[Rule] = field(default_factory=list)
     excuses: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     """Rule ids excused, with the gaps that the exception as written bridges."""
+    near: list[NearWord] = field(default_factory=list)
+    """This text as a near word; several times where it may be stretched in several ways."""
+
+    @property
+    def words(self) -> "list[Rule | NearWord]":
+        """All that this text is but an exception."""
+        return [*self.rules, *self.near]
 
 
 def compile_rules(entries: Iterable[LibraryEntry]) -> dict[str, Pattern]:
-    """Return folded text → pattern for the entries: terms, their expansions and aliases, exceptions."""
+    """Return folded text → pattern for the entries: terms, their expansions and aliases, exceptions, near words."""
     patterns: dict[str, Pattern] = {}
     for entry in entries:
         folded, bridges = _shape(entry.term, between_han=None)
-        exceptions = _excuses(entry, patterns, PLAIN)
+        exceptions, near = _excuses(entry, patterns, PLAIN), _near_words(entry, patterns, PLAIN)
         written = [(folded, bridges)]
         if entry.spellings:
             written += [_shape(name.removeprefix(_ALIAS), between_han=None) for name in entry.spellings if name.startswith(_ALIAS)]
             written += [(other, _bridges_of(other, gaps, bridges)) for other, gaps in expansions(folded, entry.spellings)]
         for text, each in written:
-            patterns.setdefault(text, Pattern()).rules.append(Rule(entry, text, each, exceptions))
+            patterns.setdefault(text, Pattern()).rules.append(Rule(entry, text, each, exceptions, near))
     return patterns
 
 
@@ -69,10 +87,10 @@ def compile_readings(entries: Iterable[LibraryEntry]) -> list[tuple[Reading, dic
         asking = [entry for entry in entries if name in entry.spellings]
         patterns: dict[str, Pattern] = {}
         for entry in asking:
-            exceptions = _excuses(entry, patterns, reading(name))
+            exceptions, near = _excuses(entry, patterns, reading(name)), _near_words(entry, patterns, reading(name))
             folded, bridges = _shape(entry.term, None, reading(name))
             for text in _ways_of_reading(entry.term, folded) if name == "homophone" else (folded,):
-                patterns.setdefault(text, Pattern()).rules.append(Rule(entry, text, bridges, exceptions))
+                patterns.setdefault(text, Pattern()).rules.append(Rule(entry, text, bridges, exceptions, near))
         if asking:
             compiled.append((reading(name), patterns))
     return compiled
@@ -98,6 +116,16 @@ def _excuses(entry: LibraryEntry, patterns: dict[str, Pattern], way: Reading) ->
         patterns.setdefault(longer, Pattern()).excuses.append((entry.id, bridges))
         exceptions.append((longer, bridges))
     return tuple(exceptions)
+
+
+def _near_words(entry: LibraryEntry, patterns: dict[str, Pattern], way: Reading) -> tuple[NearWord, ...]:
+    """Put the near words of an entry among the patterns and return them."""
+    words = tuple(dict.fromkeys(NearWord(*_shape(word, None, way)) for word in entry.near))
+    for word in words:
+        known = patterns.setdefault(word.folded, Pattern()).near
+        if word not in known:
+            known.append(word)
+    return words
 
 
 def _shape(term: str, between_han: int | None, way: Reading = PLAIN) -> tuple[str, tuple[int, ...]]:

@@ -24,8 +24,8 @@ class Snapshot:
         self.entries = tuple(entries)
         self._matcher = Matcher(compile_rules(self.entries))
         self._readings = [Matcher(patterns, reading) for reading, patterns in compile_readings(self.entries)]
-        self.longest = max(each.longest for each in (self._matcher, *self._readings))
-        """How many characters the longest term or exception has, folded."""
+        self.longest = max(2 * each.longest + each.reach if each.reach else each.longest for each in (self._matcher, *self._readings))
+        """How many folded characters a hit may rest on: those of the longest term or exception; with near words, of both and between."""
         self._tries: dict[tuple[Direction, frozenset[tuple[str, Confidence]]], Trie] = {}
 
     def finds_nothing(self, strings: Sequence[str]) -> bool:

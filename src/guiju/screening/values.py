@@ -28,6 +28,9 @@ CONFIDENCES: Final[tuple[Confidence, ...]] = ("high", "medium", "low")
 Source = Literal["", "system", "user", "assistant", "tool", "document"]
 """Who said a text: the application, the person, the model, a tool, or a document put before the model; empty where it is not told apart."""
 
+WITHIN: Final = 20
+"""How many folded characters may stand between a term and its near word where the row does not say."""
+
 
 class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
     """One row of the keyword library as the matcher needs it."""
@@ -40,6 +43,9 @@ class LibraryEntry(msgspec.Struct, frozen=True, array_like=True):
     direction: Literal["both", "input", "output"] = "both"
     spellings: tuple[str, ...] = ()
     """Which further spellings of the term count: names out of `spellings.check.SPELLINGS`, and aliases after `~`."""
+    near: tuple[str, ...] = ()
+    """Other words: where there are any, the term counts only with one of them at most `within` folded characters before or after it."""
+    within: int = WITHIN
 
     @property
     def confidence(self) -> Confidence:

@@ -47,14 +47,14 @@ def list_variants(term: str, ways: Sequence[Way] = WAYS) -> list[Variant]:
 def draft_rows(rows: Iterable[dict[str, str]], ways: Sequence[Way] = WAYS) -> list[dict[str, str]]:
     """Return rows for the variants of these rows that the fold does not find and that the library would take.
 
-    Risk, severity and direction are those of the term; `source` says what it is a variant of; reviewer and day of review are empty.
+    Risk, severity, direction and near words are those of the term; `source` says what it is a variant of; reviewer and day of review are empty.
     """
     given = list(rows)
     taken = {(fold(row["term"]), row["risk"], row.get("direction") or "both") for row in given}
     drafts = []
     for row in given:
         for variant in list_variants(row["term"], ways):
-            draft = {name: row.get(name, "") for name in ("risk", "severity", "direction")}
+            draft = {name: row.get(name, "") for name in ("risk", "severity", "direction", "near", "within")}
             draft |= {"term": variant.text, "source": f"variant of {row['term']} ({variant.way})"}
             key = (fold(variant.text), row["risk"], row.get("direction") or "both")
             if key not in taken and _is_taken(draft):

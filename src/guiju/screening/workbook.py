@@ -27,7 +27,7 @@ CELL_TOO_LONG = define(
 )
 SHEET: Final = "词条 keywords"
 RISK_SHEET: Final = "风险 risks"
-WIDTHS: Final = {"term": 30, "exceptions": 30, "source": 34, "note": 34, "reviewer": 16, "reviewed_on": 14}
+WIDTHS: Final = {"term": 30, "exceptions": 30, "near": 30, "source": 34, "note": 34, "reviewer": 16, "reviewed_on": 14}
 _TROUBLES: Final = {
     "formula": ("单元格是公式", "the cell is a formula"),
     "error": ("单元格是错误值", "the cell holds an error value"),

@@ -32,6 +32,7 @@ def excuses(entry: LibraryEntry, phrase: str) -> bool:
     if len(fold_exactly(phrase).characters) <= len(fold_exactly(entry.term).characters):
         return False  # it would excuse the term itself
     direction = "input" if entry.direction == "input" else "output"
+    entry = msgspec.structs.replace(entry, near=())  # an exception excuses the term, whatever stands near it
 
     def hits(row: LibraryEntry) -> bool:
         return bool(Snapshot([row], "").examine(phrase, direction, Policy()).hits)  # type: ignore[arg-type]  # one of the two

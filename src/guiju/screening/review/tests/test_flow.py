@@ -32,7 +32,9 @@ from guiju.screening.review.errors import (
     REVIEW_UNKNOWN,
 )
 from guiju.screening.review.models import Decision, Finding, Item, Reach
+from guiju.screening.review.proposals import excuses
 from guiju.screening.review.tests.conftest import ANSWER, Queue, exchange, hit
+from guiju.screening.values import LibraryEntry
 from guiju.web.tests.rig import left, record_all
 
 pytestmark = pytest.mark.django_db
@@ -361,3 +363,10 @@ def test_what_never_had_content_is_not_offered(put: Queue) -> None:
     (item,) = put([msgspec.structs.replace(entry, content=b"")])
     assert (item.state, item.because) == ("gone", "none")
     assert not flow.open_to(ANN).exists()
+
+
+def test_an_exception_can_be_proposed_to_a_term_that_counts_near_another_word() -> None:
+    """The phrase that excuses the term need not hold the near word."""
+    entry = LibraryEntry("kw-1", "可疑词", "A.1.h", near=("出售",))
+    assert excuses(entry, "可疑词条")
+    assert not excuses(entry, "可疑")
