@@ -77,7 +77,11 @@ def _shown(text: str) -> str:
 
 def _declared_in(error: ErrorCode) -> str:
     """Return the module whose source declares the code."""
-    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith("guiju.") and error in _errors_of(module)]
+    modules = [
+        module
+        for name, module in sorted(sys.modules.items())
+        if name.startswith("guiju.") and ".tests" not in name and error in _errors_of(module)  # a test may name a code and declares none
+    ]
     return next(module.__name__ for module in modules if f'"{error.code}"' in _source(module))
 
 
