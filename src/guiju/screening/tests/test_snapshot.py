@@ -76,9 +76,12 @@ def test_a_text_full_of_excused_matches_takes_time_in_proportion() -> None:
     snapshot = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h", "block", ("赌博罪",))], "test")
 
     def seconds(count: int) -> float:
-        began = time.process_time()
-        assert snapshot.examine("赌博罪，" * count, "input", POLICY) is PASS
-        return time.process_time() - began
+        text, took = "赌博罪，" * count, []
+        for _ in range(3):  # the best of three: a collection of everything that other tests left is not what is measured
+            began = time.process_time()
+            assert snapshot.examine(text, "input", POLICY) is PASS
+            took.append(time.process_time() - began)
+        return min(took)
 
     seconds(100)
     assert seconds(40_000) < 40 * max(seconds(4_000), 0.005)
