@@ -5,15 +5,21 @@ of `rules.py`; that they agree for every text and every way of cutting it is pro
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from guiju.screening.fold import fold
 from guiju.screening.gate import Gate, Trie
 from guiju.screening.gates import Gates, open_gate
 from guiju.screening.matcher import Matcher, Place
 from guiju.screening.rules import Rule, compile_readings, compile_rules
-from guiju.screening.values import GRAVITY, PASS, Confidence, Direction, Hit, LibraryEntry, Policy, Verdict
+from guiju.screening.values import ENDS, GRAVITY, PASS, Confidence, Direction, Hit, LibraryEntry, Policy, Verdict
 
 _Found = tuple[str, int, int, Rule]
+
+_LONG_CHARACTERS: Final = 2**17
+"""What begins with so many characters that are refused or stopped is not read on: ten megabytes of one term would fill the memory with hits."""
+_UNDECIDED_CHARACTERS: Final = 2**13
+"""An exception that begins before the cut may end behind it: 64 characters, each with what it bridges."""
 
 
 class Snapshot:
@@ -45,6 +51,13 @@ class Snapshot:
 
     def examine_all(self, strings: Sequence[tuple[str, str]], direction: Direction, policy: Policy) -> Verdict:
         """Return the verdict on a view: (path, text) pairs, examined in one pass; no hit reaches over two of them."""
+        for path, text in strings:
+            if len(text) > _LONG_CHARACTERS:
+                found = self._find([text[:_LONG_CHARACTERS]], direction)
+                sure = [(path, start, end, rule) for _, start, end, rule in found if end <= _LONG_CHARACTERS - _UNDECIDED_CHARACTERS]
+                verdict = _verdict(sure, direction, policy)
+                if verdict.action in ENDS:
+                    return verdict
         found = self._find([text for _, text in strings], direction)
         return _verdict([(strings[place][0], start, end, rule) for place, start, end, rule in found], direction, policy)
 

@@ -85,3 +85,22 @@ def test_a_text_full_of_excused_matches_takes_time_in_proportion() -> None:
 
     seconds(100)
     assert seconds(40_000) < 40 * max(seconds(4_000), 0.005)
+
+
+def test_a_long_text_full_of_a_term_is_not_read_to_its_end() -> None:
+    """Without the look at the beginning, ten megabytes of one term cost a gigabyte and seven seconds."""
+    snapshot = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h", "block", ("赌博罪",))], "test")
+    verdict = snapshot.examine("赌博，" * 400_000, "input", POLICY, "here")
+    assert verdict.action == "refuse"
+    assert 0 < len(verdict.hits) < 2**17
+    assert {hit.path for hit in verdict.hits} == {"here"}
+
+
+@pytest.mark.parametrize("before", [2**17 - 2, 2**17 - 1, 2**17, 300_000])
+def test_in_a_long_text_what_decides_may_stand_behind_the_first_look(before: int) -> None:
+    """The cut must not make a hit of an exception that it divides, nor hide a term that stands behind it."""
+    snapshot = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h", "block", ("赌博罪",))], "test")
+    filler = "好" * before
+    assert snapshot.examine(filler + "赌博罪" + filler, "input", POLICY) is PASS
+    verdict = snapshot.examine(filler + "赌博" + filler, "input", POLICY)
+    assert [(hit.start, hit.end) for hit in verdict.hits] == [(before, before + 2)]
