@@ -25,12 +25,12 @@ LABEL_VALUE = define(
     zh=Text(
         "标识字段 {key} 的值“{value}”不合规范：{reason_zh}。",
         "文件未改动，也未送出；提供者编码不会由软件编造。",
-        "请在设置中填写 27 位提供者编码，其他字段只用可见的 ASCII 字符，不含空格和反斜杠。",
+        "文件标识须用 27 位提供者编码（设置项 [service.label] content_producer 只填名称时，只能标识文字）；其他字段只用可见的 ASCII 字符，不含空格和反斜杠。",
     ),
     en=Text(
         "The value '{value}' of the label's {key} is not as the standard asks: {reason}.",
         "The file is unchanged and was not delivered; no software makes up a provider code.",
-        "Set the provider's 27-character code; elsewhere use printable ASCII without space and backslash.",
+        "Files need the provider's 27-character code: a name in [service.label] content_producer serves texts alone. Elsewhere use printable ASCII without space and backslash.",
     ),
 )
 

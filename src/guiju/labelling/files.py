@@ -1,7 +1,9 @@
 """Labels in files: write one, read one, inspect what there is; in memory, or from file to file for large ones.
 
 A write is a few edits of the original. What it gives is examined anew and must hold exactly the label that was asked for, once;
-otherwise nothing is returned. A file that carries a valid label of its producer keeps it: the writer becomes its propagator.
+otherwise nothing is returned. A file that carries a valid label of its producer keeps it: the writer becomes its propagator, unless
+the writer is that producer, whose new label then takes the place of its old one. A label that cannot be kept (several that disagree,
+or one that cannot be read) is another's all the same: it is refused, and goes only when the caller says so.
 Source: Measures Art. 12; Labelling Measures Arts. 5, 6 and 10; GB 45438-2025 §6.1.
 """
 
@@ -54,6 +56,21 @@ LABEL_NO_ROOM = define(
         "Let the file carry less other metadata, or use another form.",
     ),
 )
+LABEL_CONFLICT = define(
+    "LABEL-CONFLICT",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "{container} 文件已有标识，但不能原样保留：{reason}。",
+        "文件未改动，也未送出；他人的标识不得擅自删除或改动（标识办法第十条）。",
+        "请先用 guiju inspect 查看；确有依据要以新标识取代的，加 --replace（程序中为 replace=True）。",
+    ),
+    en=Text(
+        "The {container} file carries a label that cannot be kept as it is: {reason}.",
+        "The file is unchanged and was not delivered; nobody may delete or alter another's label (Labelling Measures Art. 10).",
+        "Look at it with guiju inspect; where there is a ground to put a new one in its place, say --replace (replace=True in programs).",
+    ),
+)
 LABEL_READ_BACK = define(
     "LABEL-READ-BACK",
     status=500,
@@ -94,23 +111,24 @@ def first_label(provider: str, number: str, *, reserved: str = "") -> FileLabel:
     )
 
 
-def write(data: bytes, label: FileLabel) -> bytes:
+def write(data: bytes, label: FileLabel, *, replace: bool = False) -> bytes:
     """Return the file with this label, the only one in it; everything else stays byte for byte.
 
-    Raises GuijuError: LABEL-CONTAINER, LABEL-DAMAGED, LABEL-NO-ROOM, LABEL-VALUE, LABEL-READ-BACK.
+    `replace` lets go of a label that cannot be kept: several that disagree, or one that cannot be read (Labelling Measures Art. 10).
+    Raises GuijuError: LABEL-CONTAINER, LABEL-DAMAGED, LABEL-CONFLICT, LABEL-NO-ROOM, LABEL-VALUE, LABEL-READ-BACK.
     """
     source = Source(data)
-    container, edits, wanted = _planned(source, label)
+    container, edits, wanted = _planned(source, label, replace)
     labelled = source.edited(edits)
     _read_back(Source(labelled), container, wanted)
     return labelled
 
 
-def write_file(original: Path, target: Path, label: FileLabel) -> None:
+def write_file(original: Path, target: Path, label: FileLabel, *, replace: bool = False) -> None:
     """Write the labelled file to `target`, which appears whole or not at all; memory does not grow with the file. Raises as `write`."""
     with original.open("rb") as opened:
         source = Source(opened.fileno())
-        container, edits, wanted = _planned(source, label)
+        container, edits, wanted = _planned(source, label, replace)
         handle, name = tempfile.mkstemp(prefix=".guiju-", dir=target.parent)
         try:
             at = 0
@@ -178,7 +196,7 @@ def _judged(name: str, found: Found, user_declares: bool, strict: bool) -> Inspe
         for site, reading in zip(found.sites, readings, strict=True)
     ]
     errors = [error for reading in readings for error in reading.errors]
-    warnings = [warning for reading in readings for warning in reading.warnings]
+    warnings = [*found.notes, *(warning for reading in readings for warning in reading.warnings)]
     labels = [reading.label for reading in readings if reading.label]
     if len(found.sites) > 1:
         (errors if strict or len(set(labels)) != 1 else warnings).append(f"one_label: there are {len(found.sites)}")
@@ -220,7 +238,7 @@ def _read(source: Source) -> FileLabel | Damaged | None:
     return found.label
 
 
-def _planned(source: Source, label: FileLabel) -> tuple[str, list[Edit], FileLabel]:
+def _planned(source: Source, label: FileLabel, replace: bool) -> tuple[str, list[Edit], FileLabel]:
     """Return the container's name, the edits, and the label that will stand in the file."""
     name = "unknown"
     try:
@@ -230,15 +248,31 @@ def _planned(source: Source, label: FileLabel) -> tuple[str, list[Edit], FileLab
         name = container.name
         found = container.examine(source)
         judged = _judged(name, found, False, True)
+        if not replace and (reason := _lost(judged)):
+            raise GuijuError(LABEL_CONFLICT, container=name, reason=reason)
         kept = judged.label
+        if kept is not None and label.content_producer and kept.content_producer == label.content_producer == label.content_propagator:
+            kept = None if kept != label else kept  # the producer labels its own content anew
         wanted = annex_e.checked(label if kept is None else _spread(kept, label), kept)
-        if judged.verdict == "compliant" and kept == wanted:
+        if judged.verdict == "compliant" and judged.label == wanted:
             return name, [], wanted
         return name, found.place(annex_e.inner(wanted)), wanted
     except Broken as error:
         raise GuijuError(LABEL_DAMAGED, container=name, at=error.at, reason=error.reason) from error
     except NoRoom as error:
         raise GuijuError(LABEL_NO_ROOM, container=name, reason=str(error)) from error
+
+
+def _lost(judged: Inspection) -> str:
+    """Return what of another's label a write could not keep, "" when it keeps all: the place was empty, or one label was read whole."""
+    if judged.label is None:
+        disagree = len({place.label for place in judged.places if place.label}) > 1
+        return "the labels in it disagree" if disagree else "; ".join(error for error in judged.errors if not error.startswith("one_label"))
+    return "; ".join(
+        error
+        for error in judged.errors
+        if error.startswith(("key_spelling", "value_is_string", "json_object", "charset", "least_elements"))
+    )
 
 
 def _spread(kept: FileLabel, label: FileLabel) -> FileLabel:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from guiju.labelling.annex_e import mentions_label
-from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, Site
+from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, Site, may_hide_label
 
 _USER_COMMENT: Final = 0x9286
 _DESCRIPTION: Final = 0x010E
@@ -24,10 +24,24 @@ class Exif:
     sites: tuple[Site, ...] = ()
     blanks: tuple[Edit, ...] = ()
     traces: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def examine(block: bytes, at: int) -> Exif:
-    """Read a TIFF-headed EXIF block that lies at `at` of its file. Raises Broken when its directories lead nowhere."""
+    """Read a TIFF-headed EXIF block that lies at `at` of its file.
+
+    Cameras and editors leave directories that lead nowhere. Such a block is passed over with a note when no word of a label stands in it:
+    its values lie there as they are. Raises Broken otherwise.
+    """
+    try:
+        return _examine(block, at)
+    except Broken as error:
+        if may_hide_label(block):
+            raise
+        return Exif(notes=(f"exif_broken: {error.reason}; no word of a label stands in it",))
+
+
+def _examine(block: bytes, at: int) -> Exif:
     if block[:4] == b"II*\0":
         order = "<"
     elif block[:4] == b"MM\0*":

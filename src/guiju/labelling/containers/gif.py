@@ -22,6 +22,7 @@ def examine(source: Source) -> Found:
     """Read the blocks up to the end mark. Raises Broken."""
     sites: list[Site] = []
     traces: list[str] = []
+    notes: list[str] = []
     packets: list[tuple[int, int, bytes, xmp.Packet]] = []
     at = 13 + _colours(source.read(10, 1)[0])
     for _ in range(PARTS_LIMIT):
@@ -38,6 +39,7 @@ def examine(source: Source) -> Found:
                 packets.append((at, stop, packet_bytes, packet))
                 sites += [Site("gif:XMP", at, stop, each) for each in packet.texts]
                 traces += packet.traces
+                notes += packet.notes
             elif stop - at > 14 and source.read(at + 1, 10) == b"\xff\x0bC2PA_GIF":
                 traces.append("c2pa")
             at = stop
@@ -56,7 +58,7 @@ def examine(source: Source) -> Found:
             edits.append(Edit(end, end, _HEAD + xmp.new_packet(inner) + _TRAILER))
         return edits
 
-    return Found(tuple(sites), tuple(traces), place)
+    return Found(tuple(sites), tuple(traces), place, tuple(notes))
 
 
 def _colours(flags: int) -> int:

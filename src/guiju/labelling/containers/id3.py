@@ -4,6 +4,7 @@ A new frame goes in front of the others, so that nothing that is there is moved 
 and hold nothing that unsynchronisation would change. Source: ID3v2.2, 2.3, 2.4; TC260-PG-202510A.
 """
 
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,20 +76,45 @@ def with_label(tag: bytes, read: Tag, inner: str) -> bytes:
     """Return the tag with this label alone."""
     if read.sites and not read.movable:
         raise NoRoom("the old label stands in an unsynchronised tag")
-    if read.flags & _EXTENDED and read.version > 2:
-        raise NoRoom("the tag has an extended header, whose check sum would no longer hold")
+    extended = tag[HEADER_BYTES : read.frames_at - read.start]
+    if extended and not read.movable:
+        raise NoRoom("the tag has an extended header and is unsynchronised")
     frame = new_frame(inner, read.version)
+    footer = HEADER_BYTES if read.version == 4 and read.flags & _FOOTER else 0
     at, parts = read.frames_at - read.start, [frame]
     for drop in read.drops:
         parts.append(tag[at : drop.start - read.start])
         at = drop.stop - read.start
-    parts.append(tag[at:])
-    body = b"".join(parts)
-    footer = HEADER_BYTES if read.version == 4 and read.flags & _FOOTER else 0
-    size = _four(len(body) - footer)
-    if footer:
-        body = body[:-4] + size
-    return tag[:6] + size + body
+    parts.append(tag[at : len(tag) - footer])
+    frames = b"".join(parts)
+    if extended:
+        extended = _extended_anew(extended, read.version, frames, len(inner))
+    size = _four(len(extended) + len(frames))
+    end = tag[len(tag) - footer : len(tag) - 4] + size if footer else b""
+    return tag[:6] + size + extended + frames + end
+
+
+def _extended_anew(extended: bytes, version: int, frames: bytes, characters: int) -> bytes:
+    """Return the extended header with the check sum of these frames. Source: ID3v2.3 §3.2, ID3v2.4 §3.2."""
+    if version == 3:
+        flags, padding = struct.unpack_from(">HI", extended, 4)
+        if not flags & 0x8000 or len(extended) < 14:
+            return extended
+        return extended[:10] + struct.pack(">I", zlib.crc32(frames[: max(len(frames) - padding, 0)])) + extended[14:]
+    new, at = bytearray(extended), 6
+    for flag in (0x40, 0x20, 0x10):
+        if not extended[5] & flag:
+            continue
+        length, data = extended[at : at + 1], at + 1
+        if not length or data + length[0] > len(extended):
+            raise NoRoom("the tag's extended header is not as it says")
+        if flag == 0x20 and length[0] == 5:
+            check = zlib.crc32(frames)
+            new[data : data + 5] = bytes(check >> shift & 0x7F for shift in (28, 21, 14, 7, 0))
+        if flag == 0x10 and length[0] == 1 and characters > (1 << 30, 1024, 128, 30)[extended[data] >> 3 & 3]:
+            raise NoRoom("the tag says that its texts are shorter than a label")
+        at = data + length[0]
+    return bytes(new)
 
 
 def new_tag(inner: str) -> bytes:

@@ -28,6 +28,7 @@ def examine(source: Source) -> Found:
     """Read the segments before the picture; the picture must have an end. Raises Broken."""
     sites: list[Site] = []
     traces: list[str] = []
+    notes: list[str] = []
     drops: list[Edit] = []
     packets: list[tuple[int, int, bytes, xmp.Packet]] = []
     insert_at = 2
@@ -44,10 +45,12 @@ def examine(source: Source) -> Found:
             packets.append((at, stop, text, packet))
             sites += [Site("jpeg:APP1 XMP", at, stop, each) for each in packet.texts]
             traces += packet.traces
+            notes += packet.notes
         elif data.startswith(_EXIF) and marker == 0xE1:
             found = exif.examine(data[len(_EXIF) :], at + 4 + len(_EXIF))
             sites += found.sites
             traces += found.traces
+            notes += found.notes
             drops += found.blanks
             if insert_at == at:
                 insert_at = stop
@@ -68,7 +71,7 @@ def examine(source: Source) -> Found:
             edits.append(Edit(insert_at, insert_at, _segment(xmp.new_packet(inner))))
         return edits
 
-    return Found(tuple(sites), tuple(traces), place)
+    return Found(tuple(sites), tuple(traces), place, tuple(notes))
 
 
 def _segments(source: Source) -> Iterator[tuple[int, int, int]]:

@@ -28,6 +28,7 @@ def examine(source: Source) -> Found:
     """Read every chunk's head, and the chunks that may hold a label whole. Raises Broken."""
     sites: list[Site] = []
     traces: list[str] = []
+    notes: list[str] = []
     drops: list[Edit] = []
     packets: list[tuple[int, int, bytes, xmp.Packet]] = []
     for kind, at, length in _chunks(source):
@@ -38,6 +39,7 @@ def examine(source: Source) -> Found:
             found = exif.examine(block, at + 8)
             sites += found.sites
             traces += found.traces
+            notes += found.notes
             if found.blanks:
                 drops.append(Edit(at, at + 12 + length, _chunk(kind, _blanked(block, found.blanks, at + 8))))
         elif kind in _TEXTS:
@@ -50,6 +52,7 @@ def examine(source: Source) -> Found:
                 packets.append((at, at + 12 + length, text, packet))
                 sites += [Site("png:iTXt XMP", at, at + 12 + length, each) for each in packet.texts]
                 traces += packet.traces
+                notes += packet.notes
             else:
                 sites.append(Site(f"png:{kind.decode()} AIGC", at, at + 12 + length, _decoded(text, at)))
                 drops.append(Edit(at, at + 12 + length))
@@ -63,7 +66,7 @@ def examine(source: Source) -> Found:
             edits.append(Edit(33, 33, _itxt(xmp.new_packet(inner))))
         return edits
 
-    return Found(tuple(sites), tuple(traces), place)
+    return Found(tuple(sites), tuple(traces), place, tuple(notes))
 
 
 def _chunks(source: Source) -> Iterator[tuple[bytes, int, int]]:

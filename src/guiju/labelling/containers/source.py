@@ -53,11 +53,33 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one container holds. `place` takes the inner JSON and returns the edits after which it is the only label."""
+    """What one container holds. `place` takes the inner JSON and returns the edits after which it is the only label.
+
+    `notes` tell of metadata that could not be read and in which no label can hide.
+    """
 
     sites: tuple[Site, ...]
     traces: tuple[str, ...]
     place: Callable[[str], list[Edit]]
+    notes: tuple[str, ...] = ()
+
+
+_MARKS: Final = tuple(
+    mark.encode()
+    for mark in (
+        "aigc", "tc260", "contentproducer", "produceid", "contentpropagator", "propagateid", "serviceprovider",
+        "digitalsourcetype", "trainedalgorithmicmedia",
+    )
+)  # fmt: skip
+
+
+def may_hide_label(part: bytes) -> bool:
+    """Tell whether metadata that cannot be read may hold a label: one of the words that every label or trace has stands in its bytes.
+
+    In ASCII, UTF-8 and UTF-16 alike; only for parts that are neither packed nor encrypted.
+    """
+    plain = part.replace(b"\0", b"").lower()
+    return any(mark in plain for mark in _MARKS)
 
 
 class Source:

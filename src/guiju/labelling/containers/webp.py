@@ -30,6 +30,7 @@ def examine(source: Source) -> Found:
         raise Broken("there is no picture", 12)
     sites: list[Site] = []
     traces: list[str] = []
+    notes: list[str] = []
     blanks: list[Edit] = []
     packets: list[tuple[Chunk, bytes, xmp.Packet]] = []
     for each in chunks:
@@ -39,12 +40,14 @@ def examine(source: Source) -> Found:
             packets.append((each, text, packet))
             sites += [Site("webp:XMP", each.at, each.stop, one) for one in packet.texts]
             traces += packet.traces
+            notes += packet.notes
         elif each.name == b"EXIF":
             block = source.read(each.at + 8, each.length)
             skip = 6 if block.startswith(b"Exif\0\0") else 0
             found = exif.examine(block[skip:], each.at + 8 + skip)
             sites += found.sites
             traces += found.traces
+            notes += found.notes
             blanks += found.blanks
         elif each.name == b"C2PA":
             traces.append("c2pa")
@@ -64,7 +67,7 @@ def examine(source: Source) -> Found:
             edits.append(Edit(end, end, chunk(b"XMP ", xmp.new_packet(inner))))
         return resized(source, edits)
 
-    return Found(tuple(sites), tuple(traces), place)
+    return Found(tuple(sites), tuple(traces), place, tuple(notes))
 
 
 def _extended(source: Source, picture: Chunk) -> bytes:

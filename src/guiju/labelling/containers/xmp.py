@@ -14,7 +14,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, unescape
 
 from guiju.labelling.annex_e import KEYS
-from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, NoRoom, may_hide_label
 
 NAMESPACE: Final = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -34,12 +34,14 @@ class Packet:
     rdf_end: int = -1
     """Where `</rdf:RDF>` begins."""
     about: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 def examine(packet: bytes, at: int) -> Packet:
     """Read a packet that lies at `at` of its file.
 
-    Raises Broken when it is no well-formed XML in UTF-8, too long, or has a document type.
+    One that is no well-formed XML is passed over with a note when no word of a label stands in it; it takes no label then.
+    Raises Broken when one does, and when the packet is not in UTF-8, too long, or has a document type.
     """
     if len(packet) > PART_LIMIT_BYTES:
         raise Broken("an XMP packet is longer than what is examined", at)
@@ -47,7 +49,10 @@ def examine(packet: bytes, at: int) -> Packet:
     try:
         reader.run()
     except expat.ExpatError as error:
-        raise Broken(f"an XMP packet is no well-formed XML: {expat.ErrorString(error.code)}", at) from error
+        reason = f"an XMP packet is no well-formed XML: {expat.ErrorString(error.code)}"
+        if may_hide_label(packet) or b"<!DOCTYPE" in packet:
+            raise Broken(reason, at) from error
+        return Packet(notes=[f"xmp_broken: {reason}; no word of a label stands in it"])
     except ValueError as error:
         raise Broken(str(error), at) from error
     return reader.found
@@ -87,7 +92,7 @@ def with_label(packet: bytes, found: Packet, inner: str, limit: int = PART_LIMIT
     elif found.rdf_end >= 0:
         edited = _cut(packet, found.spans, found.rdf_end, property_xml(inner, found.about))
     else:
-        raise Broken("an XMP packet has no RDF that could take a property")
+        raise NoRoom("its XMP packet has no RDF that could take a property")
     end = edited.rfind(b"<?xpacket end=")
     if len(edited) > limit and end >= 0:
         over = len(edited) - limit

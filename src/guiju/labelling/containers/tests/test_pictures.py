@@ -120,6 +120,69 @@ def test_two_labels_that_disagree_are_not_chosen_between() -> None:
     assert (seen.verdict, seen.state, seen.label) == ("noncompliant", "suspected", None)
 
 
+OTHERS = {
+    "two that disagree": png_with((b"tEXt", b"AIGC\0" + INNER.encode()), (b"tEXt", b"AIGC\0" + INNER.replace("7f3a", "8").encode())),
+    "one and one that is none": png_with((b"tEXt", b"AIGC\0" + INNER.encode()), (b"tEXt", b"AIGC\0AI")),
+    "text that is none": png_with((b"tEXt", b"AIGC\0made by a machine")),
+    "a value of its own": png_with((b"tEXt", b"AIGC\0" + INNER.replace('"Label":"1"', '"Label":"AIGC"').encode())),
+    "no number": png_with((b"tEXt", b"AIGC\0" + INNER.replace('"ProduceID":"7f3a"', '"ProduceID":""').encode())),
+    "a key misspelt": png_with((b"tEXt", b"AIGC\0" + INNER.replace("ReservedCode1", "ReserveCode1").encode())),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_another_wrote_and_cannot_be_kept_is_not_taken_away_unasked(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(OTHERS[name])
+    for wrong in (lambda: write(OTHERS[name], LABEL), lambda: write_file(tmp_path / "a", tmp_path / "b", LABEL)):
+        with pytest.raises(GuijuError) as told:
+            wrong()
+        assert told.value.code.code == "LABEL-CONFLICT"
+        assert "第十条" in told.value.text("zh")
+    assert not (tmp_path / "b").exists()
+    replaced = inspect(write(OTHERS[name], LABEL, replace=True))
+    assert (replaced.verdict, len(replaced.places)) == ("compliant", 1)
+
+
+@pytest.mark.parametrize("text", ["", " ", "{}"])
+def test_an_empty_place_is_filled(text: str) -> None:
+    assert read(write(png_with((b"tEXt", b"AIGC\0" + text.encode()), (b"tEXt", b"AIGC\0")), LABEL)) == LABEL
+
+
+BROKEN_EXIF = {
+    "no header": b"junk",
+    "leads out": b"II*\0\xff\xff\xff\x7f",
+    "value leads out": b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x010E, 2, 5000, 9000, 0),
+    "too many entries": b"MM\0*" + struct.pack(">IH", 8, 65535),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_EXIF)
+def test_odd_exif_without_a_word_of_a_label_refuses_no_picture(name: str) -> None:
+    block = BROKEN_EXIF[name]
+    for odd in (jpeg_with((0xE1, b"Exif\0\0" + block)), png_with((b"eXIf", block))):
+        seen = inspect(odd)
+        assert (seen.verdict, seen.state) == ("not_found", "none")
+        assert any(warning.startswith("exif_broken") for warning in seen.warnings)
+        assert read(write(odd, LABEL)) == LABEL
+        assert block in write(odd, LABEL)
+    for word in (b"AIGC", b"ProduceID", "aigc".encode("utf-16-le"), "ContentProducer".encode("utf-16-be")):
+        assert isinstance(read(jpeg_with((0xE1, b"Exif\0\0" + block + word))), Damaged)
+        assert isinstance(read(png_with((b"eXIf", block + word))), Damaged)
+
+
+def test_an_odd_packet_without_a_word_of_a_label_is_passed_over_and_takes_none() -> None:
+    body = b"<x:xmpmeta><title>a</x:xmpmeta>"
+    for odd in (png_with((b"iTXt", XMP + body)), jpeg_with((0xE1, APP1 + body)), gif_with(body)):
+        seen = inspect(odd)
+        assert (seen.verdict, seen.state) == ("not_found", "none")
+        assert any(warning.startswith("xmp_broken") for warning in seen.warnings)
+        with pytest.raises(GuijuError) as told:
+            write(odd, LABEL)
+        assert told.value.code.code == "LABEL-NO-ROOM"
+    for word in (b"q:AIGC", b"http://www.TC260.org.cn/", b"DigitalSourceType"):
+        assert isinstance(read(png_with((b"iTXt", XMP + body + word))), Damaged)
+
+
 @pytest.mark.parametrize(
     ("text", "verdict", "state"),
     [
@@ -155,10 +218,9 @@ def test_states_without_a_label() -> None:
     "body",
     [
         b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>',
-        b"<x><y></x>",
+        b"<x><AIGC></x>",
         "<x>a</x>".encode("utf-16"),
         b'<?xml version="1.0" encoding="gb2312"?><x/>',
-        b"\0" * 10,
     ],
 )
 def test_a_packet_that_cannot_be_read_is_not_no_label(body: bytes) -> None:

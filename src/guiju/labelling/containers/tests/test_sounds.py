@@ -2,6 +2,7 @@
 
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,43 @@ def test_tags_that_are_unusual_take_a_label() -> None:
         written = write(data, LABEL)
         assert read(written) == LABEL
         assert written.endswith(data if data is SOUND else data[10:])
+
+
+def seven(number: int, digits: int = 4) -> bytes:
+    return bytes(number >> 7 * place & 127 for place in reversed(range(digits)))
+
+
+def test_tags_with_an_extended_header_take_a_label_and_their_check_sum_holds() -> None:
+    frames = TITLE3
+    for padding in (0, 40):
+        plain3 = tag(struct.pack(">IHI", 6, 0, padding), frames, version=3, flags=0x40, padding=padding) + SOUND
+        assert read(write(plain3, LABEL)) == LABEL
+        checked3 = (
+            tag(struct.pack(">IHII", 10, 0x8000, padding, zlib.crc32(frames)), frames, version=3, flags=0x40, padding=padding) + SOUND
+        )
+        written = write(checked3, LABEL)
+        assert read(written) == LABEL
+        assert written.endswith(frames + bytes(padding) + SOUND)
+        stop = id3.tag_length(written)
+        assert written[20:24] == struct.pack(">I", zlib.crc32(written[24 : stop - padding]))
+        head = seven(13) + bytes([1, 0x60, 0, 5]) + seven(zlib.crc32(TITLE + bytes(padding)), 5)
+        checked4 = tag(head, TITLE, version=4, flags=0x40, padding=padding) + SOUND
+        written = write(checked4, LABEL)
+        assert read(written) == LABEL
+        stop = id3.tag_length(written)
+        assert written[18:23] == seven(zlib.crc32(written[23:stop]), 5)
+        assert read(write(written, first_label(OTHER, "second"))) is not None
+
+
+def test_a_tag_that_says_its_texts_are_short_takes_no_label() -> None:
+    for size, room in ((0, True), (1, True), (2, False), (3, False)):
+        data = tag(seven(8) + bytes([1, 0x10, 1, size << 3]), TITLE, flags=0x40) + SOUND
+        if room:
+            assert read(write(data, LABEL)) == LABEL
+            continue
+        with pytest.raises(GuijuError) as told:
+            write(data, LABEL)
+        assert told.value.code.code == "LABEL-NO-ROOM"
 
 
 def test_a_flac_without_comments_gets_a_block_and_keeps_its_last_one() -> None:
