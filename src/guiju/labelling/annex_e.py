@@ -140,9 +140,9 @@ def _object(text: str) -> dict[str, Any] | None:
     if len(text) > VALUE_LIMIT_BYTES:
         return None
     try:
-        found = json.loads(text.strip().rstrip("\0"), object_pairs_hook=_no_key_twice)
+        found = json.loads(text.strip().rstrip("\0"), object_pairs_hook=no_key_twice)
         if isinstance(found, dict) and isinstance(found.get("AIGC"), str) and len(found) == 1:
-            found = {"AIGC": json.loads(found["AIGC"], object_pairs_hook=_no_key_twice)}
+            found = {"AIGC": json.loads(found["AIGC"], object_pairs_hook=no_key_twice)}
     except (ValueError, RecursionError):
         return None
     if isinstance(found, dict) and isinstance(found.get("AIGC"), dict):
@@ -150,7 +150,8 @@ def _object(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; for `json.loads`. Raises ValueError where a key stands twice: readers would differ about it."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from guiju.core.errors import GuijuError, Text, define
+from guiju.labelling.signatures.told import read_pinned, signature_line, signature_row
 
 if TYPE_CHECKING:
     from guiju.labelling.files import Inspection
+    from guiju.labelling.signatures.check import PinnedKey
     from guiju.labelling.values import FileLabel
 
 STATUS: Final = {"compliant": 0, "noncompliant": 1, "not_found": 2, "inconclusive": 3}
@@ -52,11 +54,16 @@ def inspect_command(
     user_declares: Annotated[
         bool, typer.Option("--user-declares", help="Whoever published it says it is generated. 发布者已声明为生成内容。")
     ] = False,
+    keys: Annotated[
+        list[Path] | None,
+        typer.Option("--keys", help="Keys that a provider publishes (JSON): signatures under them are authentic. 已知公钥。"),
+    ] = None,
 ) -> None:
     """Inspect the labels of generated content in files; exit status 0, 1, 2, 3 or 10. 查验文件中的生成内容标识。"""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    pinned = [key for file in keys or () for key in read_pinned(file)]
     files = [file for path in paths for file in _files(path)]
     statuses = set()
     shown = Progress(
@@ -65,7 +72,7 @@ def inspect_command(
     )  # fmt: skip
     with shown as progress:
         for file in progress.track(files):
-            statuses.add(_told(file, as_json=as_json, strict=not platform, user_declares=user_declares))
+            statuses.add(_told(file, as_json=as_json, strict=not platform, user_declares=user_declares, pinned=pinned))
     if not files:
         typer.echo("没有文件 / no file", err=True)
         statuses.add(UNREADABLE)
@@ -85,23 +92,23 @@ def _files(path: str) -> Iterator[str]:
                 yield str(file)
 
 
-def _told(path: str, *, as_json: bool, strict: bool, user_declares: bool) -> int:
+def _told(path: str, *, as_json: bool, strict: bool, user_declares: bool, pinned: list["PinnedKey"]) -> int:
     try:
         if path != "-":
-            return _inspected(Path(path), path, as_json, strict, user_declares)
+            return _inspected(Path(path), path, as_json, strict, user_declares, pinned)
         with tempfile.NamedTemporaryFile(prefix="guiju-") as kept:
             shutil.copyfileobj(sys.stdin.buffer, kept)
             kept.flush()
-            return _inspected(Path(kept.name), path, as_json, strict, user_declares)
+            return _inspected(Path(kept.name), path, as_json, strict, user_declares, pinned)
     except OSError as error:
         typer.echo(GuijuError(INSPECT_UNREADABLE, path=_plain(path), reason=error.strerror or "–").both(), err=True)
         return UNREADABLE
 
 
-def _inspected(file: Path, name: str, as_json: bool, strict: bool, user_declares: bool) -> int:
+def _inspected(file: Path, name: str, as_json: bool, strict: bool, user_declares: bool, pinned: list["PinnedKey"]) -> int:
     from guiju.labelling.files import inspect
 
-    found = inspect(file, user_declares=user_declares, strict=strict)
+    found = inspect(file, user_declares=user_declares, strict=strict, pinned=pinned)
     if as_json:
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -134,6 +141,7 @@ def _row(name: str, digest: str, found: "Inspection") -> dict[str, Any]:
         "errors": found.errors,
         "warnings": found.warnings,
         "traces": found.traces,
+        "signatures": [signature_row(each) for each in found.signatures],
         "damaged": None if found.damaged is None else {"reason": found.damaged.reason, "at": found.damaged.at},
         "rules": _RULES,
         "guiju": version("guiju"),
@@ -154,6 +162,8 @@ def _lines(name: str, found: "Inspection") -> Iterator[str]:
     if found.label is not None:
         for key, value in (_keys(found.label) or {}).items():
             yield _plain(f"  {key}: {value}")
+    for signature in found.signatures:
+        yield _plain(f"  签名 signature: {signature_line(signature)}")
     for place in found.places:
         yield _plain(f"  位置 place: {place.channel}, {place.start}–{place.stop}")
     if found.damaged is not None:

@@ -9,6 +9,7 @@ Source: Measures Art. 12; Labelling Measures Arts. 5, 6 and 10; GB 45438-2025 §
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling import annex_e
 from guiju.labelling.containers import find_container
 from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Source, write_all
+from guiju.labelling.signatures.check import PinnedKey, SignatureFinding, check
 from guiju.labelling.values import Damaged, FileLabel
 
 Verdict = Literal["compliant", "noncompliant", "not_found", "inconclusive"]
@@ -102,6 +104,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str]
     traces: list[str]
     damaged: Damaged | None = None
+    signatures: list[SignatureFinding] = []
+    """What ReservedCode1 proves, then ReservedCode2 where it holds something; empty without a label."""
 
 
 def first_label(provider: str, number: str, *, reserved: str = "") -> FileLabel:
@@ -164,16 +168,34 @@ def read_file(path: Path) -> FileLabel | Damaged | None:
         return _read(Source(opened.fileno()))
 
 
-def inspect(data: bytes | Path, *, user_declares: bool = False, strict: bool = True) -> Inspection:
+def inspect(data: bytes | Path, *, user_declares: bool = False, strict: bool = True, pinned: Sequence[PinnedKey] = ()) -> Inspection:
     """Return what is found in a file and what follows from it; never raises for what the file holds.
 
     `strict` fails several equal labels, which Annex E forbids; without it they are a warning. `user_declares` is what the person
-    who published the file said (Labelling Measures Art. 6).
+    who published the file said (Labelling Measures Art. 6). `pinned` are the keys under which a signature is authentic.
     """
     if isinstance(data, bytes):
-        return _inspect(Source(data), user_declares, strict)
+        return _with_signatures(_inspect(Source(data), user_declares, strict), pinned)
     with data.open("rb") as opened:
-        return _inspect(Source(opened.fileno()), user_declares, strict)
+        return _with_signatures(_inspect(Source(opened.fileno()), user_declares, strict), pinned)
+
+
+def _with_signatures(found: Inspection, pinned: Sequence[PinnedKey]) -> Inspection:
+    """Return the inspection with what its signatures prove: a false one is an error, one that cannot be examined a warning."""
+    if found.label is None:
+        return found
+    signatures = check(found.label, pinned)
+    told = {
+        result: [f"security_data: {each.key}: {each.reason}" for each in signatures if each.result == result]
+        for result in ("false", "unexamined")
+    }
+    return msgspec.structs.replace(
+        found,
+        signatures=signatures,
+        verdict="noncompliant" if told["false"] else found.verdict,
+        errors=[*found.errors, *told["false"]],
+        warnings=[*found.warnings, *told["unexamined"]],
+    )
 
 
 def _inspect(source: Source, user_declares: bool, strict: bool) -> Inspection:
