@@ -28,4 +28,5 @@ DUTIES: Final[tuple[Duty, ...]] = (
     Duty("guiju.screening.review", (4, 14), app=True, commands="guiju.screening.review.cli", command_name="review", urls="guiju.screening.review.urls", urls_at="console/review/"),
     Duty("guiju.labelling", (12,)),
     Duty("guiju.records", (9, 11, 14, 19), app=True, commands="guiju.records.cli", command_name="records", urls="guiju.records.urls", urls_at="console/records/"),
+    Duty("guiju.obligations", tuple(range(1, 25))),
 )  # fmt: skip
