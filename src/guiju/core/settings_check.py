@@ -17,6 +17,7 @@ from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Guard, Limits, Service, Upstream
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_label_value, is_provider_code
+from guiju.labelling.values import ExplicitStyle
 from guiju.screening.attacks import CODES as ATTACKS
 from guiju.screening.detectors import CODES
 from guiju.screening.guards import FORMS
@@ -166,10 +167,19 @@ class _Check:
             inner = found.get(name, {})
             if isinstance(inner, dict):
                 table = BY_PATH[f"service.{name}"]
-                values[name] = table.struct(**self._table(table, (*path, name), inner))
+                read = self._table(table, (*path, name), inner)
+                if name == "label":
+                    read["style"] = self._style((*path, name, "style"), inner.get("style", {}))
+                values[name] = table.struct(**read)
             else:
                 self._wrong_type((*path, name), f"service.{name}", inner, "表", "a table")
         return Service(**values)
+
+    def _style(self, path: tuple[str | int, ...], found: Any) -> ExplicitStyle:
+        if isinstance(found, dict):
+            return ExplicitStyle(**self._table(BY_PATH["service.label.style"], path, found))
+        self._wrong_type(path, "service.label.style", found, "表", "a table")
+        return ExplicitStyle()
 
     def _table(self, table: Table, path: tuple[str | int, ...], found: dict[str, Any]) -> dict[str, Any]:
         """Return the valid values of one table; what is wrong is noted and its default (or an empty value) returned."""

@@ -8,7 +8,7 @@ import msgspec
 
 from guiju.core.settings import Console, Database, Ledger, Records, Retention, Screening, Server
 from guiju.gateway.bundle import Guard, GuardUse, Limits, Service, Upstream
-from guiju.labelling.values import Label
+from guiju.labelling.values import ExplicitStyle, Label
 from guiju.records.values import BY_NAME
 from guiju.screening.values import Policy
 
@@ -275,6 +275,25 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("mode", "显式标识的位置：suffix 文末，prefix 文首，both 首尾，interface 由界面持续显示。", "Where the explicit label stands: suffix, prefix, both, or interface (the interface shows it all the time).", source="Measures Art. 12; GB 45438-2025 §5.1"),
             Setting("text", "显式标识文字，须含“人工智能”或“AI”，并含“生成”或“合成”。", "Words of the explicit label; they must hold 人工智能 or AI, and 生成 or 合成.", _WORDS, source="GB 45438-2025 §5.1"),
             Setting("content_producer", "生成服务提供者的 27 位编码或名称；使用真实上游时必填。文件的标识须用编码，只填名称则只能标识文字。", "The provider's 27-character code, or its name; required with a real upstream. Labels of files need the code: with a name, only texts are labelled.", source="GB 45438-2025 Annex E; TC260-PG-20252A"),
+        ),
+    ),
+    Table(
+        "service.label.style", ExplicitStyle, "文件的显式标识：图片、声音、视频、文档。", "Explicit labels of files: pictures, sounds, films, documents.",
+        (
+            Setting("text", "标识文字，须含“人工智能”或“AI”，并含“生成”或“合成”。", "Words of the label; they must hold 人工智能 or AI, and 生成 or 合成.", _WORDS, source="GB 45438-2025 §5"),
+            Setting("place", "在画面的哪个角或边。", "At which corner or edge of the picture.", source="GB 45438-2025 §5.2"),
+            Setting("height_percent", "最矮一字的字高占画面最短边的百分比，不少于 5。", "Height of the shortest glyph in per cent of the shortest side, never under 5.", Span(5, 20, "%"), source="GB 45438-2025 §5.2, §5.4"),
+            Setting("opacity_percent", "文字底板的不透明度；对比度不足时自动加大。文字本身不透明。", "Opacity of the plate behind the words; raised where the contrast asks for it. The words are opaque.", Span(60, 100, "%")),
+            Setting("margin_percent", "与画面边缘的距离，占最短边的百分比。", "Distance from the edge, in per cent of the shortest side.", Span(1, 10, "%")),
+            Setting("font_file", "字体文件，须含标识的每个字；留空则在本机寻找中文字体。", "A font with every glyph of the words; empty looks for a Chinese font on the machine."),
+            Setting("film", "视频中的文字：opening 只在开头，whole 从头到尾。", "Words in a film: opening, or the whole of it.", source="GB 45438-2025 §5.4"),
+            Setting("opening_ms", "开头的文字持续多久，不少于 2 秒；不足此长的视频从头到尾。", "How long the words at the opening stand, never under 2 s; a shorter film has them throughout.", Span(2_000, 60_000, "ms"), source="GB 45438-2025 §5.4"),
+            Setting("sound_place", "声音标识的位置。", "Where a sound is labelled.", source="GB 45438-2025 §5.3"),
+            Setting("prompt_file", "语音标识的录音，1–30 秒，语速每分钟 120–160 字（guiju 不能核对）；留空用节奏标识。", "A recorded voice that says the label, 1–30 s, at 120–160 characters a minute (guiju cannot check that); empty gives the rhythm.", source="GB 45438-2025 §5.3"),
+            Setting("unit_ms", "节奏标识（短长 短短）中“短”的时长。", "Length of the short tone of the rhythm (short-long short-short).", Span(60, 300, "ms")),
+            Setting("pitch_hz", "节奏标识的音高。", "Pitch of the rhythm.", Span(300, 3_000, "Hz")),
+            Setting("level_db", "节奏标识的峰值电平。", "Peak level of the rhythm.", Span(-18, -1, "dBFS")),
+            Setting("document_place", "文档中文字的位置。", "Where a document has the words.", source="GB 45438-2025 §5.1"),
         ),
     ),
 )  # fmt: skip

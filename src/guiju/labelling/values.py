@@ -7,6 +7,49 @@ import msgspec
 ExplicitMode = Literal["suffix", "prefix", "both", "interface"]
 
 
+Medium = Literal["picture", "sound", "film", "document"]
+Place = Literal["bottom_right", "bottom_left", "top_right", "top_left", "bottom", "top"]
+
+
+class ExplicitStyle(msgspec.Struct, frozen=True, kw_only=True):
+    """How files carry the label that people see or hear; the settings hold every value inside the limits of the standard.
+
+    Source: Labelling Measures Art. 4; GB 45438-2025 §5.2–5.4. Opacity, margin and the figures of the rhythm are ours.
+    """
+
+    text: str = "人工智能生成"
+    place: Place = "bottom_right"
+    height_percent: int = 5
+    """Least ink height of the shortest glyph, in per cent of the shortest side; never under 5."""
+    opacity_percent: int = 80
+    """Of the plate behind the words; the words themselves are opaque. Never under 60; raised where the contrast asks for it."""
+    margin_percent: int = 2
+    font_file: str = ""
+    """A font with the glyphs of `text`; empty looks for one on the machine."""
+    film: Literal["opening", "whole"] = "opening"
+    opening_ms: int = 3000
+    """How long the words stand at the opening of a film; never under 2000."""
+    sound_place: Literal["start", "end", "both"] = "start"
+    prompt_file: str = ""
+    """A recorded voice that says the label; empty gives the rhythm."""
+    unit_ms: int = 120
+    pitch_hz: int = 1000
+    level_db: int = -6
+    """Peak of the rhythm below full scale."""
+    document_place: Literal["start", "end", "both"] = "end"
+
+
+class Marked(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that carries its explicit label.
+
+    `how` tells in `key=value` pairs, apart by `;`, what was put where, with what was measured.
+    """
+
+    data: bytes
+    medium: Medium
+    how: str
+
+
 class Label(msgspec.Struct, frozen=True, kw_only=True):
     """How answers of a service are labelled (Measures Art. 12)."""
 
@@ -14,6 +57,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     text: str = "（本内容由人工智能生成）"
     content_producer: str = ""
     """27-character provider code, or the provider's name; empty only with the built-in demo model."""
+    style: ExplicitStyle = ExplicitStyle()
+    """How files are labelled."""
 
 
 class FileLabel(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,13 @@ MISTAKES = [
     ("SETTING-RANGE", 7, "api_key_file", UPSTREAM + 'api_key_env = "A"\n\n\napi_key_file = "b"\n'),
     ("SETTING-RANGE", 6, "生成", SERVICE + "[service.label]\ntext = '由 AI 助手回答'\n"),
     ("SETTING-RANGE", 6, "生成", SERVICE + "[service.label]\ntext = '自动生成'\n"),
+    ("SETTING-RANGE", 7, "生成", SERVICE + "[service.label]\n[service.label.style]\ntext = '自动生成'\n"),
+    ("SETTING-RANGE", 6, "5–20 %", SERVICE + "[service.label.style]\nheight_percent = 4\n"),
+    ("SETTING-RANGE", 6, "60–100 %", SERVICE + "[service.label.style]\nopacity_percent = 59\n"),
+    ("SETTING-RANGE", 6, "2000–60000 ms", SERVICE + "[service.label.style]\nopening_ms = 1999\n"),
+    ("SETTING-RANGE", 6, "bottom_right", SERVICE + "[service.label.style]\nplace = 'middle'\n"),
+    ("SETTING-TYPE", 6, "service.label.style", SERVICE + "[service.label]\nstyle = 'large'\n"),
+    ("SETTING-UNKNOWN", 6, "height_percent", SERVICE + "[service.label.style]\nheight_per_cent = 5\n"),
     ("SETTING-RANGE", 6, "mode", SERVICE + "[service.label]\nmode = 'middle'\n"),
     ("SETTING-RANGE", 6, "27", SERVICE + "[service.label]\ncontent_producer = '001191110108MA01KP2T5X00000'\n"),
     ("SETTING-RANGE", 6, "content_producer", SERVICE + "[service.label]\ncontent_producer = 'has space'\n"),
@@ -213,7 +220,7 @@ def test_every_setting_is_declared_and_explained() -> None:
     page = settings_page()
     for table in TABLES:
         fields = (
-            set(table.types) - {"policy", "label", "guard"} - ({"version"} if table.path == "service.policy" else set())
+            set(table.types) - {"policy", "label", "guard", "style"} - ({"version"} if table.path == "service.policy" else set())
         )  # set by a version
         assert {setting.name for setting in table.settings} == fields, table.path
         for setting in table.settings:
