@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from guiju.core.deadlines import WorkCalendar, work_calendar
 from guiju.gateway.bundle import Guard, Limits, Service, Upstream
 
 
@@ -69,7 +70,7 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
 
 class Screening(msgspec.Struct, frozen=True, kw_only=True):
     """How many people put a policy or a keyword library in force, and what a library is measured against; what people review of what
-    screening did, and by when; working hours are Beijing's, Monday to Friday.
+    screening did, and by when; working hours are Beijing's, on working days.
     """
 
     policy_people: int = 1
@@ -83,10 +84,17 @@ class Screening(msgspec.Struct, frozen=True, kw_only=True):
     review_lease_minutes: int = 30
     working_day_from: int = 9
     working_day_until: int = 18
+
+
+class Calendar(msgspec.Struct, frozen=True, kw_only=True):
+    """Days off and make-up days beyond those of the national holiday notices that guiju knows, as 2027-10-01."""
+
     days_off: tuple[str, ...] = ()
-    """Days of the holiday notice on which nobody works, as 2026-10-01."""
     make_up_days: tuple[str, ...] = ()
-    """Days of a weekend on which people do (调休)."""
+
+    def work_calendar(self) -> WorkCalendar:
+        """Return the national calendar with these days."""
+        return work_calendar(self.days_off, self.make_up_days)
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +130,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger = Ledger()
     records: Records = Records()
     screening: Screening = Screening()
+    calendar: Calendar = Calendar()
     retention: Retention = Retention()
     limits: Limits = Limits()
     upstreams: tuple[Upstream, ...] = ()

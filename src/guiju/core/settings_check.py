@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
-from guiju.core.settings import Console, Database, Ledger, Records, Retention, Screening, Server, Settings
+from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server, Settings
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
 from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Guard, Limits, Service, Upstream
@@ -63,7 +63,20 @@ SETTING_SECRET = _define(
     "Move it to an environment variable or a file of mode 600 and use {instead}; replace the secret if others may have read the file.",
 )  # fmt: skip
 
-_ROOT: Final = ("server", "console", "database", "ledger", "records", "screening", "retention", "limits", "upstream", "guard", "service")
+_ROOT: Final = (
+    "server",
+    "console",
+    "database",
+    "ledger",
+    "records",
+    "screening",
+    "calendar",
+    "retention",
+    "limits",
+    "upstream",
+    "guard",
+    "service",
+)
 _SECRET_NAMES: Final = re.compile(r"(?i)(^|_)(api_?key|key|token|password|passwd|secret|authorization|credential)s?$")
 _TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
 _SHOWN_CHARACTERS: Final = 60
@@ -132,6 +145,7 @@ class _Check:
             ledger=Ledger(**self._single("ledger")),
             records=Records(**self._single("records")),
             screening=Screening(**self._single("screening")),
+            calendar=Calendar(**self._single("calendar")),
             retention=Retention(**self._single("retention")),
             limits=Limits(**self._single("limits")),
             upstreams=upstreams,
@@ -309,9 +323,9 @@ class _Check:
                 f"an hour after working_day_from ({people.working_day_from})",
             )
         for name in ("days_off", "make_up_days"):
-            for day in getattr(people, name):
+            for day in getattr(settings.calendar, name):
                 if not _is_day(day):
-                    self._out_of_range(("screening", name), f"screening.{name}", day, "日历上有的日子", "days that the calendar has")
+                    self._out_of_range(("calendar", name), f"calendar.{name}", day, "日历上有的日子", "days that the calendar has")
         self._unique("upstream", "name", [each.name for each in settings.upstreams])
         self._unique("service", "id", [each.id for each in settings.services])
         self._unique("guard", "name", [each.name for each in settings.guards])

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.core.settings import Console, Database, Ledger, Records, Retention, Screening, Server
+from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server
 from guiju.gateway.bundle import Guard, GuardUse, Limits, Service, Upstream
 from guiju.labelling.values import ExplicitStyle, Label
 from guiju.records.values import BY_NAME
@@ -160,8 +160,13 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("review_lease_minutes", "取走一件后可用的时间；过后他人可以取。", "How long an item that was taken stays with the person; after that others may take it.", Span(1, 1_440, "min")),
             Setting("working_day_from", "工作日开始的钟点（北京时间）。", "Hour at which a working day begins, Beijing time.", Span(0, 23, "h")),
             Setting("working_day_until", "工作日结束的钟点；须晚于开始。", "Hour at which it ends; later than its beginning.", Span(1, 24, "h")),
-            Setting("days_off", "放假的日子，依当年节假日安排的通知。", "Days off, by the holiday notice of the year.", _DAY, example='["2026-10-01", "2026-10-02"]'),
-            Setting("make_up_days", "调休上班的周末。", "Days of a weekend on which people work.", _DAY, example='["2026-10-10"]'),
+        ),
+    ),
+    Table(
+        "calendar", Calendar, "放假与调休：国务院办公厅历年通知之外的补充。", "Days off and make-up days, beyond the national holiday notices that guiju knows.",
+        (
+            Setting("days_off", "放假的日子。法定期限跨入尚无通知的年份时会报错，须在此填写。", "Days off. A statutory period that reaches into a year without a notice fails until it is filled in here.", _DAY, source="Measures Arts. 15 and 17", example='["2027-01-01"]'),
+            Setting("make_up_days", "调休上班的周末。", "Days of a weekend on which people work.", _DAY, example='["2027-02-06"]'),
         ),
     ),
     Table(

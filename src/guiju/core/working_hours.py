@@ -1,35 +1,30 @@
 """Working hours: when something is due that people have so many hours of work for. Pure; the calendar is passed in.
 
-Days off and make-up days are those of the year's holiday notice, which is published late in the year before: nothing is guessed, and a
-year without an entry has its weekends alone.
+These are the provider's own periods, so a year without a holiday notice has its weekends alone; what a law sets fails there (deadlines.py).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
 from guiju.core.clock import BEIJING
+from guiju.core.deadlines import WorkCalendar, work_calendar
 
 
 @dataclass(frozen=True, slots=True)
 class WorkingTime:
-    """When people work: from one hour to another of Monday to Friday in Beijing, but for days off, and on make-up days."""
+    """When people work: from one hour to another of each working day in Beijing. Raises ValueError when the day ends before it begins."""
 
     begins: int = 9
     ends: int = 18
-    days_off: frozenset[date] = frozenset()
-    make_up_days: frozenset[date] = frozenset()
+    calendar: WorkCalendar = field(default_factory=work_calendar)
+
+    def __post_init__(self) -> None:
+        if self.begins >= self.ends:
+            raise ValueError(f"a working day from {self.begins} until {self.ends} has no hour")
 
     def works_on(self, day: date) -> bool:
-        """Tell whether people work on this Beijing day; a make-up day wins over a day off."""
-        return day in self.make_up_days or (day.weekday() < 5 and day not in self.days_off)
-
-
-def working_time(begins: int, ends: int, days_off: Iterable[str], make_up_days: Iterable[str]) -> WorkingTime:
-    """Return the working time of these settings. Raises ValueError when the day ends before it begins, or a day is none."""
-    if begins >= ends:
-        raise ValueError(f"a working day from {begins} until {ends} has no hour")
-    return WorkingTime(begins, ends, frozenset(map(date.fromisoformat, days_off)), frozenset(map(date.fromisoformat, make_up_days)))
+        """Tell whether people work on this Beijing day."""
+        return self.calendar.likely_works_on(day)
 
 
 def due_at(begun: datetime, hours: int, when: WorkingTime) -> datetime:

@@ -1,4 +1,4 @@
-"""Working hours: hours of work and nothing else move the clock. Guarded: `make_up_days` first, `max(at, …)`, the bound of the loop."""
+"""Working hours: hours of work and nothing else move the clock. Guarded: the calendar, `max(at, …)`, the bound of the loop."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guiju.core.clock import BEIJING
-from guiju.core.working_hours import WorkingTime, due_at, working_time
+from guiju.core.deadlines import WorkCalendar, work_calendar
+from guiju.core.working_hours import WorkingTime, due_at
 
-OFF = frozenset({date(2026, 10, 1), date(2026, 10, 2), date(2026, 10, 5), date(2026, 10, 6), date(2026, 10, 7)})
-WHEN = WorkingTime(9, 18, OFF, frozenset({date(2026, 10, 10)}))
+WHEN = WorkingTime(9, 18, work_calendar())
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,9 @@ def test_hours_add_up_and_fall_into_working_time(begun: datetime, first: int, se
 
 def test_a_calendar_that_cannot_be_is_refused() -> None:
     with pytest.raises(ValueError, match="no hour"):
-        working_time(9, 9, (), ())
+        WorkingTime(9, 9)
     with pytest.raises(ValueError, match="day"):
-        working_time(9, 18, ("2026-02-30",), ())
+        work_calendar(("2026-02-30",))
+    never = WorkCalendar(frozenset(), frozenset(date(2026, 1, 1) + timedelta(n) for n in range(30_000)), frozenset())
     with pytest.raises(ValueError, match="no working day"):
-        due_at(datetime(2026, 1, 1, tzinfo=UTC), 1, WorkingTime(9, 18, frozenset(date(2026, 1, 1) + timedelta(n) for n in range(30_000))))
+        due_at(datetime(2026, 1, 1, tzinfo=UTC), 1, WorkingTime(9, 18, never))

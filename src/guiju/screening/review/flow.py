@@ -15,7 +15,7 @@ from django.utils import timezone
 from guiju.core.errors import GuijuError
 from guiju.core.keys import load_pseudonym_key
 from guiju.core.settings import Screening
-from guiju.core.working_hours import WorkingTime, due_at, working_time
+from guiju.core.working_hours import WorkingTime, due_at
 from guiju.gateway.sample import is_drawn
 from guiju.records import flow as records
 from guiju.screening.personal import mask_all
@@ -48,7 +48,7 @@ def rules_of_review() -> Screening:
 def working_hours() -> WorkingTime:
     """Return when reviewers work."""
     kept = rules_of_review()
-    return working_time(kept.working_day_from, kept.working_day_until, kept.days_off, kept.make_up_days)
+    return WorkingTime(kept.working_day_from, kept.working_day_until, settings.SITE.calendar.work_calendar())
 
 
 # ── the queue fills ─────────────────────────────────────────────────────────────────────────────────────────────────────
