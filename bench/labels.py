@@ -47,6 +47,21 @@ def large(name: str) -> bytes:
             return data[:-2] + blocks + data[-2:]
         case "MP3" | "FLAC":
             return sample(f"plain.{name.lower()}") + body
+        case "AAC":
+            return sample("plain.aac") * 16 + body
+        case "Ogg":
+            serial = sample("plain.opus")[14:18]
+            pieces = [body[at : at + 65_025] for at in range(0, len(body) - 65_024, 65_025)]
+            head = struct.pack("<4sBBq", b"OggS", 0, 0, 1) + serial + bytes(8) + b"\xff" * 256
+            return sample("plain.opus") + b"".join(part for piece in pieces for part in (head, piece))
+        case "MKV":
+            data = sample("plain.mkv")
+            cluster = b"\x1f\x43\xb6\x75" + struct.pack(">Q", len(body) + 9 | 1 << 56) + b"\xa3" + struct.pack(">Q", len(body) | 1 << 56)
+            at = data.index(b"\x18\x53\x80\x67") + 4
+            return data[:at] + struct.pack(">Q", len(data) - at - 8 + len(cluster) + len(body) | 1 << 56) + data[at + 8 :] + cluster + body
+        case "AVI":
+            data = sample("plain.avi")
+            return data[:4] + struct.pack("<I", len(data) + len(body)) + data[8:] + b"JUNK" + struct.pack("<I", len(body)) + body
     raise ValueError(f"there is no large {name}")
 
 

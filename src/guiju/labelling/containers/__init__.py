@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from guiju.labelling.containers import flac, gif, jpeg, mp3, png, wav, webp
-from guiju.labelling.containers.source import Found, Source
+from guiju.labelling.containers import aac, avi, flac, gif, id3, jpeg, mkv, mp3, ogg, png, wav, webp
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, Found, Source
 
 HEAD_BYTES: Final = 4096
 
@@ -20,11 +20,13 @@ class Container:
 
 
 CONTAINERS: Final[tuple[Container, ...]] = tuple(
-    Container(each.NAME, each.sniff, each.examine) for each in (png, jpeg, webp, gif, wav, flac, mp3)
+    Container(each.NAME, each.sniff, each.examine) for each in (png, jpeg, webp, gif, wav, flac, ogg, aac, mp3, avi, mkv)
 )
 
 
 def find_container(source: Source) -> Container | None:
     """Return the container of this content; the name of a file tells nothing."""
     head = source.head(HEAD_BYTES)
+    if tag := id3.tag_length(head):  # what follows a tag says whose it is
+        head = source.head(min(tag + HEAD_BYTES, PART_LIMIT_BYTES))
     return next((each for each in CONTAINERS if each.sniff(head)), None)

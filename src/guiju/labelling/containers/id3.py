@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES, mentions_label
-from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, NoRoom, Site
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, NoRoom, Site, Source
 
 HEADER_BYTES: Final = 10
 _UNSYNCHRONISED: Final = 0x80
@@ -20,6 +20,8 @@ _FOOTER: Final = 0x10
 _SIZE_LIMIT: Final = (1 << 28) - 1
 _ENCODINGS: Final = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _FRAMES_LIMIT: Final = 100_000
+_TAGS_LIMIT: Final = 16
+_PADDING_LIMIT: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,33 @@ def examine(tag: bytes, at: int, channel: str) -> Tag:
     return Tag(at, at + len(tag), version, base + skip, tuple(sites), tuple(drops), movable, flags)
 
 
+def tags_before(source: Source, channel: str) -> tuple[list[tuple[bytes, Tag]], int]:
+    """Return the tags in front of a sound, and where the sound begins; padding that a writer left outside its tag is skipped. Raises Broken."""
+    tags: list[tuple[bytes, Tag]] = []
+    at = 0
+    while length := tag_length(source.read(at, min(HEADER_BYTES, source.size - at))):
+        if len(tags) == _TAGS_LIMIT:
+            raise Broken("there are too many tags", at)
+        block = source.read(at, length)
+        tags.append((block, examine(block, at, channel)))
+        at += length
+    stop = at + _PADDING_LIMIT
+    while at + 4 <= source.size and at < stop and source.read(at, 1) == b"\0":
+        at += 1
+    return tags, at
+
+
+def placed(tags: list[tuple[bytes, Tag]], inner: str) -> list[Edit]:
+    """Return the edits after which the label stands in the first of these tags, or in a new one, and in no other."""
+    if not tags:
+        return [Edit(0, 0, new_tag(inner))]
+    block, first = tags[0]
+    # In later tags it is blanked in place: their sizes stay, and the frame holds nothing.
+    later = [drop for _, tag in tags[1:] for drop in tag.drops if drop.stop - drop.start > HEADER_BYTES]
+    blanks = [Edit(drop.start + HEADER_BYTES, drop.stop, bytes(drop.stop - drop.start - HEADER_BYTES)) for drop in later]
+    return [Edit(first.start, first.stop, with_label(block, first, inner)), *blanks]
+
+
 def with_label(tag: bytes, read: Tag, inner: str) -> bytes:
     """Return the tag with this label alone."""
     if read.sites and not read.movable:
@@ -118,8 +147,11 @@ def _extended_anew(extended: bytes, version: int, frames: bytes, characters: int
 
 
 def new_tag(inner: str) -> bytes:
-    """Return a tag of version 2.4 that holds the label alone."""
-    frame = new_frame(inner, 4)
+    """Return a tag of version 2.4 that holds the label alone.
+
+    Some readers decide whether a length is plain by what follows the frame, so padding of one frame's head follows it.
+    """
+    frame = new_frame(inner, 4) + bytes(HEADER_BYTES)
     return b"ID3\4\0\0" + _four(len(frame)) + frame
 
 

@@ -1,11 +1,12 @@
-"""RIFF and its large form RF64: the chunks of WebP and WAV."""
+"""RIFF and its large form RF64: the chunks of WebP, WAV and AVI."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from guiju.labelling.containers.source import PARTS_LIMIT, Broken, Edit, NoRoom, Source
+from guiju.labelling.annex_e import VALUE_LIMIT_BYTES, mentions_label
+from guiju.labelling.containers.source import PARTS_LIMIT, Broken, Edit, NoRoom, Site, Source
 
 _OPEN: Final = 0xFFFFFFFF
 """A size that was never filled in: whoever wrote the file could not go back, and its last chunk reaches to the end."""
@@ -21,23 +22,23 @@ class Chunk:
     stop: int
 
 
-def list_chunks(source: Source) -> list[Chunk]:
-    """Return the chunks below the outermost one. Raises Broken when a length leads beyond the file."""
-    return list(_chunks(source))
+def list_chunks(source: Source, start: int = 0) -> list[Chunk]:
+    """Return the chunks below the outermost one, which begins at `start`. Raises Broken when a length leads beyond the file."""
+    return list(_chunks(source, start))
 
 
-def _chunks(source: Source) -> Iterator[Chunk]:
-    magic, size = struct.unpack("<4sI", source.read(0, 8))
+def _chunks(source: Source, start: int) -> Iterator[Chunk]:
+    magic, size = struct.unpack("<4sI", source.read(start, 8))
     large = 0
     if magic == b"RF64":
         name, length, riff, large = struct.unpack("<4sIQQ", source.read(12, 24))
         if name != b"ds64" or length < 28:
             raise Broken("RF64 without its sizes", 12)
         size = riff
-    end = source.size if size == _OPEN and magic == b"RIFF" else 8 + size
+    end = source.size if size == _OPEN and magic == b"RIFF" else start + 8 + size
     if end > source.size:
         raise Broken("the file is shorter than it says", source.size)
-    at = 12
+    at = start + 12
     for _ in range(PARTS_LIMIT):
         if at == end or (at == end - 1 and source.read(at, 1) == b"\0"):
             return
@@ -72,3 +73,27 @@ def resized(source: Source, edits: list[Edit]) -> list[Edit]:
 def chunk(name: bytes, data: bytes) -> bytes:
     """Return a chunk, filled up to an even length."""
     return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+
+def info_labels(source: Source, part: Chunk, channel: str, sites: list[Site], edits: list[Edit]) -> bool:
+    """Add the entries of LIST/INFO that hold a label, `AIGC` or a comment with the JSON, and the edits that blank them in place.
+
+    Return whether the list holds anything else.
+    """
+    others = False
+    at, end = part.at + 12, part.at + 8 + part.length
+    while at + 8 <= end:
+        name, length = struct.unpack("<4sI", source.read(at, 8))
+        if at + 8 + length > end:
+            raise Broken("an entry of LIST/INFO reaches beyond it", at)
+        if name == b"AIGC" and length > VALUE_LIMIT_BYTES:
+            raise Broken("an entry AIGC is longer than any label", at)
+        if name in (b"ICMT", b"AIGC") and length <= VALUE_LIMIT_BYTES:
+            text = source.read(at + 8, length).decode("utf-8", "replace").rstrip("\0")
+            if name == b"AIGC" or mentions_label(text):
+                sites.append(Site(f"{channel}:INFO {name.decode()}", at, at + 8 + length, text))
+                blank = name + struct.pack("<I", length) if name == b"ICMT" else b"JUNK" + struct.pack("<I", length)
+                edits.append(Edit(at, at + 8 + length, blank + bytes(length)))
+        others = others or name not in (b"AIGC", b"JUNK")
+        at += 8 + length + length % 2
+    return others

@@ -4,12 +4,11 @@ Read as well: an ID3 tag in a chunk `id3 `, and a comment ICMT of LIST/INFO with
 Source: TC260-PG-202510A (audio guide); EBU Tech 3306 for RF64.
 """
 
-import struct
 from typing import Final
 
-from guiju.labelling.annex_e import VALUE_LIMIT_BYTES, mentions_label
+from guiju.labelling.annex_e import VALUE_LIMIT_BYTES
 from guiju.labelling.containers import id3
-from guiju.labelling.containers.riff import Chunk, chunk, list_chunks, resized
+from guiju.labelling.containers.riff import Chunk, chunk, info_labels, list_chunks, resized
 from guiju.labelling.containers.source import Broken, Edit, Found, Site, Source
 
 NAME: Final = "WAV"
@@ -39,7 +38,7 @@ def examine(source: Source) -> Found:
         elif each.name in (b"id3 ", b"ID3 "):
             _tag(source, each, sites, edits)
         elif each.name == b"LIST" and each.length >= 4 and source.read(each.at + 8, 4) == b"INFO":
-            _info(source, each, sites, edits)
+            info_labels(source, each, "wav", sites, edits)
 
     def place(inner: str) -> list[Edit]:
         new = chunk(b"AIGC", inner.encode("ascii"))
@@ -59,17 +58,3 @@ def _tag(source: Source, part: Chunk, sites: list[Site], edits: list[Edit]) -> N
         raise Broken("a label stands in an unsynchronised tag", part.at)
     # Blanked in place: the frame stays and holds nothing.
     edits += [Edit(drop.start + 10, drop.stop, bytes(drop.stop - drop.start - 10)) for drop in tag.drops if drop.stop - drop.start > 10]
-
-
-def _info(source: Source, part: Chunk, sites: list[Site], edits: list[Edit]) -> None:
-    at, end = part.at + 12, part.at + 8 + part.length
-    while at + 8 <= end:
-        name, length = struct.unpack("<4sI", source.read(at, 8))
-        if at + 8 + length > end:
-            raise Broken("an entry of LIST/INFO reaches beyond it", at)
-        if name in (b"ICMT", b"AIGC") and length <= VALUE_LIMIT_BYTES:
-            text = source.read(at + 8, length).decode("utf-8", "replace").rstrip("\0")
-            if name == b"AIGC" or mentions_label(text):
-                sites.append(Site(f"wav:INFO {name.decode()}", at, at + 8 + length, text))
-                edits.append(Edit(at + 8, at + 8 + length, bytes(length)) if name == b"ICMT" else Edit(at, at + 4, b"JUNK"))
-        at += 8 + length + length % 2

@@ -5,6 +5,7 @@ import random
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,3 +122,15 @@ def exiftool(path: Path) -> str:
 def decoded(path: Path) -> str:
     """Return the check sums of every decoded picture or sample, by ffmpeg."""
     return run(tool("ffmpeg"), "-v", "error", "-i", str(path), "-f", "framemd5", "-")
+
+
+def memory_to_label(big: Path, out: Path) -> int:
+    """Label a large sparse file in a process of its own; return by how many KiB its highest memory grew."""
+    code = (
+        "import resource; from pathlib import Path; from guiju.labelling import *\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"write_file(Path({str(big)!r}), Path({str(out)!r}), first_label({OTHER!r}, 'big'))\n"
+        f"assert read_file(Path({str(out)!r})).produce_id == 'big'\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    return int(run(sys.executable, "-c", code))
