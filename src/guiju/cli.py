@@ -138,7 +138,8 @@ def whole_app() -> typer.Typer:
         if duty.commands:
             app.add_typer(import_module(duty.commands).app, name=duty.command_name)
     app.command("screen")(import_module("guiju.screening.screen_cli").screen_command)
-    app.command("inspect")(import_module("guiju.labelling.cli").inspect_command)
+    app.command("inspect")(import_module("guiju.labelling.cli.inspect").inspect_command)
+    app.command("label")(import_module("guiju.labelling.cli.label").label_command)
     app.command("verify")(import_module("guiju.records.cli").verify_command)
     return app
 

@@ -15,6 +15,7 @@ KEYS: Final = ("Label", "ContentProducer", "ProduceID", "ReservedCode1", "Conten
 VALUE_LIMIT_BYTES: Final = 64 * 1024
 _FIELDS: Final = ("label", "content_producer", "produce_id", "reserved_code1", "content_propagator", "propagate_id", "reserved_code2")
 _VALUE: Final = re.compile(r"[!-\[\]-~]*")
+_WITH_CREDIT_CODE: Final = re.compile(r"0011[0-9A-Z]{18}(?:00000|[12][0-9A-Z]{4})")
 _VALUES: Final = ("1", "2", "3")
 _ALMOST: Final = {"reservecode1", "reservecode2", "propagator", "propatorid", "producer", "contentproduce"}
 
@@ -109,7 +110,10 @@ def read_text(text: str) -> Reading:
         reading.errors.append("label_enum")
     for key in ("ContentProducer", "ContentPropagator"):
         if values[key] and not is_provider_code(values[key]):
-            reading.warnings.append(f"provider_code_format: {key}")
+            if _WITH_CREDIT_CODE.fullmatch(values[key]):
+                reading.errors.append(f"uscc_checksum: {key}")
+            else:
+                reading.warnings.append(f"provider_code_format: {key}")
     if is_provider_code(values["ContentProducer"]) and values["ContentProducer"][22] == "2":
         reading.errors.append("service_type_matches_field")
     if values["Label"] in _VALUES:

@@ -19,6 +19,7 @@ from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling import annex_e
 from guiju.labelling.containers import find_container
 from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Source, write_all
+from guiju.labelling.findings import Finding, list_findings
 from guiju.labelling.signatures.check import PinnedKey, SignatureFinding, check
 from guiju.labelling.values import Damaged, FileLabel
 
@@ -106,6 +107,11 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     damaged: Damaged | None = None
     signatures: list[SignatureFinding] = []
     """What ReservedCode1 proves, then ReservedCode2 where it holds something; empty without a label."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Every check by its name, with its result."""
+        return list_findings(self.container, len(self.places), self.label, self.errors, self.warnings, self.signatures, self.damaged)
 
 
 def first_label(provider: str, number: str, *, reserved: str = "") -> FileLabel:

@@ -1,0 +1,1 @@
+"""The commands of labelling: `guiju inspect` and `guiju label`."""
