@@ -26,7 +26,7 @@ DUTIES: Final[tuple[Duty, ...]] = (
     Duty("guiju.screening", (4, 9, 14), app=True, commands="guiju.screening.cli", command_name="library", urls="guiju.screening.urls", urls_at="console/keywords/"),
     Duty("guiju.screening.policies", (4, 10, 14), app=True, urls="guiju.screening.policies.urls", urls_at="console/policy/"),
     Duty("guiju.screening.review", (4, 14), app=True, commands="guiju.screening.review.cli", command_name="review", urls="guiju.screening.review.urls", urls_at="console/review/"),
-    Duty("guiju.labelling", (12,)),
+    Duty("guiju.labelling", (12,), commands="guiju.labelling.cli.keys", command_name="label-keys"),
     Duty("guiju.records", (9, 11, 14, 19), app=True, commands="guiju.records.cli", command_name="records", urls="guiju.records.urls", urls_at="console/records/"),
     Duty("guiju.obligations", tuple(range(1, 25))),
 )  # fmt: skip

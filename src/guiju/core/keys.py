@@ -8,6 +8,7 @@
 | `master.key` | 32 bytes; wraps the keys of subjects (core/master_keys.py tells how it is rotated) | recorder, records |
 | `master-next.key`, `master-….key` | the master key of a rotation under way; those of earlier times, by id | recorder, records |
 | `pseudonym.key` | 32 bytes; end users appear in records under an HMAC | live side, by way of the bundle |
+| `labels.json`, `label-<id>.key` | the ring of keys that sign labels, and their private halves (labelling/signatures/ring.py) | paper side; whoever labels files |
 | `django.key` | text; signs sessions | console |
 | `playground.key` | text; the API key of the console's playground | console, tour |
 """

@@ -57,6 +57,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     text: str = "（本内容由人工智能生成）"
     content_producer: str = ""
     """27-character provider code, or the provider's name; empty only with the built-in demo model."""
+    signature: Literal["none", "sm2", "ed25519"] = "none"
+    """With what ReservedCode1 of files is signed; the `aigc` object of an answer is not."""
     style: ExplicitStyle = ExplicitStyle()
     """How files are labelled."""
 

@@ -59,6 +59,8 @@ declare("gateway.worker.alive", "网关进程的心跳", "Heartbeat of a gateway
 declare("gateway.worker.ended", "网关进程停止", "A gateway worker ended in order", ("GAI-9.3",))
 declare("services.key.created", "创建接口密钥", "An API key was created", ("GAI-9.2",))
 declare("services.key.revoked", "吊销接口密钥", "An API key was revoked", ("GAI-9.2",))
+declare("labelling.key.made", "启用标识签名密钥", "A key that signs labels was put in force", ("GAI-12.1",))
+declare("labelling.key.retired", "标识签名密钥停用", "A key that signed labels was retired", ("GAI-12.1",))
 declare("services.bundle.published", "发布运行包", "A bundle was published", ("GAI-9.2",))
 declare("screening.library.imported", "导入关键词库", "A keyword library was imported", ("GAI-4.1",))
 declare("screening.library.reviewed", "审核关键词库", "A keyword library was reviewed", ("GAI-4.1",))

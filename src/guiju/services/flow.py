@@ -17,6 +17,7 @@ from guiju.core.keys import load_pseudonym_key, load_recorder_public_key, load_s
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Settings
 from guiju.gateway.bundle import Bundle, Key, current_hash, load_bundle, publish_bundle
+from guiju.labelling import flow as labelling
 from guiju.records import flow as records
 from guiju.screening.classifier.model import Classifier
 from guiju.services.in_force import demo_port, keep_in_force, keep_source, published_source, served, settings_in_force, source_now
@@ -90,7 +91,8 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
 
     `settings` are those to put in force; without them the ones in force stay, whatever the file says meanwhile.
     When nothing has changed nothing is written and the hash in force is returned.
-    Raises LIBRARY-MISSING without an active library, the KEY-FILE- errors, the SETTING- errors at a first publication.
+    Raises LIBRARY-MISSING without an active library, the KEY-FILE- errors, the SETTING- errors at a first publication,
+    LABEL-SM-LIBRARY where a service signs with SM2 and the library for it is not there.
     """
     from guiju.screening import flow as screening  # here, because putting a library or a policy in force publishes
     from guiju.screening.policies import flow as policies
@@ -106,6 +108,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
         )
         settings = settings or settings_in_force(data, _file())
         services, upstreams = served(settings, source.demo_port)
+        labelling.make_missing_keys([each.label for each in services], actor)
         library, bank = screening.active_library(), policies.active_bank()
         bundle = Bundle(
             issued_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,11 +3,13 @@
 from django.urls import include, path
 
 from guiju.duties import DUTIES
+from guiju.labelling.api import label_keys
 from guiju.web import playground, signin, views
 
 web = (
     [
         path("", views.portal, name="portal"),
+        path("label-keys.json", label_keys, name="label-keys"),
         path("language/", views.set_language, name="language"),
         path("console/", views.home, name="home"),
         path("console/ledger-check/", views.start_ledger_check, name="ledger-check"),

@@ -40,12 +40,12 @@ LABEL_KEY_DAMAGED = define(
     zh=Text(
         "{path} 不是可用的标识签名密钥：{reason_zh}。",
         "没有签名，也没有改动该文件。",
-        "请从备份恢复，或更换密钥；SM2 与 Ed25519 密钥均为未加密的 PKCS #8 PEM。",
+        "请从备份恢复，或运行 guiju label-keys rotate 更换；SM2 与 Ed25519 密钥均为未加密的 PKCS #8 PEM。",
     ),
     en=Text(
         "{path} is no key that signs labels: {reason_en}.",
         "Nothing was signed; the file is unchanged.",
-        "Restore it from a backup, or use another key; SM2 and Ed25519 keys are unencrypted PKCS #8 PEM.",
+        "Restore it from a backup, or make another with guiju label-keys rotate; SM2 and Ed25519 keys are unencrypted PKCS #8 PEM.",
     ),
 )
 
