@@ -39,6 +39,10 @@ def mark(data: bytes, style: ExplicitStyle) -> Marked:
         from guiju.labelling.explicit.picture import mark_picture
 
         return mark_picture(data, form, style)
+    if medium == "sound":
+        from guiju.labelling.explicit.sound import mark_sound
+
+        return mark_sound(data, form, style)
     raise GuijuError(LABEL_MEDIUM, form=form, reason="guiju does not know it", reason_zh="guiju 不认识")
 
 
