@@ -62,3 +62,8 @@ class DataFolder:
     def run(self) -> Path:
         """Process ids and sockets of the running service; worth nothing after it stops."""
         return self.root / "run"
+
+    @property
+    def media(self) -> Path:
+        """Files on their way out, and labelled ones that are given as URLs for a while (gateway/media/store.py)."""
+        return self.root / "media"

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from guiju.core.deadlines import WorkCalendar, work_calendar
-from guiju.gateway.bundle import Guard, Limits, Service, Upstream
+from guiju.gateway.bundle import Guard, Limits, Media, Service, Upstream
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +133,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     calendar: Calendar = Calendar()
     retention: Retention = Retention()
     limits: Limits = Limits()
+    media: Media = Media()
     upstreams: tuple[Upstream, ...] = ()
     guards: tuple[Guard, ...] = ()
     services: tuple[Service, ...] = (Service(id="chat", name_zh="对话服务", name_en="Chat", upstreams=()),)

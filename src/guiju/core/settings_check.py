@@ -14,7 +14,7 @@ from guiju.core.errors import ErrorCode, GuijuError, Text, define
 from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server, Settings
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
 from guiju.core.toml_lines import find_lines
-from guiju.gateway.bundle import Guard, Limits, Service, Upstream
+from guiju.gateway.bundle import Guard, Limits, Media, Service, Upstream
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_label_value, is_provider_code
 from guiju.labelling.values import ExplicitStyle
@@ -73,6 +73,7 @@ _ROOT: Final = (
     "calendar",
     "retention",
     "limits",
+    "media",
     "upstream",
     "guard",
     "service",
@@ -148,6 +149,7 @@ class _Check:
             calendar=Calendar(**self._single("calendar")),
             retention=Retention(**self._single("retention")),
             limits=Limits(**self._single("limits")),
+            media=Media(**self._single("media")),
             upstreams=upstreams,
             guards=tuple(Guard(**values) for _, values in self._repeated("guard")),
             services=services or Settings().services,

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server
-from guiju.gateway.bundle import Guard, GuardUse, Limits, Service, Upstream
+from guiju.gateway.bundle import Guard, GuardUse, Limits, Media, Service, Upstream
 from guiju.labelling.values import ExplicitStyle, Label
 from guiju.records.values import BY_NAME
 from guiju.screening.values import Policy
@@ -190,6 +190,20 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("spool_bytes", "尚未入账的记录所占空间上限；超过则拒绝新请求。", "Room for records not yet in the ledger; beyond it requests are refused.", Span(2**26, 2**44, "bytes"), source="Measures Art. 9"),
             Setting("drain_ms", "停止时等待进行中的回答。", "Wait for answers under way when stopping.", Span(0, 600_000, "ms")),
             Setting("heartbeat_ms", "网关进程每隔多久留下一条心跳记录；缺失由此可见。", "Time between two heartbeat records of a gateway process, which show that records are missing.", Span(1_000, 3_600_000, "ms"), source="CSL 23(3) [S]"),
+        ),
+    ),
+    Table(
+        "media", Media, "图片、音频、视频的送出。", "Pictures, sounds and films on their way out.",
+        (
+            Setting("file_bytes", "从模型服务接收的单个文件上限；一次回答中以 base64 给出的文件合计不超过它。", "Largest file taken from a model server; files in base64 in one answer may be so large together.", Span(65_536, 2**32, "bytes")),
+            Setting("store_bytes", "以网址提供的文件所占空间上限；超过则拒绝新的文件。", "Room for files that are given as URLs; beyond it new ones are refused.", Span(2**20, 2**44, "bytes")),
+            Setting("keep_minutes", "以网址提供的文件保留多久。", "How long a file that is given as a URL can be fetched.", Span(1, 10_080, "minutes")),
+            Setting("public_url", "使用者访问网关的地址，用于文件网址；留空则依请求的 Host，且为 http。", "Address at which clients reach the gateway, for the URLs of files; empty takes the Host of the request, and http.", _SITE, example='"https://api.example.com"'),
+            Setting("fetch_hosts", "除公网 https 地址和模型服务本身外，允许取回文件的主机（名称或 名称:端口），可为内网、可为 http；如自己的对象存储。", "Hosts (name or name:port) from which files are fetched besides public https addresses and the model server itself; they may be private, and http: your own object store.", _HOSTS, example='["minio.internal:9000"]'),
+            Setting("fetch_timeout_ms", "取回一个文件的时限。", "Time to fetch one file.", _WAIT),
+            Setting("label_processes", "每个网关进程同时加标识的文件数；处理进程在需要时才启动。", "Files that are labelled at a time for one gateway process; the processes that do it start when they are needed.", Span(1, 64), source="Measures Art. 12"),
+            Setting("label_timeout_ms", "给一个文件加标识的时限；超过即终止处理进程，文件不送出。", "Time to label one file; beyond it the process is killed and the file does not leave.", _WAIT),
+            Setting("label_memory_bytes", "处理进程的地址空间上限。", "Address space of a process that labels.", Span(2**29, 2**40, "bytes")),
         ),
     ),
     Table(

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -27,6 +27,9 @@ from guiju.records.backlog import Backlog, measure_backlog
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.heart import worker_beat
 from guiju.records.spool import SpoolWriter
+
+if TYPE_CHECKING:
+    from guiju.gateway.media.desk import MediaDesk
 
 SWEEP_S: Final = 0.25
 _SLOW_S: Final = 0.5
@@ -55,6 +58,7 @@ class Gateway:
         self._models: dict[str, tuple[float, list[dict[str, Any]] | GuijuError]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._backlog = (-_BACKLOG_KEPT_S, Backlog())
+        self._media: MediaDesk | None = None
         digest = current_hash(data.bundles)
         self.live: Live = compile_bundle(self._load(digest), digest, None)
         self._hear_guards()
@@ -73,6 +77,8 @@ class Gateway:
         if self._beats:
             await self._leave_beat(last=True)
         await self.spool.close()
+        if self._media is not None:
+            await self._media.close()
         for client in self.live.clients.values():
             client.close()
         for guard in self.live.guards.values():
@@ -98,10 +104,32 @@ class Gateway:
             elif path == "/readyz":
                 await self._ready(send)
             else:
-                facts = {"method": scope["method"], "path": path[:100]}
-                await _reply(send, errors.PATH_UNKNOWN.status, errors.error_body(errors.PATH_UNKNOWN, facts))
+                await self._route_media(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+
+    async def _route_media(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Calls that are about files: what they need is loaded when the first of them comes."""
+        from guiju.gateway.media.addresses import serve_file
+        from guiju.gateway.media.routes import find_call, is_hosted
+
+        made = find_call(scope["method"], scope["path"])
+        if made is not None:
+            await self._take(made(self, scope, receive, send))
+        elif is_hosted(scope["method"], scope["path"]):
+            await serve_file(self.media_desk(), scope, send, self.live.bundle.limits.client_idle_ms)
+        else:
+            facts = {"method": scope["method"], "path": scope["path"][:100]}
+            await _reply(send, errors.PATH_UNKNOWN.status, errors.error_body(errors.PATH_UNKNOWN, facts))
+
+    def media_desk(self) -> "MediaDesk":
+        """Return what calls about files share, with the settings in force."""
+        from guiju.gateway.media.desk import MediaDesk
+
+        if self._media is None:
+            self._media = MediaDesk(self._data.media, self.live.bundle.media)
+        self._media.use(self.live.bundle.media)
+        return self._media
 
     async def _take(self, call: Call) -> None:
         self.exchanges.add(call)

@@ -137,6 +137,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_ms: int = 60_000
 
 
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """Pictures, sounds and films on their way out: how large, how labelled, how long they are kept under an address of ours."""
+
+    file_bytes: int = 128 * 2**20
+    store_bytes: int = 8 * 2**30
+    keep_minutes: int = 60
+    public_url: str = ""
+    """Where clients reach the gateway; empty takes what the request says."""
+    fetch_hosts: tuple[str, ...] = ()
+    """Hosts, as `name` or `name:port`, whose files are fetched although they are no public address, over http too."""
+    fetch_timeout_ms: int = 60_000
+    label_processes: int = 1
+    label_timeout_ms: int = 120_000
+    label_memory_bytes: int = 3 * 2**30
+
+
 class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the live side reads."""
 
@@ -147,6 +163,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[Key, ...]
     guards: tuple[Guard, ...] = ()
     limits: Limits = Limits()
+    media: Media = Media()
     classifier_version: str = ""
     """SHA-256 of the classifier's weights that were there when this was published."""
     library_version: str
@@ -168,6 +185,7 @@ __all__ = [
     "Label",
     "LibraryEntry",
     "Limits",
+    "Media",
     "Policy",
     "Service",
     "Upstream",

@@ -164,10 +164,19 @@ class Call(ABC):
         return service
 
     async def _request(self) -> dict[str, Any]:
+        body = await self._read_body()
+        try:
+            return DECODE(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            raise GuijuError(errors.BODY_NOT_JSON, reason=problem) from None
+        except RecursionError:
+            raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
+
+    async def _read_body(self) -> bytes:
         limits = self._live.bundle.limits
         self._wait(limits.body_idle_ms, "body")
         message = await self._receive()
-        body = message.get("body", b"")
+        body: bytes = message.get("body", b"")
         if message.get("more_body"):
             pieces = [body]
             size = len(body)
@@ -185,12 +194,7 @@ class Call(ABC):
             self.gone = True
             raise GuijuError(errors.BODY_CUT, size=self.received_bytes)
         self._body = body
-        try:
-            return DECODE(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-            raise GuijuError(errors.BODY_NOT_JSON, reason=problem) from None
-        except RecursionError:
-            raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
+        return body
 
     def _name(self, request: dict[str, Any]) -> None:
         """Take who asks: the header, `safety_identifier`, `user`; the first that is there. Raises FIELD-INVALID."""

@@ -35,13 +35,11 @@ PATH_UNKNOWN = define(
     "PATH-UNKNOWN",
     status=404,
     kind="invalid_request_error",
-    zh=Text(
-        "没有 {method} {path} 这个接口。", "请求未被处理。", "可用接口：POST /v1/chat/completions、POST /v1/moderations、GET /v1/models。"
-    ),
+    zh=Text("没有 {method} {path} 这个接口。", "请求未被处理。", "可用接口见文档“接口”一页，如 POST /v1/chat/completions。"),
     en=Text(
         "There is no {method} {path} here.",
         "The request was not processed.",
-        "Use POST /v1/chat/completions, POST /v1/moderations or GET /v1/models.",
+        "The page “API” of the documentation lists the calls, POST /v1/chat/completions and others.",
     ),
 )
 BODY_TOO_LARGE = define(
@@ -69,6 +67,13 @@ BODY_NOT_JSON = define(
     kind="invalid_request_error",
     zh=Text("请求正文不是有效的 JSON：{reason}。", "请求未被处理。", "请改正后重发。"),
     en=Text("The request body is not valid JSON: {reason}.", "It was not processed.", "Correct it and send it again."),
+)
+BODY_NOT_FORM = define(
+    "BODY-NOT-FORM",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("请求正文不是有效的 multipart/form-data：{reason}。", "请求未被处理。", "请改正后重发。"),
+    en=Text("The request body is not valid multipart/form-data: {reason}.", "It was not processed.", "Correct it and send it again."),
 )
 FIELD_INVALID = define(
     "FIELD-INVALID",
@@ -111,6 +116,21 @@ INPUT_PERSONAL = define(
         "Take them out and send it again; if you think this is wrong, appeal with number {record}.",
     ),
 )  # fmt: skip
+ANSWER_WITHHELD = define(
+    "ANSWER-WITHHELD",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text(
+        "模型生成的内容属于服务协议所列的禁止情形，没有送出。",
+        "您的输入已保留在您的一侧，可修改后重发。",
+        "如认为有误，请凭编号 {record} 申诉。",
+    ),
+    en=Text(
+        "What the model made falls under the cases that the service agreement forbids and was not delivered.",
+        "The input is still on your side and can be edited and sent again.",
+        "If you think this is wrong, appeal with number {record}.",
+    ),
+)
 NOT_EXAMINED = define(
     "NOT-EXAMINED",
     status=503,

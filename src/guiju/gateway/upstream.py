@@ -24,7 +24,8 @@ class UpstreamClient:
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
         self._pool: Pool | None = None
-        self._chat = self._models = b""
+        self._chat = self._models = self._common = b""
+        self._path = ""
 
     async def chat(self, body: bytes) -> Answer:
         """Send a chat request and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE.
@@ -35,6 +36,17 @@ class UpstreamClient:
         pool = self._pool or self._opened()
         try:
             return await pool.ask(b"%s%d\r\n\r\n%s" % (self._chat, len(body), body))
+        except (OSError, TimeoutError) as problem:
+            raise self._unreachable(problem) from problem
+
+    async def ask(self, method: str, path: str, body: bytes = b"", content_type: bytes = b"application/json") -> Answer:
+        """Send any request below the base URL and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE."""
+        pool = self._pool or self._opened()
+        head = f"{method} {self._path}{path} HTTP/1.1\r\n".encode() + self._common
+        if method != "GET":
+            head += b"\r\ncontent-type: %s\r\ncontent-length: %d" % (content_type, len(body))
+        try:
+            return await pool.ask(b"%s\r\n\r\n%s" % (head, body))
         except (OSError, TimeoutError) as problem:
             raise self._unreachable(problem) from problem
 
@@ -67,8 +79,9 @@ class UpstreamClient:
         key = self._key()
         if key:
             lines.append(b"authorization: Bearer " + key.encode())
-        path = urlsplit(base).path.encode()
-        common = b"\r\n".join(lines)
+        self._path = urlsplit(base).path
+        path = self._path.encode()
+        common = self._common = b"\r\n".join(lines)
         self._chat = b"POST %s/chat/completions HTTP/1.1\r\n%s\r\ncontent-type: application/json\r\ncontent-length: " % (path, common)
         self._models = b"GET %s/models HTTP/1.1\r\n%s\r\n\r\n" % (path, common)
         return pool

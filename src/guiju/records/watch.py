@@ -45,6 +45,9 @@ ANSWERED: Final = (
     "gateway.input.refused",
     "gateway.request.rejected",
     "gateway.upstream.failed",
+    "gateway.media.submitted",
+    "gateway.media.delivered",
+    "gateway.media.withheld",
 )
 """What a worker counts in its heartbeat: the one record that closes each request."""
 COUNT_EVERY: Final = timedelta(hours=1)

@@ -117,6 +117,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
             guards=settings.guards,
             keys=tuple(_live_key(key) for key in ApiKey.objects.order_by("id")),
             limits=settings.limits,
+            media=settings.media,
             classifier_version=Classifier.load().version,
             library_version=library.version,
             library=library.entries,

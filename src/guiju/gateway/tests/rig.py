@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import http.client
 import json
+import re
 import signal
 import socket
 import struct
@@ -220,6 +221,12 @@ class Call:
     def request(self) -> dict[str, Any]:
         return json.loads(self.body)  # type: ignore[no-any-return]
 
+    @property
+    def model(self) -> str:
+        """The model that is asked for, in JSON or in a form."""
+        field = re.search(rb'name="model"\r\n\r\n([^\r]*)', self.body)
+        return field[1].decode() if field else str(self.request["model"])
+
     async def send(self, raw: bytes) -> None:
         self.writer.write(raw)
         await self.writer.drain()
@@ -286,11 +293,15 @@ class ScriptedUpstream:
                 body = await reader.readexactly(int(sizes[0])) if sizes else b""
                 call = Call(head, body, reader, writer)
                 self.calls.append(call)
+                path = head.split(" ", 2)[1].split("?")[0].removeprefix("/v1")
+                if head.startswith("GET") and path in self.behaviours:
+                    await self.behaviours[path](call)
+                    continue
                 if head.startswith("GET"):
                     models = [{"id": "listed", "object": "model", "created": 7, "owned_by": "upstream", "x": "y"}]
                     await call.reply(200, json.dumps({"object": "list", "data": models}).encode())
                     continue
-                name = call.request["model"]
+                name = call.model
                 try:
                     await self.behaviours[name](call)
                 finally:

@@ -1,0 +1,393 @@
+"""A call whose answer is a file: what pictures, sounds and films have in common.
+
+    authenticate → admit → screen the words → upstream → screen its words → publish each file → record → deliver
+
+A file is published in a process of its own (`labellers.py`), and only what came out of there leaves: there is no other way from an upstream's
+bytes to a client's. The words around a file are screened both ways; what a picture shows and a voice says beyond them is not looked at, and
+the record says so.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import msgspec
+
+from guiju.core.errors import GuijuError
+from guiju.gateway import errors
+from guiju.gateway.bundle import Media, Policy, Service
+from guiju.gateway.call import LARGE_CHARACTERS, RECORD_BYTES, field_invalid, log
+from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
+from guiju.gateway.classified import judge_input
+from guiju.gateway.connections import Answer
+from guiju.gateway.guarded import GuardedCall
+from guiju.gateway.guarding import Guarding
+from guiju.gateway.inputs import examine_input, refusal_of, warnings
+from guiju.gateway.live import LiveService
+from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
+from guiju.gateway.sample import review_mark
+from guiju.gateway.upstream import UpstreamClient, refusal
+from guiju.gateway.whole import examine_json
+from guiju.labelling.publishing import Order, Published
+from guiju.labelling.values import Medium
+from guiju.screening.classifier.model import Classifier
+from guiju.screening.personal import NOTHING_SAID, mask_all, mask_value, screen_for
+from guiju.screening.values import ENDS, Hit, Verdict
+from guiju.screening.view import strings
+
+ENCODE: Final = msgspec.json.Encoder().encode
+_NO_POLICY: Final = Policy()
+_ROOM_BYTES: Final = 2**20
+_PIECE_BYTES: Final = 2**18
+_NOT_EXAMINED: Final = (errors.NOT_EXAMINED, errors.GUARD_UNAVAILABLE)
+
+
+class File(NamedTuple):
+    """A file that may leave."""
+
+    path: Path
+    number: str
+    published: Published
+
+    def aigc(self) -> dict[str, object]:
+        """Return the label as the answer tells it beside the file; the file itself carries it too."""
+        label = self.published.label
+        keys = {
+            "Label": label.label,
+            "ContentProducer": label.content_producer,
+            "ProduceID": label.produce_id,
+            "ReservedCode1": label.reserved_code1,
+            "ContentPropagator": label.content_propagator,
+            "PropagateID": label.propagate_id,
+            "ReservedCode2": label.reserved_code2,
+        }
+        return {**keys, "explicit": "file", "explicit_required": False}
+
+    def told(self) -> dict[str, object]:
+        """Return what the record says of it."""
+        published = self.published
+        return {
+            "produce_id": self.number,
+            "medium": published.medium,
+            "container": published.container,
+            "explicit": published.explicit,
+            "original_sha256": published.original_sha256,
+            "sha256": published.sha256,
+            "size_bytes": published.size_bytes,
+        } | ({"producer": published.label.content_producer, "their_id": published.label.produce_id} if published.kept else {})
+
+
+class MediaCall(GuardedCall):
+    """One request for files on its way through."""
+
+    endpoint = ""
+    medium: Medium = "picture"
+    prompt = "prompt"
+    """The field that holds what a person asks for."""
+
+    _upstream: UpstreamClient | None = None
+    _model = ""
+    _sent_model = ""
+    _told = NOTHING_TOLD
+    _policy: Policy = _NO_POLICY
+    _judge: Classifier | None = None
+    _answered = False
+    _output: Sequence[Hit] = ()
+    _texts: Sequence[str] = ()
+    _usage: object = None
+    _upstream_id = ""
+    _files: Sequence[File] = ()
+
+    async def _serve(self) -> None:
+        self._desk = self.gateway.media_desk()
+        try:
+            await self._take()
+        finally:
+            prefix = self.id
+            await asyncio.shield(asyncio.to_thread(self._desk.store.clear_work, prefix))
+
+    async def _take(self) -> None:
+        """Do what was asked."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> Media:
+        """The settings of files in force."""
+        return self._desk.settings
+
+    # ── what is asked ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _admit(self, request: dict[str, Any], live_service: LiveService) -> None:
+        """Take model, who asks and what the application tells. Raises FIELD-INVALID and MODEL-UNKNOWN."""
+        self._policy = live_service.service.policy
+        self._judge = self._live.classifier if live_service.service.classifier == "policy" else None
+        model = request.get("model")
+        if not isinstance(model, str) or not model:
+            raise field_invalid("model", "非空字符串", "a non-empty string")
+        if not isinstance(request.get(self.prompt, ""), str):
+            raise field_invalid(self.prompt, "字符串", "a string")
+        self._name(request)
+        self._model = model
+        found = live_service.find_upstream(model)
+        if found is None:
+            raise GuijuError(errors.MODEL_UNKNOWN, model=model[:100], param="model")
+        self._upstream, self._sent_model = found
+        request["model"] = self._sent_model
+        if EXTENSION in request:
+            self._told = read_told(request.pop(EXTENSION))
+            if self._told.audience:
+                self._policy = self._policy.read_by(self._told.audience)
+        self._asked = {
+            **{name: value for name, value in request.items() if name != self.prompt},
+            "messages": [{"role": "user", "content": request.get(self.prompt, "")}],
+        }
+
+    async def _examine(self, live_service: LiveService) -> None:
+        """Screen what the model would read. Raises INPUT-REFUSED, INPUT-PERSONAL, NOT-EXAMINED, GUARD-UNAVAILABLE."""
+        verdict = self._verdict = await self._verdict_on_input()
+        refused = refusal_of(verdict)
+        if refused is not None:
+            raise GuijuError(refused, codes=", ".join(sorted({hit.rule for hit in verdict.hits if hit.rule[:3] == "PI-"})))
+        if live_service.guards:
+            guarding = self._guarding = Guarding(live_service.guards, live_service.service.guard, self._policy)
+            try:
+                guarding.begin_input(self._asked["messages"])
+                if guarding.input is not None:
+                    await self._await_input(guarding, guarding.input)
+            finally:
+                guarding.close()
+
+    async def _verdict_on_input(self) -> Verdict:
+        snapshot, policy, asked, judge = self._live.snapshot, self._policy, self._asked, self._judge
+
+        def examine() -> Verdict:
+            verdict = examine_input(snapshot, policy, asked, strings(asked))
+            return verdict if judge is None else judge_input(verdict, judge, policy, asked["messages"])
+
+        try:
+            verdict = await asyncio.to_thread(examine) if len(self._body) >= LARGE_CHARACTERS else examine()
+        except RecursionError:
+            raise GuijuError(errors.BODY_NOT_JSON, reason="nested too deeply") from None
+        except Exception as problem:
+            log.exception("input of %s could not be examined", self.id)
+            stops = policy.could_not_examine == "stop"
+            broken = self._verdict = Verdict("could_not_examine", "refuse" if stops else "deliver", (), type(problem).__name__)
+            if stops:
+                raise GuijuError(errors.NOT_EXAMINED, reason=type(problem).__name__) from problem
+            return broken
+        hits = tuple(msgspec.structs.replace(hit, path=hit.path.replace("messages[0].content", self.prompt)) for hit in verdict.hits)
+        return msgspec.structs.replace(verdict, hits=hits) if hits else verdict
+
+    # ── the upstream ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _ask(self, method: str, path: str, body: bytes = b"", content_type: bytes = b"application/json") -> Answer:
+        """Return the upstream's answer, once it has begun with 200. Raises the UPSTREAM- errors."""
+        upstream = self._upstream
+        assert upstream is not None
+        # Before the upstream works for nothing: room for the record that is to come.
+        self.gateway.spool.refuse_if_full(len(self._body) + RECORD_BYTES)
+        self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
+        response = self._response = await upstream.ask(method, path, body, content_type)
+        if response.status != 200:
+            raise self._harmless(await refusal(upstream.upstream, response))
+        self._answered = True
+        return response
+
+    def _wait_for_piece(self) -> None:
+        assert self._upstream is not None
+        self._wait(self._upstream.upstream.idle_timeout_ms, "next_piece")
+
+    async def _read_json(self, response: Answer) -> dict[str, Any]:
+        """Return an upstream's JSON object with its texts and its files in base64. Raises UPSTREAM-BROKEN, MEDIA-TOO-LARGE."""
+        limit_bytes = self._desk.settings.file_bytes * 4 // 3 + _ROOM_BYTES
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                self._wait_for_piece()
+                piece = await response.readany()
+                if not piece:
+                    break
+                size += len(piece)
+                if size > limit_bytes:
+                    raise GuijuError(MEDIA_TOO_LARGE, limit=self._desk.settings.file_bytes)
+                pieces.append(piece)
+        except OSError as problem:
+            raise self.broken(f"the connection broke ({type(problem).__name__})") from problem
+        self.deadline = 0.0
+        try:
+            found = await asyncio.to_thread(msgspec.json.decode, b"".join(pieces))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+            raise self.broken(f"it is no JSON: {problem}") from None
+        if not isinstance(found, dict):
+            raise self.broken("it is no JSON object")
+        return found
+
+    def words(self, rest: dict[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+        """Return what stands beside the files as it may leave. Raises ANSWER-WITHHELD where screening stops it."""
+        self._texts = texts
+        try:
+            verdict = examine_json(self._live.snapshot, self._policy, rest)
+        except Exception as problem:
+            log.exception("the answer of %s could not be examined", self.id)
+            raise GuijuError(errors.NOT_EXAMINED, reason=type(problem).__name__) from problem
+        hits = list(verdict.hits)
+        screen = screen_for(self._policy, "output")
+        masked = {name: mask_value(value, screen, NOTHING_SAID, name, hits) for name, value in rest.items()}
+        self._output = hits
+        if verdict.action in ENDS or any(hit.action in ENDS for hit in hits):
+            raise GuijuError(errors.ANSWER_WITHHELD)
+        return masked
+
+    # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _work(self, name: str) -> Path:
+        return self._desk.store.work_path(f"{self.id}-{name}")
+
+    async def _publish(self, file: Path, number: str, medium: Medium | None = None) -> File:
+        """Return the labelled file. Raises the LABEL- errors, MEDIA-BUSY, MEDIA-UNLABELLED."""
+        self.deadline = 0.0  # labelling has its own
+        service = self._service
+        assert service is not None
+        order = Order(
+            medium=medium or self.medium, producer=service.label.content_producer, number=number, style=service.label.style
+        )  # fmt: skip
+        target = file.with_name(file.name + ".labelled")
+        published = await self._desk.labellers.publish(file, target, order)
+        return File(target, number, published)
+
+    async def _send_file(self, file: BinaryIO, size_bytes: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Send a file whose record is durable."""
+        head = [*headers, (b"content-length", b"%d" % size_bytes), (b"x-request-id", self.id.encode())]
+        await self._send({"type": "http.response.start", "status": 200, "headers": head})
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            self._wait(self._live.bundle.limits.client_idle_ms, "client")
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        self.deadline = 0.0
+        await self._send({"type": "http.response.body", "body": b""})
+
+    # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def watch(self) -> None:
+        """Notice that the client has gone and end the call."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self._recording and self.task is not None:
+            self.gone = True
+            self.task.cancel()
+
+    def watch_if_slow(self) -> None:
+        if self._watcher is None and self.waits_for in ("first_byte", "next_piece"):
+            self._watcher = asyncio.create_task(self.watch())
+
+    def _late(self) -> GuijuError:
+        if self.waits_for == "body" or self._upstream is None:
+            return super()._late()
+        upstream = self._upstream.upstream
+        limit_ms = upstream.first_byte_timeout_ms if self.waits_for == "first_byte" else upstream.idle_timeout_ms
+        return GuijuError(errors.UPSTREAM_TIMEOUT, upstream=upstream.name, limit_ms=limit_ms)
+
+    def broken(self, reason: str) -> GuijuError:
+        """Return the error of an upstream's answer that is none."""
+        assert self._upstream is not None
+        return GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
+
+    def _harmless(self, error: GuijuError) -> GuijuError:
+        """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
+        words = str(error.facts.get("reason", ""))
+        clean = not words or self._live.snapshot.examine(words, "output", self._policy).action == "deliver"
+        error.facts["reason"] = mask_all(words) if clean else "(withheld)"
+        return error
+
+    async def _fail(self, error: GuijuError) -> None:
+        self.deadline = 0.0
+        error.facts.setdefault("record", self.id)
+        error.facts.setdefault("reason", "")
+        code = error.code
+        if self._closed:
+            return  # its record is written; only the client's connection failed
+        kind = "gateway.request.rejected"
+        if code.code.startswith("UPSTREAM"):
+            kind = "gateway.upstream.failed"
+        elif code is errors.STOPPING:
+            kind = "gateway.answer.interrupted"
+        elif self._answered:
+            kind = "gateway.media.withheld"
+        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, errors.ANSWER_WITHHELD, *_NOT_EXAMINED):
+            kind = "gateway.input.refused"
+        metadata = self._metadata() | {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
+        if kind in ("gateway.input.refused", "gateway.media.withheld"):
+            self._mark(metadata)
+        status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
+        content = self._kept(error)
+        if content is not None and self._texts:
+            content["answer"] = "\n".join(self._texts)
+        await self._refuse(kind, error, status, metadata, content)
+
+    async def _deliver(self, files: Sequence[File], kind: str = "gateway.media.delivered", **more: object) -> None:
+        """Record what is about to leave. Nothing of it leaves before."""
+        self._files = files
+        metadata = self._metadata() | more
+        self._mark(metadata)
+        content: dict[str, object] = {"request": self._body} if self._body else {}
+        if self._texts:
+            content["answer"] = "\n".join(self._texts)
+        await self._record(kind, metadata, content or None)
+
+    def _metadata(self) -> dict[str, object]:
+        live, service = self._live, self._service
+        metadata: dict[str, object] = {
+            "bundle": live.short_digest,
+            "library": live.short_library,
+            "policy": service.policy.short if service is not None else "",
+            "model": self._model[:100],
+            "endpoint": self.endpoint,
+            "duration_us": int((time.monotonic() - self.begun) * 1_000_000),
+            "input": examined(self._verdict, len(self._body)),
+        }
+        upstream, response = self._upstream, self._response
+        if upstream is not None:
+            metadata["upstream"] = upstream.upstream.name
+        if self._answered and upstream is not None and service is not None and response is not None:
+            key = live.bundle.pseudonym_key
+            outcome = Outcome(
+                self._output,
+                (),
+                "interface",
+                sum(map(len, self._texts)),
+                self._upstream_id,
+                self._usage,
+                self._sent_model,
+                None,
+                self._texts,
+                (),
+            )
+            if self._asked:
+                metadata["cause"] = cause(self._asked, self._told, key, service.id)
+            metadata["source"] = source(upstream.upstream, self._sent_model, outcome, response.headers)
+            metadata["output"] = effect(outcome, key, service.id) | {"files": "not_examined"}
+            usage = counts(self._usage)
+            if usage is not None:
+                metadata["usage"] = usage
+        if self._files:
+            metadata["label"] = {"produce_id": self._files[0].number, "explicit": "file"}
+            metadata["media"] = [file.told() for file in self._files]
+        if self._guarding is not None and (told := self._guarding.told()):
+            metadata["guard"] = told
+        return metadata
+
+    def _mark(self, metadata: dict[str, object]) -> None:
+        service: Service | None = self._service
+        if service is not None:
+            found = (self._verdict.hits, self._output)
+            mark = review_mark(self.id, found, self._live.bundle.pseudonym_key, service.review_sample_per_mille)
+            if mark:
+                metadata["review"] = mark
+
+    def _label_headers(self, number: str = "") -> list[tuple[bytes, bytes]]:
+        headers = [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", (number or self.id).encode())]
+        if self._verdict.action == "warn":
+            headers += warnings(self._verdict.hits)
+        return headers

@@ -1,0 +1,121 @@
+"""The one place where a generated file becomes one that may leave: looked at, marked for people, labelled for programs, read back.
+
+    sniff → what an upstream said of itself → explicit label → metadata label → read back
+
+Whatever cannot take one of these steps does not leave: every other way out of here is an error.
+
+Who is the producer. Whoever offers generation through an interface is a provider, whatever model they ask (Measures Art. 22), so a file that comes
+without a label is the service's own. A file that comes with a valid label of another keeps that: nobody may alter it (Labelling Measures Art. 10)
+and a file has one label (§6.1 c), so the service is entered beside it, as the one that spreads it, with its own number.
+Source: Measures Art. 12; Labelling Measures Arts. 4, 5, 10; GB 45438-2025 §5, §6.1.
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from guiju.core.errors import GuijuError, Text, define
+from guiju.labelling.containers import find_container
+from guiju.labelling.containers.source import Source
+from guiju.labelling.files import LABEL_CONTAINER, LABEL_DAMAGED, LABEL_READ_BACK, first_label, inspect, read, write
+from guiju.labelling.values import Damaged, ExplicitStyle, FileLabel, Medium
+
+LABEL_UNEXPECTED = define(
+    "LABEL-UNEXPECTED",
+    status=502,
+    kind="server_error",
+    zh=Text("模型返回的文件是 {container}，不是要求的{wanted_zh}。", "该文件没有送出。", "请让模型服务返回所要求的内容，或改用其他模型。"),
+    en=Text(
+        "The file that the model returned is {container} and not the {wanted} that was asked for.",
+        "It was not delivered.",
+        "Have the model server return what is asked for, or use another model.",
+    ),
+)
+_WANTED_ZH: Final = {"picture": "图片", "sound": "音频", "film": "视频", "document": "文档"}
+
+FORMS: Final[dict[str, tuple[Medium, str, str]]] = {
+    "PNG": ("picture", "image/png", "png"),
+    "JPEG": ("picture", "image/jpeg", "jpg"),
+    "WebP": ("picture", "image/webp", "webp"),
+    "GIF": ("picture", "image/gif", "gif"),
+    "WAV": ("sound", "audio/wav", "wav"),
+    "MP3": ("sound", "audio/mpeg", "mp3"),
+    "FLAC": ("sound", "audio/flac", "flac"),
+}
+"""Name of the container → medium, media type, ending. What is not here is not published: its kind would be a guess."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file has to be, and as whose it leaves."""
+
+    medium: Medium
+    producer: str
+    """27-character code of the service's provider."""
+    number: str
+    """The service's own number of this content."""
+    reserved: str = ""
+    """Security data of the provider, as text; empty for none."""
+    style: ExplicitStyle = ExplicitStyle()
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that may leave, without its bytes: what it is, and how it is labelled."""
+
+    container: str
+    medium: Medium
+    media_type: str
+    ending: str
+    explicit: str
+    """What people are shown or hear, and where."""
+    label: FileLabel
+    kept: bool
+    """Whether the label of another producer was there and stayed."""
+    original_sha256: str
+    sha256: str
+    size_bytes: int
+
+
+def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
+    """Return the file as it may leave, and what was done to it.
+
+    Raises GuijuError, after which nothing may leave: LABEL-CONTAINER for a form that takes no label here, LABEL-UNEXPECTED for another kind
+    of file, LABEL-DAMAGED, LABEL-VALUE for a provider without a code, LABEL-NO-ROOM, LABEL-READ-BACK, and those of the explicit label.
+    """
+    from guiju.labelling.explicit.media import mark  # here, because it draws: heavy, and never in a worker of the gateway
+
+    container, medium, media_type, ending = _form_of(data)
+    if medium != order.medium:
+        raise GuijuError(LABEL_UNEXPECTED, container=container, wanted=order.medium, wanted_zh=_WANTED_ZH[order.medium])
+    before = read(data)
+    if isinstance(before, Damaged):
+        raise GuijuError(LABEL_DAMAGED, container=before.container, at=before.at, reason=before.reason)
+    own = first_label(order.producer, order.number, reserved=order.reserved)
+    marked = mark(data, order.style)
+    labelled = write(_with(before, marked.data), own)
+    container, medium, media_type, ending = _form_of(labelled)
+    found = inspect(labelled)
+    label = found.label
+    if label is None or len(found.places) != 1 or found.errors or medium != order.medium:
+        raise GuijuError(LABEL_READ_BACK, container=container)
+    kept = label.content_producer != order.producer
+    if order.number != (label.propagate_id if kept else label.produce_id):
+        raise GuijuError(LABEL_READ_BACK, container=container)
+    return labelled, Published(
+        container=container, medium=medium, media_type=media_type, ending=ending, explicit=marked.how, label=label, kept=kept,
+        original_sha256=hashlib.sha256(data).hexdigest(), sha256=hashlib.sha256(labelled).hexdigest(), size_bytes=len(labelled),
+    )  # fmt: skip
+
+
+def _form_of(data: bytes) -> tuple[str, Medium, str, str]:
+    container = find_container(Source(data))
+    if container is None or container.name not in FORMS:
+        raise GuijuError(LABEL_CONTAINER)
+    return container.name, *FORMS[container.name]
+
+
+def _with(before: FileLabel | None, marked: bytes) -> bytes:
+    """Return the marked file with the label that it had: drawing may have lost it, and it is another's to keep."""
+    if before is None or read(marked) == before:
+        return marked
+    return write(marked, before)

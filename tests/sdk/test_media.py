@@ -1,0 +1,73 @@
+"""Pictures, speech and films with the official Python SDK, unmodified, against a real worker."""
+
+import base64
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from guiju.gateway.media.tests.conftest import site_for
+from guiju.gateway.media.tests.models import BEHAVIOURS, PNG
+from guiju.gateway.tests.rig import KEYS, TERM, ScriptedUpstream, Worker
+from guiju.labelling import read
+from guiju.labelling.values import FileLabel
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    upstream = ScriptedUpstream(dict(BEHAVIOURS))
+    site = site_for(upstream, tmp_path_factory.mktemp("media") / "data")
+    site.publish()
+    running = Worker(site, tmp_path_factory.mktemp("media-log") / "worker.log")
+    yield running
+    assert running.stop() == 0
+    upstream.close()
+
+
+@pytest.fixture
+def client(worker: Worker) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=worker.url, api_key=KEYS["main"], max_retries=0) as made:
+        yield made
+
+
+def number_of(raw: bytes) -> str:
+    found = read(raw)
+    assert isinstance(found, FileLabel), found
+    return found.produce_id
+
+
+def test_pictures_in_the_answer(client: openai.OpenAI) -> None:
+    answer = client.images.generate(model="picture-many", prompt="一只猫", n=2, size="1024x1024")
+    assert answer.data is not None
+    numbers = [number_of(base64.b64decode(picture.b64_json or "")) for picture in answer.data]
+    assert numbers == [f"{answer._request_id}-1", f"{answer._request_id}-2"]
+    assert (answer.data[0].model_extra or {})["aigc"]["ProduceID"] == numbers[0]
+
+
+def test_a_picture_by_its_url(client: openai.OpenAI, worker: Worker) -> None:
+    answer = client.images.generate(model="picture", prompt="一只猫", response_format="url")
+    assert answer.data is not None
+    url = answer.data[0].url or ""
+    assert number_of(worker.get(url.partition(str(worker.port))[2]).body) == answer._request_id
+
+
+def test_a_picture_that_is_changed(client: openai.OpenAI) -> None:
+    answer = client.images.edit(model="picture-mirrored", image=("a.png", PNG, "image/png"), prompt="加一顶帽子")
+    assert answer.data is not None
+    assert answer.data[0].revised_prompt == "1 of the picture"
+    with pytest.warns(DeprecationWarning, match="deprecated"):  # of the SDK itself
+        again = client.images.create_variation(model="picture-mirrored", image=("a.png", PNG, "image/png"))
+    assert again.data is not None
+    assert number_of(base64.b64decode(again.data[0].b64_json or "")) == again._request_id
+
+
+def test_a_refused_prompt(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.images.generate(model="picture", prompt=f"画{TERM}")
+    assert caught.value.code == "input_refused"
+
+
+def test_a_picture_that_cannot_be_labelled(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.images.generate(model="picture-cut", prompt="一只猫")
+    assert (caught.value.code or "").startswith("label_")
