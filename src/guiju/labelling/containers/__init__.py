@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from guiju.labelling.containers import aac, avi, flac, gif, id3, jpeg, mkv, mp3, ogg, png, wav, webp
+from guiju.labelling.containers import aac, avi, flac, gif, heif, id3, jpeg, mkv, mp3, mp4, ogg, png, wav, webp
 from guiju.labelling.containers.source import PART_LIMIT_BYTES, Found, Source
 
 HEAD_BYTES: Final = 4096
@@ -20,7 +20,7 @@ class Container:
 
 
 CONTAINERS: Final[tuple[Container, ...]] = tuple(
-    Container(each.NAME, each.sniff, each.examine) for each in (png, jpeg, webp, gif, wav, flac, ogg, aac, mp3, avi, mkv)
+    Container(each.NAME, each.sniff, each.examine) for each in (png, jpeg, webp, gif, heif, mp4, wav, flac, ogg, aac, mp3, avi, mkv)
 )
 
 

@@ -40,6 +40,26 @@ class Edit:
     stop: int
     new: bytes = b""
 
+    @property
+    def grown(self) -> int:
+        """By how many bytes the file becomes longer."""
+        return len(self.new) - (self.stop - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite(Edit):
+    """A long part that is written anew window by window, so that it is never held whole: `make` gives each window's new bytes."""
+
+    make: Callable[[bytes], bytes] = bytes
+    step: int = 1
+    """Bytes of an entry; no window cuts one."""
+    times: int = 1
+    """How many times longer the new part is."""
+
+    @property
+    def grown(self) -> int:
+        return (self.times - 1) * (self.stop - self.start)
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -139,6 +159,12 @@ class Source:
             write_all(target, piece, to)
             at, to = at + len(piece), to + len(piece)
 
+    def windows(self, start: int, stop: int, step: int) -> Iterator[bytes]:
+        """Yield a span in pieces of whole entries of `step` bytes."""
+        most = STEP_BYTES // 4 // step * step
+        for at in range(start, stop, most):
+            yield self.read(at, min(most, stop - at))
+
     def spans(self, edits: Sequence[Edit]) -> Iterator[bytes | tuple[int, int]]:
         """Yield what the edited file is made of: new bytes, and (start, stop) of what stays."""
         at = 0
@@ -146,7 +172,10 @@ class Source:
             if edit.start < at or edit.stop < edit.start or edit.stop > self.size:
                 raise Broken("two parts of the file overlap", edit.start)
             yield (at, edit.start)
-            yield edit.new
+            if isinstance(edit, Rewrite):
+                yield from map(edit.make, self.windows(edit.start, edit.stop, edit.step))
+            else:
+                yield edit.new
             at = edit.stop
         yield (at, self.size)
 

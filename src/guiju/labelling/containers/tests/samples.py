@@ -1,5 +1,6 @@
 """Small real files (made by ffmpeg, in `data/`), the same with old labels and other metadata, and the independent readers."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pillow_heif
 import pytest
 
 from guiju.labelling.files import first_label
@@ -120,7 +122,9 @@ def exiftool(path: Path) -> str:
 
 
 def decoded(path: Path) -> str:
-    """Return the check sums of every decoded picture or sample, by ffmpeg."""
+    """Return the check sums of every decoded picture or sample: by libheif for HEIC, else by ffmpeg."""
+    if path.read_bytes()[8:12] in (b"heic", b"heix"):
+        return _decoded_heic(path)
     return run(tool("ffmpeg"), "-v", "error", "-i", str(path), "-f", "framemd5", "-")
 
 
@@ -134,3 +138,13 @@ def memory_to_label(big: Path, out: Path) -> int:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     return int(run(sys.executable, "-c", code))
+
+
+def _decoded_heic(path: Path) -> str:
+    file = pillow_heif.open_heif(str(path))
+    return "\n".join(f"{each.mode} {each.size} {hashlib.sha256(bytes(each.data)).hexdigest()}" for each in file)
+
+
+def packets(path: Path) -> str:
+    """Return the check sums of every packet as it lies in the file, not decoded, by ffmpeg."""
+    return run(tool("ffmpeg"), "-v", "error", "-i", str(path), "-map", "0", "-c", "copy", "-f", "framemd5", "-")
