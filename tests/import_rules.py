@@ -13,22 +13,22 @@ from typing import Final
 
 ROOT: Final = "guiju"
 DUTIES: Final[dict[str, tuple[int, ...]]] = {
-    "services": (2, 10, 20, 22, 23),
-    "gateway": (9, 13),
+    "services": (2, 10, 13, 17, 20, 22, 23),
+    "gateway": (9, 13, 14),
     "screening": (4, 9, 14),
     "labelling": (12,),
-    "users": (9, 10, 14),
+    "users": (4, 9, 10, 12, 14),
     "records": (9, 11, 14, 19),
-    "personal_information": (9, 11),
+    "personal_information": (7, 9, 11),
     "complaints": (15, 18),
-    "incidents": (14,),
-    "corpus": (7,),
+    "incidents": (11, 13, 14),
+    "corpus": (4, 7),
     "annotation": (8,),
     "assessment": (4, 17),
-    "filing": (17, 19, 23),
-    "inspection": (16, 19, 21),
+    "filing": (4, 7, 12, 17, 19, 23),
+    "inspection": (9, 16, 19, 21),
     "agents": (),
-    "obligations": (),
+    "obligations": tuple(range(1, 25)),
 }
 """The duties and the articles of the Measures that each discharges; those without a number answer to all or to policy briefs."""
 

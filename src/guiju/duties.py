@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """One package. `commands` is the module of its command line, `urls` its pages, `app` whether it has tables."""
+    """One package. `commands` is the module of its command line, `urls` its pages, `checks` what judges its duties, `app` whether it has tables."""
 
     package: str
     articles: tuple[int, ...]
@@ -18,15 +18,16 @@ class Duty:
     command_name: str = ""
     urls: str = ""
     urls_at: str = ""
+    checks: str = ""
 
 
 DUTIES: Final[tuple[Duty, ...]] = (
-    Duty("guiju.services", (2, 10, 20, 22, 23), app=True, commands="guiju.services.cli", command_name="keys", urls="guiju.services.urls", urls_at="console/services/"),
-    Duty("guiju.gateway", (9, 13)),
-    Duty("guiju.screening", (4, 9, 14), app=True, commands="guiju.screening.cli", command_name="library", urls="guiju.screening.urls", urls_at="console/keywords/"),
+    Duty("guiju.services", (2, 10, 13, 17, 20, 22, 23), app=True, commands="guiju.services.cli", command_name="keys", urls="guiju.services.urls", urls_at="console/services/"),
+    Duty("guiju.gateway", (9, 13, 14), checks="guiju.gateway.checks"),
+    Duty("guiju.screening", (4, 9, 14), app=True, commands="guiju.screening.cli", command_name="library", urls="guiju.screening.urls", urls_at="console/keywords/", checks="guiju.screening.checks"),
     Duty("guiju.screening.policies", (4, 10, 14), app=True, urls="guiju.screening.policies.urls", urls_at="console/policy/"),
     Duty("guiju.screening.review", (4, 14), app=True, commands="guiju.screening.review.cli", command_name="review", urls="guiju.screening.review.urls", urls_at="console/review/"),
-    Duty("guiju.labelling", (12,), commands="guiju.labelling.cli.keys", command_name="label-keys"),
-    Duty("guiju.records", (9, 11, 14, 19), app=True, commands="guiju.records.cli", command_name="records", urls="guiju.records.urls", urls_at="console/records/"),
-    Duty("guiju.obligations", tuple(range(1, 25))),
+    Duty("guiju.labelling", (12,), commands="guiju.labelling.cli.keys", command_name="label-keys", checks="guiju.labelling.checks"),
+    Duty("guiju.records", (9, 11, 14, 19), app=True, commands="guiju.records.cli", command_name="records", urls="guiju.records.urls", urls_at="console/records/", checks="guiju.records.checks"),
+    Duty("guiju.obligations", tuple(range(1, 25)), app=True, checks="guiju.obligations.checks"),
 )  # fmt: skip

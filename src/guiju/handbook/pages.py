@@ -12,8 +12,10 @@ def generated_pages() -> dict[str, str]:
     """Return every page made from the code, by its path below `docs/`."""
     import_everything()
     from guiju.cli import whole_app
+    from guiju.obligations.articles_page import PAGE as ARTICLES
+    from guiju.obligations.articles_page import articles_page
 
-    return {"settings.md": settings_page(), PAGE: command_page(whole_app()), **error_pages()}
+    return {"settings.md": settings_page(), PAGE: command_page(whole_app()), ARTICLES: articles_page(), **error_pages()}
 
 
 def find_stale(folder: Path) -> list[str]:

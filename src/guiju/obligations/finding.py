@@ -5,12 +5,13 @@ A check lives in the `checks.py` of the duty's package, reads records and state,
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from guiju.obligations.values import Words
 
+_Known = TypeVar("_Known")
 Status = Literal["met", "due", "overdue", "breach", "needs_person", "not_built", "not_applicable"]
 """`due`: something must be done, and there is time; `overdue`: the time has passed; `breach`: the duty is not kept.
 
@@ -30,11 +31,20 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a check is asked: which service, at which instant (aware), with which answers of its profile. `""` is the whole installation."""
+    """What a check is asked: which service, at which instant (aware), with which answers of its profile."""
 
     service: str
     now: datetime
     answers: Mapping[str, tuple[str, ...]]
+    known: dict[str, Any] = field(default_factory=dict, compare=False)
+    """What the checks of one judging have looked up already."""
+
+    def once(self, name: str, look: Callable[[], _Known]) -> _Known:
+        """Return what `look` gives; the checks of one judging that name the same look once."""
+        if name not in self.known:
+            self.known[name] = look()
+        found: _Known = self.known[name]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,10 @@ declare("records.key.changed", "更换站点签名密钥", "The site key was cha
 declare("records.key.retired", "旧站点密钥停止签名", "The old site key signs no more", ("GAI-9.3",))
 declare("records.pack.made", "制作记录包", "A pack of records was made", ("GAI-9.3", "GAI-19.3"))
 declare("records.ledger.checked", "账本自检", "The ledger was checked", ("GAI-9.3",))
+declare("obligations.profile.answered", "填写服务画像", "The profile of a service was answered", ("GAI-2.1",))
+declare("obligations.scope.determined", "签署适用性判断书", "A scope determination was signed", ("GAI-2.1", "GAI-17.1"))
+declare("obligations.duty.attested", "对义务作出声明", "A person attested a duty", ())
+declare("obligations.duty.withdrawn", "撤回声明", "An attestation was withdrawn", ())
 
 
 def is_known(kind: str) -> bool:

@@ -43,7 +43,7 @@ CLASSES: Final = (
     ),
     RetentionClass(
         "rule", "规则、密钥与运行包", "Rules, keys and bundles", THREE_YEARS_DAYS, "GAI 4, 14, 19", "D",
-        ("services.", "screening.", "labelling.key."),
+        ("services.", "screening.", "labelling.key.", "obligations."),
     ),
     RetentionClass(
         "rights", "个人权利与内容查阅", "Rights of persons, and who saw content", THREE_YEARS_DAYS, "GAI 11(2); PIPL 50, 56", "D",

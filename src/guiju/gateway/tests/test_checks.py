@@ -1,0 +1,140 @@
+"""The lights of the live path and of its labels and screening: each goes out when what it stands for goes wrong.
+
+Guarded: every `return Finding` of the checks of gateway, labelling and screening.
+"""
+
+from datetime import UTC, datetime, timedelta
+from unittest.mock import Mock, patch
+
+import msgspec
+import pytest
+from pytest_django.fixtures import Settings
+
+from guiju.core.layout import DataFolder
+from guiju.gateway import checks
+from guiju.labelling import checks as labelling
+from guiju.obligations.finding import Case, Check
+from guiju.records.models import Gap
+from guiju.screening import checks as screening
+from guiju.screening import flow
+from guiju.screening.models import LibraryVersion
+from guiju.screening.values import Policy
+from guiju.services.flow import publish
+from guiju.web.tests.conftest import data
+from guiju.web.tests.rig import entry, write_records
+
+__all__ = ["data"]
+NOW = datetime.now(UTC)
+CODE = "001191110102MACQD9K64010000"
+
+
+def _case(now: datetime = NOW) -> Case:
+    return Case("chat", now, {})
+
+
+def _at(ago: timedelta) -> int:
+    return int((NOW - ago).timestamp() * 1e6)
+
+
+def _serve(settings: Settings, **changed: object) -> None:
+    [service, *others] = settings.SITE.services
+    settings.SITE = msgspec.structs.replace(settings.SITE, services=(msgspec.structs.replace(service, **changed), *others))
+    publish(settings=settings.SITE, actor="person:test")
+
+
+def test_answers_are_recorded(data: DataFolder) -> None:
+    assert checks.answers_recorded(_case()).status == "due"
+    [other] = write_records(data, [entry(service="other")])
+    assert checks.answers_recorded(_case()).status == "due"
+    [answer] = write_records(data, [entry()])
+    found = checks.answers_recorded(_case())
+    assert (found.status, found.evidence[0].id) == ("met", answer.id)
+    Gap.objects.create(key="k", cause="answers", zh="缺", en="gap", service="other", found_at=NOW, record=other.id)
+    assert checks.answers_recorded(_case()).status == "met"
+    Gap.objects.create(key="l", cause="answers", zh="缺", en="gap", service="chat", found_at=NOW, record=answer.id)
+    assert checks.answers_recorded(_case()).status == "breach"
+
+
+def test_the_service_is_up_and_its_upstreams_answer(data: DataFolder) -> None:
+    assert checks.service_stable(_case()).status == "due"
+    write_records(data, [entry("gateway.worker.alive", service="", at_us=_at(timedelta(minutes=1)))])
+    assert checks.service_stable(_case()).status == "met"
+    assert checks.service_stable(_case(NOW + timedelta(minutes=11))).status == "breach"
+    write_records(data, [entry() for _ in range(19)] + [entry("gateway.upstream.failed")])
+    assert checks.service_stable(_case()).status == "met"  # one of twenty
+    write_records(data, [entry("gateway.upstream.failed")])
+    assert checks.service_stable(_case()).status == "breach"
+
+
+def test_generation_stops_for_every_risk(data: DataFolder, settings: Settings) -> None:
+    assert checks.generation_stops(_case()).status == "met"
+    [stopped] = write_records(data, [entry("gateway.answer.stopped")])
+    assert checks.generation_stops(_case()).evidence[0].id == stopped.id
+    _serve(settings, policy=Policy(on_output={"*": "stop", "A.2.a": "deliver"}))
+    found = checks.generation_stops(_case())
+    assert (found.status, "A.2.a" in found.reason.en) == ("breach", True)
+    assert checks.generation_stops(Case("elsewhere", NOW, {})).status == "breach"
+
+
+def test_answers_are_labelled(data: DataFolder, settings: Settings) -> None:
+    assert labelling.answers_labelled(_case()).status == "due"
+    write_records(data, [entry(metadata={"label": {"produce_id": "1", "explicit": "suffix"}})])
+    assert labelling.answers_labelled(_case()).status == "met"
+    [bare] = write_records(data, [entry()])
+    found = labelling.answers_labelled(_case())
+    assert (found.status, found.evidence[0].id) == ("breach", bare.id)
+
+
+def test_files_need_a_provider_code(data: DataFolder, settings: Settings) -> None:
+    [service, *_] = settings.SITE.services
+    _serve(settings, label=msgspec.structs.replace(service.label, content_producer="某公司"))
+    assert labelling.files_labelled(_case()).status == "breach"
+    _serve(settings, label=msgspec.structs.replace(service.label, content_producer=CODE))
+    assert labelling.files_labelled(_case()).status == "met"
+
+
+def test_the_library_is_filled_and_renewed(data: DataFolder) -> None:
+    found = screening.prohibited_screened(_case())
+    assert found.status == "due"  # two terms are not ten thousand
+    assert "short" in found.reason.en
+    assert screening.prohibited_screened(_case(NOW + timedelta(days=8))).status == "overdue"
+    LibraryVersion.objects.update(state="retired")
+    assert screening.prohibited_screened(_case()).status == "breach"
+
+
+def test_a_review_past_its_time_is_overdue(data: DataFolder) -> None:
+    with patch.object(screening, "count_open", return_value={"overdue": 1}):
+        assert screening.prohibited_screened(_case()).status == "overdue"
+
+
+def test_a_filled_library_is_met(data: DataFolder) -> None:
+    filled = Mock(empty=(), total_short=0, total=10_000, renewed_at=NOW - timedelta(days=1))
+    filled.profile.renewal.days = 7
+    with patch.object(flow, "size_version", return_value=filled):
+        found = screening.prohibited_screened(_case())
+    assert (found.status, found.due_at) == ("met", NOW + timedelta(days=6))
+
+
+@pytest.mark.parametrize("check", [screening.persons_protected, labelling.answers_labelled, labelling.files_labelled])
+def test_a_service_that_is_not_in_force_is_a_breach(data: DataFolder, check: Check) -> None:
+    assert check(Case("elsewhere", NOW, {})).status == "breach"
+
+
+def test_a_wording_without_its_elements_is_a_breach(data: DataFolder, settings: Settings) -> None:
+    write_records(data, [entry(metadata={"label": {"produce_id": "1", "explicit": "suffix"}})])
+    [service, *_] = settings.SITE.services
+    _serve(settings, label=msgspec.structs.replace(service.label, text="智能助手"))
+    assert labelling.answers_labelled(_case()).status == "breach"
+
+
+def test_a_library_that_was_not_published_is_a_breach(data: DataFolder) -> None:
+    later = flow.import_library("三词.csv", "term,risk,severity\n另一词条,A.1.h,block\n".encode(), "person:test")
+    LibraryVersion.objects.filter(state="active").update(state="retired")
+    LibraryVersion.objects.filter(version=later.version).update(state="active")
+    assert screening.prohibited_screened(_case()).status == "breach"
+
+
+@pytest.mark.parametrize(("action", "status"), [("mask", "met"), ("stop", "met"), ("pass", "needs_person")])
+def test_personal_information_does_not_leave(data: DataFolder, settings: Settings, action: str, status: str) -> None:
+    _serve(settings, policy=Policy(personal_on_output={"*": action}))  # type: ignore[dict-item]
+    assert screening.persons_protected(_case()).status == status

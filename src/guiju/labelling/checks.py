@@ -1,0 +1,50 @@
+"""Whether answers carry their labels: judged from the service's settings in force and its latest answers. Read only.
+
+Source: Measures Art. 12; Labelling Measures Arts. 4 and 5.
+"""
+
+from typing import Final
+
+from guiju.gateway.checks import latest_records
+from guiju.labelling.explicit import holds_elements
+from guiju.labelling.implicit import is_provider_code
+from guiju.obligations.finding import Case, Check, Finding, Proof
+from guiju.obligations.values import Words
+from guiju.web.live import bundle_in_force
+
+
+def answers_labelled(case: Case) -> Finding:
+    """Judge GAI-12.1: the wording is a label, and each of the latest answers says how people were told."""
+    force = case.once("bundle_in_force", bundle_in_force)
+    service = next((each for each in force.bundle.services if each.id == case.service), None) if force else None
+    if force is None or service is None:
+        return Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
+    proof = Proof("bundle", force.digest)
+    if not holds_elements(service.label.text):
+        return Finding("breach", Words("标识文字缺少要素", "The wording of the label lacks an element"), (proof,))
+    answers = [each for each in latest_records(case) if each.kind == "gateway.answer.delivered"]
+    bare = [each for each in answers if not each.metadata.get("label")]
+    if bare:
+        said = Words(
+            f"最近 {len(answers)} 个回答中有 {len(bare)} 个没有标识", f"{len(bare)} of the latest {len(answers)} answers have no label"
+        )
+        return Finding("breach", said, (Proof("record", bare[0].id), proof))
+    if not answers:
+        return Finding("due", Words("还没有送出回答", "No answer was delivered yet"), (proof,))
+    said = Words(f"最近 {len(answers)} 个回答均带标识", f"Each of the latest {len(answers)} answers carries its label")
+    return Finding("met", said, (Proof("record", answers[0].id), proof))
+
+
+def files_labelled(case: Case) -> Finding:
+    """Judge GAI-12.2: the provider code that goes into metadata is one, and is the provider's."""
+    force = case.once("bundle_in_force", bundle_in_force)
+    service = next((each for each in force.bundle.services if each.id == case.service), None) if force else None
+    if force is None or service is None:
+        return Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
+    proof = (Proof("bundle", force.digest),)
+    if not is_provider_code(service.label.content_producer):
+        return Finding("breach", Words("没有填写 27 位服务提供者编码", "The 27-character provider code is not filled in"), proof)
+    return Finding("met", Words("编码格式和校验位正确；每次写入后回读", "The code is well formed; every write is read back"), proof)
+
+
+CHECKS: Final[dict[str, Check]] = {"GAI-12.1": answers_labelled, "GAI-12.2": files_labelled}

@@ -1,0 +1,124 @@
+"""Judge: every duty of a service by its check, and what no check judges by an attestation, or by nobody. This is the only way to a light.
+
+A check that fails is never met: it shows as needing a person, with the error. Checks are those of the packages that `duties.py` lists.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib import import_module
+from typing import Any, Final
+
+from django.conf import settings
+
+from guiju.core.clock import BEIJING
+from guiju.core.errors import GuijuError
+from guiju.duties import DUTIES
+from guiju.obligations import flow
+from guiju.obligations.applicability import Binding, list_bindings
+from guiju.obligations.finding import GRAVEST, Case, Check, Finding, Proof, Status
+from guiju.obligations.loading import shipped_catalogue
+from guiju.obligations.values import Obligation, Words
+
+EXPIRES_SOON: Final = timedelta(days=30)
+"""An attestation that ends within this time shows as due."""
+logger = logging.getLogger("guiju.obligations")
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """One light of the board: a duty, whether it binds the service, and its state."""
+
+    service: str
+    binding: Binding
+    finding: Finding
+
+    @property
+    def obligation(self) -> Obligation:
+        """The duty."""
+        return self.binding.obligation
+
+    @property
+    def status(self) -> Status:
+        """Its state."""
+        return self.finding.status
+
+
+@cache
+def all_checks() -> Mapping[str, Check]:
+    """Return the checks of all packages by the id of their obligation. Raises ValueError when two judge one, or one judges nothing."""
+    found: dict[str, Check] = {}
+    for duty in DUTIES:
+        if not duty.checks:
+            continue
+        for obligation, check in import_module(duty.checks).CHECKS.items():
+            if obligation in found or obligation not in shipped_catalogue().obligations:
+                raise ValueError(f"{duty.checks}: {obligation} is judged twice or is no obligation")
+            found[obligation] = check
+    return found
+
+
+def judge_all(now: datetime) -> dict[str, list[Light]]:
+    """Return the lights of every service of the settings, each in the order of the Measures."""
+    known: dict[str, Any] = {}
+    return {each.id: judge_service(each.id, now, known) for each in settings.SITE.services}
+
+
+def judge_service(service: str, now: datetime, known: dict[str, Any] | None = None) -> list[Light]:
+    """Return the lights of one service for the duties of providers, by the law of this Beijing day. `known` is shared by one judging."""
+    answers = flow.answers_of(service)
+    case = Case(service, now, answers, {} if known is None else known)
+    bindings = list_bindings(shipped_catalogue(), answers, now.astimezone(BEIJING).date())
+    return [Light(service, each, judge(each, case)) for each in bindings if each.obligation.binds_provider]
+
+
+def judge(binding: Binding, case: Case) -> Finding:
+    """Return the state of one duty."""
+    obligation = binding.obligation
+    if binding.binds == "no":
+        facts = ", ".join(each.fact for each in binding.because)
+        return Finding("not_applicable", Words(f"依服务画像不适用（{facts}）", f"Does not bind, by the profile ({facts})"))
+    check = all_checks().get(obligation.id)
+    if check is not None:
+        return _checked(check, case, obligation)
+    if obligation.person is not None:
+        return _attested(obligation, obligation.person, case)
+    missing = obligation.missing or Words("没有检查", "No check")
+    return Finding("not_built", Words(f"未建：{missing.zh}", f"Not built: {missing.en}"))
+
+
+def _checked(check: Check, case: Case, obligation: Obligation) -> Finding:
+    try:
+        return check(case)
+    except Exception as error:  # a check that fails must not take the board with it, and is no "met"
+        logger.exception("the check of %s failed", obligation.id)
+        zh, en = (error.text("zh"), error.text("en")) if isinstance(error, GuijuError) else (type(error).__name__, type(error).__name__)
+        return Finding("needs_person", Words(f"检查未能完成：{zh}", f"The check could not be done: {en}"))
+
+
+def _attested(obligation: Obligation, why: Words, case: Case) -> Finding:
+    found = flow.attestation_of(case.service, obligation.id)
+    if found is None:
+        return Finding("needs_person", Words(f"须由人判断：{why.zh}", f"A person must judge: {why.en}"))
+    proof = (Proof("record", found.record), Proof("attestation", found.id))
+    until = (found.expires_at - timedelta(days=1)).astimezone(BEIJING).date().isoformat()
+    if found.expires_at <= case.now:
+        return Finding("overdue", Words(f"声明已于 {until} 到期", f"The attestation ended on {until}"), proof, found.expires_at)
+    said = Words(f"{found.made_by} 声明，至 {until}", f"Attested by {found.made_by} until {until}")
+    return Finding("due" if found.expires_at - case.now <= EXPIRES_SOON else "met", said, proof, found.expires_at)
+
+
+def count_states(lights: list[Light]) -> dict[Status, int]:
+    """Return how many lights are in which state, the gravest first; states without a light are there with 0."""
+    counts: dict[Status, int] = dict.fromkeys(GRAVEST, 0)
+    for each in lights:
+        counts[each.status] += 1
+    return counts
+
+
+def next_deadlines(lights: list[Light], limit: int = 10) -> list[tuple[datetime, Light]]:
+    """Return the deadlines of lights that bind, the earliest first."""
+    dated = [(each.finding.due_at, each) for each in lights if each.finding.due_at is not None]
+    return sorted(dated, key=lambda each: (each[0], each[1].obligation.id))[:limit]

@@ -1,0 +1,116 @@
+"""The lights of records: each goes out when what it stands for goes wrong. Guarded: every `return Finding` of records/checks.py."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from django_tasks_db.models import DBTaskResult
+from pytest_django.fixtures import Settings
+
+from guiju.core.layout import DataFolder
+from guiju.obligations.finding import Case, Finding
+from guiju.records import checks
+from guiju.records.models import Gap, Record, Removal, Request, RetentionRule
+from guiju.records.sweep import keep_rules
+from guiju.records.tasks import sweep_records
+from guiju.web.tests.conftest import data
+from guiju.web.tests.rig import entry, write_records
+
+__all__ = ["data"]
+NOW = datetime.now(UTC)
+
+
+def _case(now: datetime = NOW) -> Case:
+    return Case("chat", now, {})
+
+
+def _checked(*, ok: bool = True, ago: timedelta = timedelta(hours=1)) -> Record:
+    at_us = int((NOW - ago).timestamp() * 1e6)
+    return write_records_of(entry("records.ledger.checked", at_us=at_us, metadata={"ok": ok, "steps": {}}))
+
+
+def write_records_of(one: object) -> Record:
+    from django.conf import settings
+
+    [record] = write_records(settings.DATA_FOLDER, [one])  # type: ignore[list-item]
+    return record
+
+
+def _gap(service: str = "") -> Gap:
+    return Gap.objects.create(key=f"k{service}", cause="numbers", zh="缺", en="gap", service=service, found_at=NOW, record="r" * 26)
+
+
+def test_logs_are_kept_while_the_ledger_holds_and_nothing_is_missing(data: DataFolder) -> None:
+    assert checks.logs_kept(_case()).status == "due"
+    record = _checked()
+    found = checks.logs_kept(_case())
+    assert (found.status, found.evidence[0].id) == ("met", record.id)
+    assert checks.logs_kept(_case(NOW + timedelta(days=3))).status == "overdue"
+    _checked(ok=False, ago=timedelta(minutes=1))
+    assert checks.logs_kept(_case()).status == "breach"
+
+
+def test_an_open_gap_is_a_breach_until_somebody_closes_it(data: DataFolder) -> None:
+    _checked()
+    gap = _gap()
+    assert checks.logs_kept(_case()).status == "breach"
+    Gap.objects.filter(pk=gap.pk).update(closed_at=NOW)
+    assert checks.logs_kept(_case()).status == "met"
+
+
+def test_inputs_are_protected_once_there_are_any(data: DataFolder) -> None:
+    assert checks.inputs_protected(_case()).status == "due"
+    write_records(data, [entry(subject="s1", content="问题")])
+    assert checks.inputs_protected(_case()).status == "met"
+
+
+def test_nothing_is_kept_too_long_while_sweeps_run(data: DataFolder, settings: Settings) -> None:
+    assert checks.nothing_kept_too_long(_case()).status == "due"
+    sweep_records.enqueue()
+    DBTaskResult.objects.update(status="SUCCESSFUL", finished_at=NOW - timedelta(hours=1), return_value={"contents": 0, "records": 0})
+    assert checks.nothing_kept_too_long(_case()).status == "met"
+    assert checks.nothing_kept_too_long(_case(NOW + timedelta(days=3))).status == "overdue"
+    Removal.objects.create(
+        id="x" * 26, what="content", first=0, until=1, bits=b"\1", ordered=1, done_until=0, ordered_at=NOW - timedelta(days=3)
+    )
+    assert checks.nothing_kept_too_long(_case()).status == "overdue"
+    settings.SITE = msgspec.structs.replace(settings.SITE, retention=msgspec.structs.replace(settings.SITE.retention, sweeps="off"))
+    assert checks.nothing_kept_too_long(_case()).status == "breach"
+
+
+def test_an_erasure_that_waits_is_due_and_then_overdue(data: DataFolder) -> None:
+    assert checks.erasures_done(_case()).status == "met"
+    asked = datetime(2026, 11, 2, 10, tzinfo=UTC)
+    Request.objects.create(
+        id="y" * 26, deed=Request.Deed.ERASE_SUBJECT, subject="s1", reason="request", state=Request.State.ASKED,
+        until=asked + timedelta(days=60), asked_by="person:a", asked_at=asked,
+    )  # fmt: skip
+    found = checks.erasures_done(_case(asked + timedelta(days=2)))
+    assert found.status == "due"
+    assert found.due_at is not None
+    assert found.due_at.isoformat() == "2026-11-24T00:00:00+08:00"  # fifteen working days
+    assert checks.erasures_done(_case(found.due_at)).status == "overdue"
+    Request.objects.update(state=Request.State.DONE)
+    assert checks.erasures_done(_case(found.due_at)).status == "met"
+
+
+def test_cases_are_kept_by_the_databases_own_rules(data: DataFolder) -> None:
+    RetentionRule.objects.all().delete()
+    assert checks.cases_kept(_case()).status == "due"
+    keep_rules()
+    assert checks.cases_kept(_case()).status == "met"
+    [stopped] = write_records(data, [entry("gateway.answer.stopped")])
+    assert checks.cases_kept(_case()).evidence[0].id == stopped.id
+
+
+@pytest.mark.parametrize("check", checks.CHECKS.values(), ids=lambda each: each.__name__)
+def test_a_light_that_is_met_shows_its_evidence(data: DataFolder, check: Callable[[Case], Finding]) -> None:
+    _checked()
+    write_records(data, [entry("gateway.answer.stopped", subject="s1", content="x")])
+    sweep_records.enqueue()
+    DBTaskResult.objects.update(status="SUCCESSFUL", finished_at=NOW, return_value={"contents": 0, "records": 0})
+    keep_rules()
+    found = check(_case())
+    assert found.status == "met"
+    assert found.evidence
