@@ -21,7 +21,7 @@ from guiju.labelling.containers import find_container
 from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Source, write_all
 from guiju.labelling.findings import Finding, list_findings
 from guiju.labelling.signatures.check import PinnedKey, SignatureFinding, check
-from guiju.labelling.values import Damaged, FileLabel
+from guiju.labelling.values import CredentialsFinding, Damaged, FileLabel
 
 Verdict = Literal["compliant", "noncompliant", "not_found", "inconclusive"]
 State = Literal["declared", "possible", "suspected", "none"]
@@ -74,6 +74,21 @@ LABEL_CONFLICT = define(
         "Look at it with guiju inspect; where there is a ground to put a new one in its place, say --replace (replace=True in programs).",
     ),
 )
+LABEL_BREAKS_MANIFEST = define(
+    "LABEL-BREAKS-MANIFEST",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "{container} 文件带有 C2PA 清单，写入标识会使清单与文件不符。",
+        "文件未改动，也未送出；清单照旧有效。",
+        "须写标识的，加 --break-manifest（程序中为 break_manifest=True）；有自己的证书的，写入后以原文件为来源重新签署（docs/label-signatures.md）。",
+    ),
+    en=Text(
+        "The {container} file carries a C2PA manifest, which a label would break.",
+        "The file is unchanged and was not delivered; its manifest fits as before.",
+        "Where the label must be written, say --break-manifest (break_manifest=True in programs); with certificates of your own, sign it anew from the original (docs/label-signatures.md).",
+    ),
+)  # fmt: skip
 LABEL_READ_BACK = define(
     "LABEL-READ-BACK",
     status=500,
@@ -107,6 +122,8 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     damaged: Damaged | None = None
     signatures: list[SignatureFinding] = []
     """What ReservedCode1 proves, then ReservedCode2 where it holds something; empty without a label."""
+    credentials: CredentialsFinding | None = None
+    """What its C2PA manifest proves; None where none was seen."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -121,24 +138,25 @@ def first_label(provider: str, number: str, *, reserved: str = "") -> FileLabel:
     )
 
 
-def write(data: bytes, label: FileLabel, *, replace: bool = False) -> bytes:
+def write(data: bytes, label: FileLabel, *, replace: bool = False, break_manifest: bool = False) -> bytes:
     """Return the file with this label, the only one in it; everything else stays byte for byte.
 
     `replace` lets go of a label that cannot be kept: several that disagree, or one that cannot be read (Labelling Measures Art. 10).
-    Raises GuijuError: LABEL-CONTAINER, LABEL-DAMAGED, LABEL-CONFLICT, LABEL-NO-ROOM, LABEL-VALUE, LABEL-READ-BACK.
+    `break_manifest` writes into a file whose C2PA manifest fits, and does not afterwards.
+    Raises GuijuError: LABEL-CONTAINER, LABEL-DAMAGED, LABEL-CONFLICT, LABEL-BREAKS-MANIFEST, LABEL-NO-ROOM, LABEL-VALUE, LABEL-READ-BACK.
     """
     source = Source(data)
-    container, edits, wanted = _planned(source, label, replace)
+    container, edits, wanted = _planned(source, label, replace, break_manifest)
     labelled = source.edited(edits)
     _read_back(Source(labelled), container, wanted)
     return labelled
 
 
-def write_file(original: Path, target: Path, label: FileLabel, *, replace: bool = False) -> None:
+def write_file(original: Path, target: Path, label: FileLabel, *, replace: bool = False, break_manifest: bool = False) -> None:
     """Write the labelled file to `target`, which appears whole or not at all; memory does not grow with the file. Raises as `write`."""
     with original.open("rb") as opened:
         source = Source(opened.fileno())
-        container, edits, wanted = _planned(source, label, replace)
+        container, edits, wanted = _planned(source, label, replace, break_manifest)
         handle, name = tempfile.mkstemp(prefix=".guiju-", dir=target.parent)
         try:
             at = 0
@@ -174,16 +192,30 @@ def read_file(path: Path) -> FileLabel | Damaged | None:
         return _read(Source(opened.fileno()))
 
 
-def inspect(data: bytes | Path, *, user_declares: bool = False, strict: bool = True, pinned: Sequence[PinnedKey] = ()) -> Inspection:
+def inspect(
+    data: bytes | Path, *, user_declares: bool = False, strict: bool = True, pinned: Sequence[PinnedKey] = (), roots: str = ""
+) -> Inspection:
     """Return what is found in a file and what follows from it; never raises for what the file holds.
 
     `strict` fails several equal labels, which Annex E forbids; without it they are a warning. `user_declares` is what the person
-    who published the file said (Labelling Measures Art. 6). `pinned` are the keys under which a signature is authentic.
+    who published the file said (Labelling Measures Art. 6). `pinned` are the keys under which a signature is authentic, `roots`
+    PEM certificates that vouch for the signer of a C2PA manifest.
     """
     if isinstance(data, bytes):
-        return _with_signatures(_inspect(Source(data), user_declares, strict), pinned)
-    with data.open("rb") as opened:
-        return _with_signatures(_inspect(Source(opened.fileno()), user_declares, strict), pinned)
+        found = _with_signatures(_inspect(Source(data), user_declares, strict), pinned)
+    else:
+        with data.open("rb") as opened:
+            found = _with_signatures(_inspect(Source(opened.fileno()), user_declares, strict), pinned)
+    return _with_credentials(found, data, roots) if "c2pa" in found.traces else found
+
+
+def _with_credentials(found: Inspection, data: bytes | Path, roots: str) -> Inspection:
+    """Return the inspection with what the manifest proves; one that does not fit says nothing about the label, and is a warning."""
+    from guiju.labelling.content_credentials import check as check_manifest  # here: it loads 16 MB of compiled code
+
+    credentials = check_manifest(data, roots=roots)
+    told = [f"credentials: {credentials.result}: {credentials.reason}"] if credentials.result in ("invalid", "unexamined") else []
+    return msgspec.structs.replace(found, credentials=credentials, warnings=[*found.warnings, *told])
 
 
 def _with_signatures(found: Inspection, pinned: Sequence[PinnedKey]) -> Inspection:
@@ -266,7 +298,7 @@ def _read(source: Source) -> FileLabel | Damaged | None:
     return found.label
 
 
-def _planned(source: Source, label: FileLabel, replace: bool) -> tuple[str, list[Edit], FileLabel]:
+def _planned(source: Source, label: FileLabel, replace: bool, break_manifest: bool) -> tuple[str, list[Edit], FileLabel]:
     """Return the container's name, the edits, and the label that will stand in the file."""
     name = "unknown"
     try:
@@ -284,11 +316,20 @@ def _planned(source: Source, label: FileLabel, replace: bool) -> tuple[str, list
         wanted = annex_e.checked(label if kept is None else _spread(kept, label), kept)
         if judged.verdict == "compliant" and judged.label == wanted:
             return name, [], wanted
+        if "c2pa" in found.traces and not break_manifest and _manifest_fits(source):
+            raise GuijuError(LABEL_BREAKS_MANIFEST, container=name)
         return name, found.place(annex_e.inner(wanted)), wanted
     except Broken as error:
         raise GuijuError(LABEL_DAMAGED, container=name, at=error.at, reason=error.reason) from error
     except NoRoom as error:
         raise GuijuError(LABEL_NO_ROOM, container=name, reason=str(error)) from error
+
+
+def _manifest_fits(source: Source) -> bool:
+    """Tell whether there is a manifest that a change would break; one that nobody can read is taken for one."""
+    from guiju.labelling.content_credentials import check_source  # here: it loads 16 MB of compiled code
+
+    return check_source(source).result not in ("none", "invalid")
 
 
 def _lost(judged: Inspection) -> str:

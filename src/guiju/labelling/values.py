@@ -81,3 +81,16 @@ class Damaged(msgspec.Struct, frozen=True, kw_only=True):
     container: str
     reason: str
     at: int
+
+
+class CredentialsFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a C2PA manifest proves. `valid`: the file is as it was signed, by somebody; `trusted`: by one whom the given roots vouch for;
+    `invalid`: it is not, or the manifest is broken; `unexamined`: there is one, and nothing here could read it.
+    """
+
+    result: Literal["none", "trusted", "valid", "invalid", "unexamined"]
+    reason: str
+    generator: str = ""
+    signer: str = ""
+    generated: bool | None = None
+    """Whether an action of the active manifest says that a trained model made it; None where it is not read."""

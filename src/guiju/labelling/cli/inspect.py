@@ -51,6 +51,7 @@ class Look:
     size_bytes: int = 256 * _MEBIBYTE
     time_s: float = 60.0
     keys: tuple[Path, ...] = ()
+    roots: str = ""
 
 
 def inspect_command(
@@ -69,6 +70,12 @@ def inspect_command(
         list[Path] | None,
         typer.Option("--keys", help="Keys that a provider publishes (JSON): signatures under them are authentic. 已知公钥。"),
     ] = None,
+    roots: Annotated[
+        Path | None,
+        typer.Option(
+            "--c2pa-roots", help="PEM certificates that vouch for signers of C2PA manifests. C2PA 根证书。", dir_okay=False, exists=True
+        ),
+    ] = None,
     before: Annotated[
         Path | None, typer.Option("--before", help="The file as it was: tell what happened to its label. 与此前的文件比对标识。")
     ] = None,
@@ -79,7 +86,9 @@ def inspect_command(
     time_s: Annotated[float, typer.Option("--time", help="Seconds for one URL. 每个网址的时限（秒）。", min=1.0)] = 60.0,
 ) -> None:
     """Inspect the labels of generated content; exit status 0, 1, 2, 3 or 10. 查验生成内容标识。"""
-    look = Look(not platform, user_declares, allow_private, max_size_mb * _MEBIBYTE, time_s, tuple(keys or ()))
+    look = Look(
+        not platform, user_declares, allow_private, max_size_mb * _MEBIBYTE, time_s, tuple(keys or ()), roots.read_text() if roots else ""
+    )
     _pinned(look.keys)  # a file of keys that is not understood ends it before anything is inspected
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise typer.BadParameter("the report is a .csv or .json file / 报告须为 .csv 或 .json", param_hint="--out")
@@ -132,7 +141,7 @@ def _row(file: Path, name: str, look: Look) -> dict[str, Any]:
     from guiju.labelling.cli.row import row_of
     from guiju.labelling.files import inspect
 
-    found = inspect(file, user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys))
+    found = inspect(file, user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys), roots=look.roots)
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
         return row_of(name, digest, opened.tell(), found)
@@ -192,7 +201,8 @@ def _compared(before: Path, path: str, look: Look, as_json: bool) -> int:
 
     try:
         was, now = (
-            inspect(Path(each), user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys)) for each in (before, path)
+            inspect(Path(each), user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys), roots=look.roots)
+            for each in (before, path)
         )
     except OSError as error:
         typer.echo(plain(GuijuError(INSPECT_UNREADABLE, path=error.filename or path, reason=error.strerror or "–").both()), err=True)

@@ -8,15 +8,19 @@ import json
 import os
 import sys
 import tempfile
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling.cli import batch
 from guiju.labelling.cli.inspect import INSPECT_UNREADABLE, UNREADABLE
+
+if TYPE_CHECKING:
+    from guiju.labelling.values import FileLabel
 
 REFUSED: Final = 1
 NOTHING: Final = 2
@@ -29,6 +33,48 @@ LABEL_TARGET = define(
     zh=Text("“{path}”已经存在。", "没有覆盖它，原文件也未改动。", "请换一个 -o，或用 --in-place 改写原文件。"),
     en=Text("'{path}' exists already.", "It was not overwritten, and the original is unchanged.", "Give another -o, or --in-place to write the original anew."),
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """With what a label and its file are signed: files of keys, read where the work is done; no secret goes between processes."""
+
+    key: Path | None
+    chain: Path | None
+    chain_key: Path | None
+    break_manifest: bool
+
+    def look(self) -> None:
+        """Raise the error of a key that cannot be used."""
+        from guiju.labelling.content_credentials import load_credentials
+        from guiju.labelling.signatures.keys import load_key
+
+        if self.key is not None:
+            load_key(self.key)
+        if self.chain is not None and self.chain_key is not None:
+            load_credentials(self.chain, self.chain_key)
+
+    def signed(self, label: "FileLabel", found: "FileLabel | None", *, producer: bool) -> "FileLabel":
+        """Return the label with the signature of its writer; `found` is the label in the file, whose producer stays."""
+        import msgspec
+
+        from guiju.labelling.signatures.keys import load_key
+        from guiju.labelling.signatures.security_data import sign, sign_as_propagator
+
+        if self.key is None:
+            return label
+        if producer and (found is None or found.content_producer == label.content_producer):
+            return sign(label, load_key(self.key))
+        if found is not None:
+            label = msgspec.structs.replace(found, content_propagator=label.content_propagator, propagate_id=label.propagate_id)
+        return sign_as_propagator(label, load_key(self.key))
+
+    def seal(self, labelled: Path, original: Path) -> None:
+        """Sign a manifest over the labelled file, made from the original."""
+        from guiju.labelling.content_credentials import load_credentials, sign_file
+
+        if self.chain is not None and self.chain_key is not None:
+            sign_file(labelled, labelled, load_credentials(self.chain, self.chain_key), original=original)
 
 
 def label_command(
@@ -46,6 +92,19 @@ def label_command(
     replace: Annotated[
         bool, typer.Option("--replace", help="Let go of a label that cannot be kept (Art. 10). 取代不能保留的标识。")
     ] = False,
+    break_manifest: Annotated[
+        bool, typer.Option("--break-manifest", help="Write into a file whose C2PA manifest no longer fits then. 允许使已有 C2PA 清单失效。")
+    ] = False,
+    sign_key: Annotated[
+        Path | None,
+        typer.Option("--sign-key", help="Sign ReservedCode with this key (PKCS #8 PEM, mode 600). 标识签名密钥。", dir_okay=False),
+    ] = None,
+    c2pa_chain: Annotated[
+        Path | None, typer.Option("--c2pa-chain", help="Sign a C2PA manifest last: certificates, PEM. C2PA 证书链。", dir_okay=False)
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None, typer.Option("--c2pa-key", help="Key of the first certificate, PEM, mode 600. C2PA 私钥。", dir_okay=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each file. 每个文件一行 JSON。")] = False,
     jobs: Annotated[int, typer.Option("--jobs", help="Processes side by side. 并行进程数。", min=0, max=64)] = 0,
 ) -> None:
@@ -59,10 +118,14 @@ def label_command(
         raise typer.BadParameter("say -o or --in-place / 须写明 -o 或 --in-place")
     if number and len(listed) != 1:
         raise typer.BadParameter("one number is for one file / 一个编号只用于一个文件", param_hint="--number")
+    if (c2pa_chain is None) != (c2pa_key is None):
+        raise typer.BadParameter("--c2pa-chain and --c2pa-key go together / 须同时给出")
+    seals = Seals(sign_key, c2pa_chain, c2pa_key, break_manifest)
+    seals.look()  # a key that cannot be used ends it before anything is written
     targets = {str(file): _target(file, top, out, single=len(paths) == 1) for file, top in listed}
     work = partial(
         label_one, targets=targets, provider=provider, number=number, producer=as_producer, user_declares=user_declares,
-        suspected=suspected, replace=replace,
+        suspected=suspected, replace=replace, seals=seals,
     )  # fmt: skip
     statuses = set()
     done = batch.each_done(work, list(targets), jobs or batch.default_jobs(), _lost)
@@ -75,7 +138,16 @@ def label_command(
 
 
 def label_one(
-    path: str, *, targets: dict[str, Path], provider: str, number: str, producer: bool, user_declares: bool, suspected: bool, replace: bool
+    path: str,
+    *,
+    targets: dict[str, Path],
+    provider: str,
+    number: str,
+    producer: bool,
+    user_declares: bool,
+    suspected: bool,
+    replace: bool,
+    seals: "Seals",
 ) -> dict[str, Any]:
     """Label one file and return its row: `written`, the state, the notice to show around it, and the label; or `error`."""
     from guiju.core.ids import new_id
@@ -96,7 +168,8 @@ def label_one(
             zh, en = NOTICES["none"]
             return {"file": path, "written": False, "state": "none", "notice": {"zh": zh, "en": en}}
         # A file that could not be examined goes on to be refused by the write, which says why.
-        _write(file, target, label or FileLabel(label="3", content_propagator=provider, propagate_id="-"), replace)
+        label = label or FileLabel(label="3", content_propagator=provider, propagate_id="-")
+        _write(file, target, seals.signed(label, found.label, producer=producer), replace, seals)
         kept = read_file(target)
         if not isinstance(kept, FileLabel):  # written and read back a moment ago: somebody else changed it
             raise OSError(0, "changed meanwhile")
@@ -109,21 +182,24 @@ def label_one(
         return {"file": path, "written": False, "error": GuijuError(INSPECT_UNREADABLE, path=path, reason=error.strerror or "–").both()}
 
 
-def _write(file: Path, target: Path, label: Any, replace: bool) -> None:
+def _write(file: Path, target: Path, label: Any, replace: bool, seals: "Seals") -> None:
     """Write beside the target and then put it there: in its own place atomically, elsewhere only where nothing is yet."""
     from guiju.labelling.files import write_file
 
-    if target == file:
-        write_file(file, file.resolve(), label, replace=replace)
-        return
-    if target.exists() or target.is_symlink():
+    in_place = target == file
+    target = file.resolve() if in_place else target
+    if not in_place and (target.exists() or target.is_symlink()):
         raise GuijuError(LABEL_TARGET, path=target)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".guiju-", dir=target.parent)
     os.close(handle)
     try:
-        write_file(file, Path(name), label, replace=replace)
-        os.link(name, target)
+        write_file(file, Path(name), label, replace=replace, break_manifest=seals.break_manifest or seals.chain is not None)
+        seals.seal(Path(name), file)
+        if in_place:
+            Path(name).replace(target)
+        else:
+            os.link(name, target)
     except FileExistsError:
         raise GuijuError(LABEL_TARGET, path=target) from None
     finally:

@@ -41,6 +41,8 @@ def examine(source: Source) -> Found:
                 own = each
             else:
                 edits += drops
+        elif each.name == b"C2PA":
+            traces.append("c2pa")
         elif each.name == b"_PMX":
             found = _packet(source, each, sites, edits)
             traces += found.traces

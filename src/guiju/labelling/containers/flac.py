@@ -23,8 +23,12 @@ def examine(source: Source) -> Found:
     """Read the metadata blocks; sound must follow. Raises Broken."""
     sites: list[Site] = []
     length = id3.tag_length(source.read(0, min(10, source.size)))
-    if length and id3.examine(source.read(0, length), 0, "flac:ID3").sites:
-        raise Broken("a label stands in an ID3 tag, where FLAC has none", 0)
+    traces: tuple[str, ...] = ()
+    if length:
+        tag = id3.examine(source.read(0, length), 0, "flac:ID3")
+        if tag.sites:
+            raise Broken("a label stands in an ID3 tag, where FLAC has none", 0)
+        traces = ("c2pa",) if tag.manifest else ()
     at = length + 4
     comments: list[tuple[int, int, bool, vorbis.Comments]] = []
     first = last = False
@@ -61,7 +65,7 @@ def examine(source: Source) -> Found:
             edits.append(Edit(insert_at, insert_at, _block(vorbis.with_label(vorbis.Comments(b"guiju", (), b""), inner), last=last_one)))
         return edits
 
-    return Found(tuple(sites), (), place)
+    return Found(tuple(sites), traces, place)
 
 
 def _block(body: bytes, *, last: bool) -> bytes:

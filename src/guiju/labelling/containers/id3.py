@@ -46,6 +46,8 @@ class Tag:
     drops: tuple[Edit, ...]
     movable: bool
     flags: int
+    manifest: bool
+    """An object frame holds a C2PA manifest."""
 
 
 def tag_length(head: bytes) -> int:
@@ -63,15 +65,16 @@ def examine(tag: bytes, at: int, channel: str) -> Tag:
     plain = body.replace(b"\xff\x00", b"\xff") if flags & _UNSYNCHRONISED and version < 4 else body
     movable = len(plain) == len(body)
     skip = _extended(plain, version, at) if flags & _EXTENDED and version > 2 else 0
-    sites, drops = [], []
+    sites, drops, manifest = [], [], False
     base = at + HEADER_BYTES
     for frame in _frames(plain, skip, version, at):
+        manifest = manifest or (frame.name == "GEOB" and b"c2pa" in plain[frame.start : frame.start + 80])
         text = _label_of(frame)
         if text is None:
             continue
         sites.append(Site(f"{channel}:{frame.name}", base + frame.start, base + frame.stop, text))
         drops.append(Edit(base + frame.start, base + frame.stop))
-    return Tag(at, at + len(tag), version, base + skip, tuple(sites), tuple(drops), movable, flags)
+    return Tag(at, at + len(tag), version, base + skip, tuple(sites), tuple(drops), movable, flags, manifest)
 
 
 def tags_before(source: Source, channel: str) -> tuple[list[tuple[bytes, Tag]], int]:

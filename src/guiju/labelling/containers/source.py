@@ -5,10 +5,11 @@ and why a file of any size needs little memory.
 """
 
 import errno
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 VALUE_LIMIT_BYTES: Final = 64 * 1024
 """A label's own text; longer ones are none (reference: bound every read)."""
@@ -141,6 +142,12 @@ class Source:
                 return False
             stop = at + len(mark) - 1
         return False
+
+    def stream(self) -> BinaryIO:
+        """Return the whole as an open file for a library that wants one; the caller closes it."""
+        if self._file < 0:
+            return io.BytesIO(self._data)
+        return os.fdopen(os.dup(self._file), "rb")
 
     def copy_to(self, target: int, at: int, length: int, to: int) -> None:
         """Write a span into another file at `to`; holes of the original stay holes."""

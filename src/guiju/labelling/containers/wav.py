@@ -27,6 +27,7 @@ def examine(source: Source) -> Found:
         raise Broken("there is no sound", 12)
     sites: list[Site] = []
     edits: list[Edit] = []
+    traces = ("c2pa",) if any(each.name == b"C2PA" for each in chunks) else ()
     for each in chunks:
         if each.name == b"AIGC":
             if each.length > VALUE_LIMIT_BYTES:
@@ -44,7 +45,7 @@ def examine(source: Source) -> Found:
         new = chunk(b"AIGC", inner.encode("ascii"))
         return resized(source, [*edits, Edit(form.stop, form.stop, new)])
 
-    return Found(tuple(sites), (), place)
+    return Found(tuple(sites), traces, place)
 
 
 def _tag(source: Source, part: Chunk, sites: list[Site], edits: list[Edit]) -> None:
