@@ -43,6 +43,10 @@ def mark(data: bytes, style: ExplicitStyle) -> Marked:
         from guiju.labelling.explicit.sound import mark_sound
 
         return mark_sound(data, form, style)
+    if medium == "film":
+        from guiju.labelling.explicit.film import mark_film
+
+        return mark_film(data, form, style)
     raise GuijuError(LABEL_MEDIUM, form=form, reason="guiju does not know it", reason_zh="guiju 不认识")
 
 
