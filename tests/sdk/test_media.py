@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -71,3 +72,23 @@ def test_a_picture_that_cannot_be_labelled(client: openai.OpenAI) -> None:
     with pytest.raises(openai.InternalServerError) as caught:
         client.images.generate(model="picture-cut", prompt="一只猫")
     assert (caught.value.code or "").startswith("label_")
+
+
+def test_speech(client: openai.OpenAI, tmp_path: Path) -> None:
+    spoken = client.audio.speech.create(model="sound", voice="alloy", input="你好", response_format="wav")
+    assert number_of(spoken.content) == spoken.response.headers["x-request-id"]
+    with client.audio.speech.with_streaming_response.create(model="sound", voice="alloy", input="你好") as streamed:
+        streamed.stream_to_file(tmp_path / "a.wav")
+    assert number_of((tmp_path / "a.wav").read_bytes()) == streamed.headers["x-request-id"]
+
+
+def test_a_chat_that_answers_in_sound(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="chat-audio",
+        modalities=["text", "audio"],
+        audio={"voice": "alloy", "format": "wav"},
+        messages=[{"role": "user", "content": "你好"}],
+    )
+    audio = answer.choices[0].message.audio
+    assert audio is not None
+    assert number_of(base64.b64decode(audio.data)) == f"{answer._request_id}-1"

@@ -127,7 +127,7 @@ class Gateway:
         from guiju.gateway.media.desk import MediaDesk
 
         if self._media is None:
-            self._media = MediaDesk(self._data.media, self.live.bundle.media)
+            self._media = MediaDesk(self._data.media, self._data.keys, self.live.bundle.media)
         self._media.use(self.live.bundle.media)
         return self._media
 

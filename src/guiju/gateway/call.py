@@ -122,6 +122,14 @@ class Call(ABC):
     def _metadata(self) -> dict[str, object]:
         """Return what the record says beside who and when."""
 
+    async def watch(self) -> None:
+        """Notice that the client has gone and end the call; to be awaited by nobody, once the body is there."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if not self._recording and self.task is not None:
+            self.gone = True
+            self.task.cancel()
+
     def watch_if_slow(self) -> None:  # noqa: B027  # a call that never waits for others has nobody to watch
         """Begin to watch the client of a call that takes long; called by the sweeper."""
 

@@ -28,6 +28,7 @@ from guiju.gateway.connections import Answer
 from guiju.gateway.guard_stream import Unsafe
 from guiju.gateway.guarded import GuardedCall
 from guiju.gateway.guarding import Guarding
+from guiju.gateway.inline import check_request, may_hold_files
 from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
 from guiju.gateway.sample import review_mark
@@ -47,7 +48,6 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 _NO_POLICY: Final = Policy()
-
 _NOT_EXAMINED: Final = (errors.NOT_EXAMINED, errors.GUARD_UNAVAILABLE)
 
 log = logging.getLogger("guiju.gateway")
@@ -67,6 +67,8 @@ class Exchange(GuardedCall):
     """Set where the policy may act on what the classifier says."""
     _stream: AnswerStream | None = None
     _started = False
+    media: list[dict[str, object]] = []  # replaced whole, never changed
+    """The files of the answer, for its record."""
 
     # ── the way of a request ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,6 +139,8 @@ class Exchange(GuardedCall):
             raise GuijuError(errors.MODEL_UNKNOWN, model=model[:100], param="model")
         self._upstream, request["model"] = found
         self._asked = request
+        if "modalities" in request or "audio" in request:
+            check_request(request)
         if EXTENSION in request:
             self._told = read_told(request.pop(EXTENSION))
             if self._told.audience:
@@ -215,6 +219,10 @@ class Exchange(GuardedCall):
             usage, system_fingerprint = body.get("usage"), body.get("system_fingerprint")
             if self._renamed:
                 body["model"] = self._renamed
+            if may_hold_files(raw, body):
+                from guiju.gateway.media.in_chat import label_answer  # loaded when the first such answer comes
+
+                await label_answer(self, body, service.label, self._upstream)
             outside = await self._ask_guards(self._guarding, body.get("choices")) if self._guarding is not None else ()
             make = partial(
                 whole_answer, body, self._live.snapshot, self._policy, service.label, self.id, prose=prose, notice=self._notice(),
@@ -230,6 +238,8 @@ class Exchange(GuardedCall):
         except Exception as problem:
             raise self._unexamined(problem) from problem
         stopped = any(hit.action in ENDS for hit in whole.hits)
+        if self.media and any(hit.action == "mask" and ".audio." in hit.path for hit in whole.hits):
+            raise GuijuError(errors.ANSWER_WITHHELD)  # what is hidden in the transcript is heard in the sound
         outcome = Outcome(
             whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, usage, answered_as, system_fingerprint,
             whole.texts, whole.calls,
@@ -336,14 +346,6 @@ class Exchange(GuardedCall):
         self._wait(self._live.bundle.limits.client_idle_ms, "client")
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
 
-    async def watch(self) -> None:
-        """Notice that the client has gone and end the exchange."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self._recording and self.task is not None:
-            self.gone = True
-            self.task.cancel()
-
     def watch_if_slow(self) -> None:
         """Begin to watch the client of an exchange that takes long; called by the sweeper."""
         if self._watcher is None and self.waits_for == "first_byte":
@@ -375,6 +377,8 @@ class Exchange(GuardedCall):
             kind = "gateway.upstream.failed"
         elif code is errors.STOPPING:
             kind = "gateway.answer.interrupted"
+        elif code.code.startswith(("LABEL-", "MEDIA-")) or code is errors.ANSWER_WITHHELD:
+            kind = "gateway.media.withheld"
         metadata = self._metadata()
         metadata |= {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
         if kind == "gateway.input.refused":
@@ -459,6 +463,8 @@ class Exchange(GuardedCall):
             if self._guarding is not None and "output" in self._guarding.missed and not outcome.hits:
                 produced |= {"outcome": "could_not_examine", "reason": self._guarding.missed["output"]}
             metadata["label"] = {"produce_id": self.id, "explicit": outcome.applied}
+            if self.media:
+                metadata["media"] = self.media
             metadata["finish"] = [reason[:100] for reason in outcome.finishes]
             usage = counts(outcome.usage)
             if usage is not None:

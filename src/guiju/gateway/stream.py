@@ -15,6 +15,7 @@ import msgspec
 
 from guiju.gateway.causation import Outcome
 from guiju.gateway.classified import Way, watched
+from guiju.gateway.inline import Run, begins_run, refuse_field, refuse_files
 from guiju.gateway.places import Path, is_plain, nest, place_of, shown
 from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
@@ -28,7 +29,7 @@ from guiju.screening.outlet import Outlet
 from guiju.screening.personal import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import Hit, Policy
-from guiju.screening.view import API_NAMES, is_base64, strings
+from guiju.screening.view import API_NAMES, strings
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
@@ -41,7 +42,6 @@ _OURS: Final = frozenset(("aigc", "retraction"))
 """Names that only this gateway may use: nobody else's label or retraction is passed on under them."""
 _FINISHES: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 _CONTENT: Final[Path] = ("content",)
-_AUDIO: Final[Path] = ("audio", "data")
 _MARKUP: Final = "{[`~"
 """A text that begins with one of these may be for a program: no words are put before it."""
 _SEEN_LIMIT: Final = 1_000
@@ -57,7 +57,7 @@ class _Choice:
     """One choice of the answer while it streams."""
 
     __slots__ = (
-        "begun", "ended", "gates", "index", "labelled_after", "labelled_before", "logprobs", "partial", "released", "texts",
+        "begun", "ended", "gates", "index", "labelled_after", "labelled_before", "logprobs", "partial", "released", "runs", "texts",
     )  # fmt: skip
 
     def __init__(self, index: int) -> None:
@@ -71,6 +71,8 @@ class _Choice:
         self.labelled_after = False
         self.partial: dict[str, Any] = {}  # what of the event at hand may leave, field by field
         self.ended = ""
+        self.runs: dict[Path, Run] = {}
+        """The base64 behind a data URL in a running text."""
 
 
 class AnswerStream:
@@ -251,6 +253,7 @@ class AnswerStream:
         if not self._head_is_clean(chunk):
             return
         for name in chunk.keys() - _BESIDE:
+            refuse_files((name,), chunk[name])
             chunk[name] = self._masked(chunk[name], name)
         self._head = chunk
         if not isinstance(choices, list):
@@ -344,6 +347,7 @@ class AnswerStream:
                 if value and not self._take_logprobs(state, value):
                     return None
             elif name not in kept:
+                refuse_files((name,), value)
                 if not self._is_clean([value, name], shown(index, (name,))):
                     self._stop(state)
                     return None
@@ -383,10 +387,9 @@ class AnswerStream:
             self._stop(state)
             return None
         if isinstance(value, str):
+            refuse_field(path, value)
             if name in _WHOLE or not name:
                 return value if self._whole(state, path, value) else None
-            if path == _AUDIO and is_base64(value):
-                return value
             text = self._text(state, path, value)
             return text if text or not value else None
         if isinstance(value, dict):
@@ -430,7 +433,13 @@ class AnswerStream:
             outlet = Outlet(self._trie, self._screen, self._said, machine=machine, before=self._before if path == _CONTENT else None)
             gate = state.gates[path] = watched(outlet, path, self._classifier, self._policy)
             state.texts[path] = []
-        state.texts[path].append(piece)
+        pieces = state.texts[path]
+        pieces.append(piece)
+        if state.runs and path in state.runs:
+            if not state.runs[path].feed(piece):
+                del state.runs[path]
+        elif "," in piece and (run := begins_run(pieces)) is not None:
+            state.runs[path] = run
         text = gate.feed(piece)
         if gate.stopped:
             self._stop(state, path, gate, text)

@@ -34,22 +34,43 @@ LABEL_UNEXPECTED = define(
 )
 _WANTED_ZH: Final = {"picture": "图片", "sound": "音频", "film": "视频", "document": "文档"}
 
-FORMS: Final[dict[str, tuple[Medium, str, str]]] = {
+Form = tuple[Medium, str, str]
+"""Medium, media type, ending."""
+
+FORMS: Final[dict[str, Form]] = {
     "PNG": ("picture", "image/png", "png"),
     "JPEG": ("picture", "image/jpeg", "jpg"),
     "WebP": ("picture", "image/webp", "webp"),
     "GIF": ("picture", "image/gif", "gif"),
+    "HEIF": ("picture", "image/heic", "heic"),
     "WAV": ("sound", "audio/wav", "wav"),
     "MP3": ("sound", "audio/mpeg", "mp3"),
     "FLAC": ("sound", "audio/flac", "flac"),
+    "Ogg": ("sound", "audio/ogg", "ogg"),
+    "AAC": ("sound", "audio/aac", "aac"),
+    "MP4": ("film", "video/mp4", "mp4"),
+    "MKV": ("film", "video/x-matroska", "mkv"),
+    "AVI": ("film", "video/x-msvideo", "avi"),
 }
-"""Name of the container → medium, media type, ending. What is not here is not published: its kind would be a guess."""
+"""By the name of the container. What is not here is not published: its kind would be a guess."""
+_INSIDE: Final[dict[str, tuple[tuple[bytes, Form], ...]]] = {
+    "HEIF": ((b"ftypavif", ("picture", "image/avif", "avif")), (b"ftypavis", ("picture", "image/avif", "avif"))),
+    "MP4": (
+        (b"ftypqt  ", ("film", "video/quicktime", "mov")),
+        (b"ftypM4A ", ("sound", "audio/mp4", "m4a")),
+        (b"ftypM4B ", ("sound", "audio/mp4", "m4a")),
+    ),
+    "MKV": ((b"\x42\x82\x84webm", ("film", "video/webm", "webm")),),
+}
+"""What the beginning of a file says more of a container that is several."""
+_HEAD_BYTES: Final = 256
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What a file has to be, and as whose it leaves."""
 
-    medium: Medium
+    medium: Medium | None
+    """None for any that can be labelled."""
     producer: str
     """27-character code of the service's provider."""
     number: str
@@ -85,18 +106,19 @@ def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
     from guiju.labelling.explicit.media import mark  # here, because it draws: heavy, and never in a worker of the gateway
 
     container, medium, media_type, ending = _form_of(data)
-    if medium != order.medium:
-        raise GuijuError(LABEL_UNEXPECTED, container=container, wanted=order.medium, wanted_zh=_WANTED_ZH[order.medium])
+    wanted = order.medium or medium
+    if medium != wanted:
+        raise GuijuError(LABEL_UNEXPECTED, container=container, wanted=wanted, wanted_zh=_WANTED_ZH[wanted])
     before = read(data)
     if isinstance(before, Damaged):
         raise GuijuError(LABEL_DAMAGED, container=before.container, at=before.at, reason=before.reason)
     own = first_label(order.producer, order.number, reserved=order.reserved)
     marked = mark(data, order.style)
-    labelled = write(_with(before, marked.data), own)
+    labelled = write(_with(before, marked.data), own, break_manifest=True)  # drawing has broken it already
     container, medium, media_type, ending = _form_of(labelled)
     found = inspect(labelled)
     label = found.label
-    if label is None or len(found.places) != 1 or found.errors or medium != order.medium:
+    if label is None or len(found.places) != 1 or found.errors or {medium, marked.medium} != {wanted}:
         raise GuijuError(LABEL_READ_BACK, container=container)
     kept = label.content_producer != order.producer
     if order.number != (label.propagate_id if kept else label.produce_id):
@@ -111,11 +133,12 @@ def _form_of(data: bytes) -> tuple[str, Medium, str, str]:
     container = find_container(Source(data))
     if container is None or container.name not in FORMS:
         raise GuijuError(LABEL_CONTAINER)
-    return container.name, *FORMS[container.name]
+    found = next((form for mark, form in _INSIDE.get(container.name, ()) if mark in data[:_HEAD_BYTES]), FORMS[container.name])
+    return container.name, *found
 
 
 def _with(before: FileLabel | None, marked: bytes) -> bytes:
     """Return the marked file with the label that it had: drawing may have lost it, and it is another's to keep."""
     if before is None or read(marked) == before:
         return marked
-    return write(marked, before)
+    return write(marked, before, break_manifest=True)

@@ -13,8 +13,8 @@ from guiju.core.errors import Text, define
 from guiju.gateway import errors
 from guiju.gateway.bundle import Media
 from guiju.gateway.call import Scope, Send
-from guiju.gateway.media.call import File
 from guiju.gateway.media.desk import MediaDesk
+from guiju.gateway.media.publish import File
 from guiju.gateway.media.store import Hosted
 
 PATH: Final = "/media/"

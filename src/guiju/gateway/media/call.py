@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -27,10 +27,10 @@ from guiju.gateway.guarding import Guarding
 from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
 from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
+from guiju.gateway.media.publish import File, publish_file
 from guiju.gateway.sample import review_mark
 from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import examine_json
-from guiju.labelling.publishing import Order, Published
 from guiju.labelling.values import Medium
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.personal import NOTHING_SAID, mask_all, mask_value, screen_for
@@ -42,41 +42,6 @@ _NO_POLICY: Final = Policy()
 _ROOM_BYTES: Final = 2**20
 _PIECE_BYTES: Final = 2**18
 _NOT_EXAMINED: Final = (errors.NOT_EXAMINED, errors.GUARD_UNAVAILABLE)
-
-
-class File(NamedTuple):
-    """A file that may leave."""
-
-    path: Path
-    number: str
-    published: Published
-
-    def aigc(self) -> dict[str, object]:
-        """Return the label as the answer tells it beside the file; the file itself carries it too."""
-        label = self.published.label
-        keys = {
-            "Label": label.label,
-            "ContentProducer": label.content_producer,
-            "ProduceID": label.produce_id,
-            "ReservedCode1": label.reserved_code1,
-            "ContentPropagator": label.content_propagator,
-            "PropagateID": label.propagate_id,
-            "ReservedCode2": label.reserved_code2,
-        }
-        return {**keys, "explicit": "file", "explicit_required": False}
-
-    def told(self) -> dict[str, object]:
-        """Return what the record says of it."""
-        published = self.published
-        return {
-            "produce_id": self.number,
-            "medium": published.medium,
-            "container": published.container,
-            "explicit": published.explicit,
-            "original_sha256": published.original_sha256,
-            "sha256": published.sha256,
-            "size_bytes": published.size_bytes,
-        } | ({"producer": published.label.content_producer, "their_id": published.label.produce_id} if published.kept else {})
 
 
 class MediaCall(GuardedCall):
@@ -249,14 +214,8 @@ class MediaCall(GuardedCall):
     async def _publish(self, file: Path, number: str, medium: Medium | None = None) -> File:
         """Return the labelled file. Raises the LABEL- errors, MEDIA-BUSY, MEDIA-UNLABELLED."""
         self.deadline = 0.0  # labelling has its own
-        service = self._service
-        assert service is not None
-        order = Order(
-            medium=medium or self.medium, producer=service.label.content_producer, number=number, style=service.label.style
-        )  # fmt: skip
-        target = file.with_name(file.name + ".labelled")
-        published = await self._desk.labellers.publish(file, target, order)
-        return File(target, number, published)
+        assert self._service is not None
+        return await publish_file(self._desk, self._service.label, file, number, medium or self.medium)
 
     async def _send_file(self, file: BinaryIO, size_bytes: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Send a file whose record is durable."""
@@ -269,14 +228,6 @@ class MediaCall(GuardedCall):
         await self._send({"type": "http.response.body", "body": b""})
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def watch(self) -> None:
-        """Notice that the client has gone and end the call."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self._recording and self.task is not None:
-            self.gone = True
-            self.task.cancel()
 
     def watch_if_slow(self) -> None:
         if self._watcher is None and self.waits_for in ("first_byte", "next_piece"):

@@ -19,8 +19,10 @@ log = logging.getLogger("guiju.gateway")
 class MediaDesk:
     """One for each worker. `close` it when the worker ends."""
 
-    def __init__(self, folder: Path, settings: Media) -> None:
+    def __init__(self, folder: Path, keys: Path, settings: Media) -> None:
         self.store = MediaStore(folder)
+        self.keys = keys
+        """Where the keys lie that sign labels."""
         self.settings = settings
         self.labellers = Labellers(settings)
         self.fetcher = _fetcher(settings)

@@ -14,9 +14,10 @@ from typing import Any, Final
 from guiju.core.errors import GuijuError
 from guiju.gateway.call import field_invalid
 from guiju.gateway.media.addresses import address_of, host_file
-from guiju.gateway.media.call import ENCODE, File, MediaCall
+from guiju.gateway.media.call import ENCODE, MediaCall
 from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
 from guiju.gateway.media.forms import Part, boundary_of, read_form, write_form
+from guiju.gateway.media.publish import File
 from guiju.screening.view import is_base64
 
 PICTURES_AT_MOST: Final = 10

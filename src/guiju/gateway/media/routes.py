@@ -6,11 +6,13 @@ from typing import Final
 from guiju.gateway.call import Call
 from guiju.gateway.media.addresses import PATH
 from guiju.gateway.media.images import ImageCall
+from guiju.gateway.media.speech import SpeechCall
 
 _POST: Final[dict[str, Callable[..., Call]]] = {
     "/v1/images/generations": ImageCall,
     "/v1/images/edits": ImageCall,
     "/v1/images/variations": ImageCall,
+    "/v1/audio/speech": SpeechCall,
 }
 
 

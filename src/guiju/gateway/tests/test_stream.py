@@ -427,13 +427,6 @@ def test_two_tool_calls_in_one_event_are_screened_apart() -> None:
     assert heard.text(0, ("tool_calls", 1, "function", "arguments")) == "博"
 
 
-def test_sound_in_base64_is_not_taken_for_words() -> None:
-    snapshot = Snapshot([LibraryEntry("kw-1", "abcd", "A.1.h")], "test")
-    heard = pour(stream_of(snapshot), plain(said({"audio": {"data": "//abcd+/"}})))
-    assert heard.text(0, ("audio", "data")) == "//abcd+/"
-    assert pour(stream_of(snapshot), plain(said({"audio": {"data": "say abcd!"}}))).finishes == {0: "content_filter"}
-
-
 BROKEN = {
     "nothing at all": [],
     "nothing but the end": [b"data: [DONE]\n\n"],

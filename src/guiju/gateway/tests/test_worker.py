@@ -30,7 +30,11 @@ LABEL = "（AI 生成）"
 
 def test_every_parameter_reaches_the_upstream_as_it_was_sent(worker: Worker, upstream: ScriptedUpstream) -> None:
     for streams in (False, True):
-        sent = REQUEST | {"model": "ok", "stream": streams, "x_float": 1e-7, "x_int": 2**53, "x_null": None, "x_text": "\u2028\x00é"}
+        # A stream cannot be asked for sound: it could not be labelled.
+        heard = {"modalities": ["text"] if streams else ["text", "audio"], "audio": {"voice": "a", "format": "wav"}}
+        sent = (
+            REQUEST | heard | {"model": "ok", "stream": streams, "x_float": 1e-7, "x_int": 2**53, "x_null": None, "x_text": "\u2028\x00é"}
+        )
         assert worker.post(json.dumps(sent).encode()).status == 200
         assert upstream.calls[-1].request == sent
         assert "sk-main" not in upstream.calls[-1].head

@@ -81,6 +81,33 @@ async def mirrored(call: Call) -> None:
     await pictures({"b64_json": PICTURE, "revised_prompt": f"{call.body.count(PNG)} of the picture"})(call)
 
 
+def chat(message: dict[str, Any], **beside: Any) -> Behaviour:
+    """Return a model that answers a chat with this message."""
+
+    async def answer(call: Call) -> None:
+        choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
+        await call.reply(200, json.dumps({"id": "c", "object": "chat.completion", "choices": [choice], **beside}).encode())
+
+    return answer
+
+
+def stream(*deltas: dict[str, Any]) -> Behaviour:
+    """Return a model whose answer streams."""
+
+    async def answer(call: Call) -> None:
+        chunks = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas] + [
+            {"index": 0, "delta": {}, "finish_reason": "stop"}
+        ]
+        events = [b"data: " + json.dumps({"id": "c", "choices": [chunk]}).encode() + b"\n\n" for chunk in chunks]
+        await call.stream(*events, b"data: [DONE]\n\n")
+
+    return answer
+
+
+SOUND = base64.b64encode(WAV).decode()
+URL = "data:image/png;base64," + PICTURE
+AUDIO = {"id": "a", "expires_at": 1, "data": SOUND, "transcript": "你好"}
+
 BEHAVIOURS: dict[str, Behaviour] = {
     "picture": encoded(PNG),
     "picture-slow": slow,
@@ -106,6 +133,27 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "picture-hidden-plain": pictures({"b64_json": PICTURE, "preview": PICTURE}),
     "picture-file-url": pictures({"url": "file:///etc/passwd"}),
     "picture-no-json": body(PNG, "image/png"),
+    "chat-audio": chat({"content": None, "audio": AUDIO}),
+    "chat-audio-private": chat({"content": None, "audio": {**AUDIO, "transcript": "我的手机是13800138000"}}),
+    "chat-audio-strays": chat({"content": None, "audio": {**AUDIO, "transcript": f"有人在{TERM}"}}),
+    "chat-audio-pcm": chat({"content": None, "audio": {**AUDIO, "data": base64.b64encode(bytes(4_000)).decode()}}),
+    "chat-images": chat({"content": "一只猫", "images": [{"type": "image_url", "image_url": {"url": URL}}] * 2}),
+    "chat-parts": chat({"content": [{"type": "text", "text": "一只猫"}, {"type": "image_url", "image_url": {"url": URL}}]}),
+    "chat-markdown": chat({"content": f"看：![猫]({URL})。"}),
+    "chat-elsewhere": chat({"content": "一只猫", "extra": {"deep": [{"b64_json": PICTURE}]}}),
+    "chat-beside": chat({"content": "一只猫"}, extra=[URL]),
+    "chat-cut": chat({"content": "一只猫", "images": [{"image_url": {"url": URL[:3_000]}}]}),
+    "chat-example": chat({"content": "写法：data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAE= 即可"}),
+    "chat-sealed": chat(
+        {"content": "好", "reasoning_details": [{"type": "encrypted", "data": base64.b64encode(bytes(range(200, 256)) * 9).decode()}]}
+    ),
+    "stream-audio": stream({"content": "好"}, {"audio": {"data": SOUND[:400]}}),
+    "stream-images": stream({"content": "好"}, {"images": [{"type": "image_url", "image_url": {"url": URL}}]}),
+    "stream-images-url": stream({"content": "好"}, {"images": [{"image_url": {"url": "https://files.example/a.png"}}]}),
+    "stream-b64": stream({"content": "好"}, {"picture": {"b64_json": PICTURE[:400]}}),
+    "stream-markdown": stream({"content": "好"}, {"content": f"![]({URL})"}),
+    "stream-markdown-cut": stream({"content": "好"}, *({"content": URL[at : at + 3]} for at in range(0, 6_000, 3))),
+    "stream-example": stream({"content": "写法：data:image/png;base64,"}, {"content": "iVBORw0KGgo"}, {"content": "= 即可"}),
     "/picture.png": body(PNG, "image/png"),
     "/huge.png": huge,
     "/endless.png": endless,

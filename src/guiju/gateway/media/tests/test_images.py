@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from guiju.gateway.media.tests.conftest import CODE
+from guiju.gateway.media.tests.conftest import CODE, site_for
 from guiju.gateway.media.tests.models import PNG
 from guiju.gateway.tests.rig import TERM, Reply, ScriptedUpstream, Site, Worker, wait_for
 from guiju.labelling import read
+from guiju.labelling.signatures.check import check
+from guiju.labelling.signatures.ring import put_in_force
 from guiju.labelling.values import FileLabel
 
 PATH = "/v1/images/generations"
@@ -206,3 +208,20 @@ def test_nothing_stays_of_the_work(worker: Worker, site: Site) -> None:
     ask(worker, "picture-cut")
     ask(worker, "picture")
     wait_for(lambda: not list((site.folder.media / "work").iterdir()))
+
+
+def test_the_label_is_signed_where_the_service_wants_it(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    site = site_for(upstream, tmp_path / "data")
+    services = tuple(
+        msgspec.structs.replace(each, label=msgspec.structs.replace(each.label, signature="ed25519")) for each in site.bundle.services
+    )
+    site.publish(msgspec.structs.replace(site.bundle, services=services))
+    key, _ = put_in_force(site.folder.keys, CODE, "ed25519")
+    running = Worker(site, tmp_path / "log")
+    try:
+        label = label_of(base64.b64decode(ask(running, "picture").json["data"][0]["b64_json"]))
+        findings = check(label)
+        assert [finding.result for finding in findings] == ["intact"], findings
+        assert findings[0].key_id == key.id
+    finally:
+        running.stop()
