@@ -65,14 +65,17 @@ browser:
 	  echo "Chromium could not be installed: the browser tests will be skipped"; \
 	else echo "No Chromium here, and no right to install it: the browser tests will be skipped"; fi
 
-# exiftool, ffmpeg and mediainfo look at what labelling wrote.
+# exiftool, ffmpeg, mediainfo, pdfinfo and LibreOffice look at what labelling wrote.
 readers:
-	@command -v exiftool >/dev/null && command -v ffprobe >/dev/null && command -v mediainfo >/dev/null && exit 0; \
+	@command -v exiftool >/dev/null && command -v ffprobe >/dev/null && command -v mediainfo >/dev/null && command -v pdfinfo >/dev/null && \
+	command -v soffice >/dev/null && perl -MArchive::Zip -e1 2>/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing exiftool, ffmpeg and mediainfo for the tests of labels"; \
-	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libimage-exiftool-perl ffmpeg mediainfo) >/dev/null || \
+	  echo "Installing exiftool, ffmpeg, mediainfo, poppler and LibreOffice for the tests of labels"; \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libimage-exiftool-perl libarchive-zip-perl ffmpeg mediainfo poppler-utils) >/dev/null || \
 	  echo "They could not be installed: the tests with independent readers will be skipped"; \
-	else echo "No exiftool, ffmpeg or mediainfo, and no right to install them: the tests with independent readers will be skipped"; fi
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libreoffice-writer-nogui libreoffice-calc-nogui >/dev/null || \
+	  echo "LibreOffice could not be installed: its tests will be skipped"; \
+	else echo "Not every independent reader is here (exiftool with Archive::Zip, ffmpeg, mediainfo, pdfinfo, soffice), and there is no right to install them: their tests will be skipped"; fi
 
 node: tests/node/node_modules/.ready
 

@@ -7,6 +7,7 @@ or one that cannot be read) is another's all the same: it is refused, and goes o
 Source: Measures Art. 12; Labelling Measures Arts. 5, 6 and 10; GB 45438-2025 §6.1.
 """
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Sequence
@@ -17,11 +18,11 @@ import msgspec
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling import annex_e
-from guiju.labelling.containers import find_container
-from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Source, write_all
+from guiju.labelling.containers import find_container, plain_text
+from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Sealed, Source, write_all
 from guiju.labelling.findings import Finding, list_findings
 from guiju.labelling.signatures.check import PinnedKey, SignatureFinding, check
-from guiju.labelling.values import CredentialsFinding, Damaged, FileLabel
+from guiju.labelling.values import SIDECAR_SUFFIX, CredentialsFinding, Damaged, FileLabel
 
 Verdict = Literal["compliant", "noncompliant", "not_found", "inconclusive"]
 State = Literal["declared", "possible", "suspected", "none"]
@@ -57,6 +58,17 @@ LABEL_NO_ROOM = define(
         "The {container} file has no room for a label: {reason}.",
         "The file is unchanged and was not delivered.",
         "Let the file carry less other metadata, or use another form.",
+    ),
+)
+LABEL_SEALED = define(
+    "LABEL-SEALED",
+    status=502,
+    kind="server_error",
+    zh=Text("{container} 文件带有数字签名，写入标识会使签名失效。", "文件未改动，也未送出。", "请先写入标识，再签名。"),
+    en=Text(
+        "The {container} file is signed, and a label would break its signature.",
+        "The file is unchanged and was not delivered.",
+        "Write the label first, then sign.",
     ),
 )
 LABEL_CONFLICT = define(
@@ -138,25 +150,40 @@ def first_label(provider: str, number: str, *, reserved: str = "") -> FileLabel:
     )
 
 
-def write(data: bytes, label: FileLabel, *, replace: bool = False, break_manifest: bool = False) -> bytes:
+def write(data: bytes, label: FileLabel, *, replace: bool = False, break_manifest: bool = False, hint: str | None = None) -> bytes:
     """Return the file with this label, the only one in it; everything else stays byte for byte.
 
     `replace` lets go of a label that cannot be kept: several that disagree, or one that cannot be read (Labelling Measures Art. 10).
     `break_manifest` writes into a file whose C2PA manifest fits, and does not afterwards.
-    Raises GuijuError: LABEL-CONTAINER, LABEL-DAMAGED, LABEL-CONFLICT, LABEL-BREAKS-MANIFEST, LABEL-NO-ROOM, LABEL-VALUE, LABEL-READ-BACK.
+    `hint` is the file's name or media type. Texts alone need it (Markdown, a page without its first tags), and of nothing else is it believed.
+    Raises GuijuError: LABEL-CONTAINER, LABEL-DAMAGED, LABEL-CONFLICT, LABEL-BREAKS-MANIFEST, LABEL-NO-ROOM, LABEL-SEALED, LABEL-VALUE,
+    LABEL-READ-BACK.
     """
     source = Source(data)
-    container, edits, wanted = _planned(source, label, replace, break_manifest)
+    container, edits, wanted = _planned(source, label, replace, break_manifest, hint)
     labelled = source.edited(edits)
-    _read_back(Source(labelled), container, wanted)
+    _read_back(Source(labelled), container, wanted, hint)
     return labelled
 
 
-def write_file(original: Path, target: Path, label: FileLabel, *, replace: bool = False, break_manifest: bool = False) -> None:
-    """Write the labelled file to `target`, which appears whole or not at all; memory does not grow with the file. Raises as `write`."""
+def write_file(
+    original: Path, target: Path, label: FileLabel, *, replace: bool = False, break_manifest: bool = False, hint: str | None = None
+) -> None:
+    """Write the labelled file to `target`, which appears whole or not at all; memory does not grow with the file. Raises as `write`.
+
+    The hint is the original's name unless another is given. A plain text has no metadata: it is copied as it is, and its label stands
+    beside it in `NAME.aigc.json`, which is there before it.
+    """
+    hint = hint or original.name
     with original.open("rb") as opened:
         source = Source(opened.fileno())
-        container, edits, wanted = _planned(source, label, replace, break_manifest)
+        if _is_plain_text(source, hint):
+            beside = _planned_beside(source, original, label, replace, hint)
+            plain_text.put(_beside(target), beside, 0o644)
+            if original.resolve() != target.resolve():
+                plain_text.put(target, source, os.fstat(opened.fileno()).st_mode & 0o777)
+            return
+        container, edits, wanted = _planned(source, label, replace, break_manifest, hint)
         handle, name = tempfile.mkstemp(prefix=".guiju-", dir=target.parent)
         try:
             at = 0
@@ -169,7 +196,7 @@ def write_file(original: Path, target: Path, label: FileLabel, *, replace: bool 
                     at += part[1] - part[0]
             os.ftruncate(handle, at)
             os.fsync(handle)
-            _read_back(Source(handle), container, wanted)
+            _read_back(Source(handle), container, wanted, hint)
             os.fchmod(handle, os.fstat(opened.fileno()).st_mode & 0o777)
             Path(name).replace(target)
         except BaseException as error:
@@ -181,31 +208,40 @@ def write_file(original: Path, target: Path, label: FileLabel, *, replace: bool 
             os.close(handle)
 
 
-def read(data: bytes) -> FileLabel | Damaged | None:
-    """Return the file's label, None when it has none, Damaged when that cannot be told. Raises GuijuError LABEL-CONTAINER."""
-    return _read(Source(data))
+def read(data: bytes, *, hint: str | None = None) -> FileLabel | Damaged | None:
+    """Return the file's label, None when it has none, Damaged when that cannot be told. Raises GuijuError LABEL-CONTAINER.
+
+    `hint` is as for `write`.
+    """
+    return _read(_inspect(Source(data), False, False, hint))
 
 
-def read_file(path: Path) -> FileLabel | Damaged | None:
-    """Return the label of a file of any size, as `read` does."""
+def read_file(path: Path, *, hint: str | None = None) -> FileLabel | Damaged | None:
+    """Return the label of a file of any size, as `read` does; its name stands in for the hint. Of a plain text it is the label beside it."""
     with path.open("rb") as opened:
-        return _read(Source(opened.fileno()))
+        return _read(_inspect_file(Source(opened.fileno()), path, False, False, hint or path.name))
 
 
 def inspect(
-    data: bytes | Path, *, user_declares: bool = False, strict: bool = True, pinned: Sequence[PinnedKey] = (), roots: str = ""
+    data: bytes | Path,
+    *,
+    user_declares: bool = False,
+    strict: bool = True,
+    pinned: Sequence[PinnedKey] = (),
+    roots: str = "",
+    hint: str | None = None,
 ) -> Inspection:
     """Return what is found in a file and what follows from it; never raises for what the file holds.
 
     `strict` fails several equal labels, which Annex E forbids; without it they are a warning. `user_declares` is what the person
     who published the file said (Labelling Measures Art. 6). `pinned` are the keys under which a signature is authentic, `roots`
-    PEM certificates that vouch for the signer of a C2PA manifest.
+    PEM certificates that vouch for the signer of a C2PA manifest. `hint` is as for `write`; a path's own name stands in for it.
     """
     if isinstance(data, bytes):
-        found = _with_signatures(_inspect(Source(data), user_declares, strict), pinned)
+        found = _with_signatures(_inspect(Source(data), user_declares, strict, hint), pinned)
     else:
         with data.open("rb") as opened:
-            found = _with_signatures(_inspect(Source(opened.fileno()), user_declares, strict), pinned)
+            found = _with_signatures(_inspect_file(Source(opened.fileno()), data, user_declares, strict, hint or data.name), pinned)
     return _with_credentials(found, data, roots) if "c2pa" in found.traces else found
 
 
@@ -236,10 +272,37 @@ def _with_signatures(found: Inspection, pinned: Sequence[PinnedKey]) -> Inspecti
     )
 
 
-def _inspect(source: Source, user_declares: bool, strict: bool) -> Inspection:
+def _inspect_file(source: Source, path: Path, user_declares: bool, strict: bool, hint: str) -> Inspection:
+    """Inspect an opened file, a plain text together with the label beside it."""
+    if not _is_plain_text(source, hint):
+        return _inspect(source, user_declares, strict, hint)
+    found = plain_text.examine(source)
+    try:
+        with _beside(path).open("rb") as opened:
+            site = plain_text.read_sidecar(source, Source(opened.fileno()))
+    except FileNotFoundError:
+        return _judged(plain_text.NAME, found, user_declares, strict)
+    except Broken as error:
+        return _inconclusive(Damaged(container=plain_text.NAME, reason=error.reason, at=error.at))
+    return _judged(plain_text.NAME, dataclasses.replace(found, sites=(site,), notes=()), user_declares, strict)
+
+
+def _is_plain_text(source: Source, hint: str) -> bool:
+    try:
+        container = find_container(source, hint)
+    except Broken:
+        return False
+    return container is not None and container.name == plain_text.NAME
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + SIDECAR_SUFFIX)
+
+
+def _inspect(source: Source, user_declares: bool, strict: bool, hint: str | None) -> Inspection:
     name = "unknown"
     try:
-        container = find_container(source)
+        container = find_container(source, hint)
         if container is None:
             return _inconclusive(Damaged(container=name, reason="the form of the file is not known", at=0))
         name = container.name
@@ -286,8 +349,7 @@ def _inconclusive(damaged: Damaged) -> Inspection:
     )  # fmt: skip
 
 
-def _read(source: Source) -> FileLabel | Damaged | None:
-    found = _inspect(source, False, False)
+def _read(found: Inspection) -> FileLabel | Damaged | None:
     if found.damaged is not None:
         if found.container == "unknown":
             raise GuijuError(LABEL_CONTAINER)
@@ -298,22 +360,17 @@ def _read(source: Source) -> FileLabel | Damaged | None:
     return found.label
 
 
-def _planned(source: Source, label: FileLabel, replace: bool, break_manifest: bool) -> tuple[str, list[Edit], FileLabel]:
+def _planned(source: Source, label: FileLabel, replace: bool, break_manifest: bool, hint: str | None) -> tuple[str, list[Edit], FileLabel]:
     """Return the container's name, the edits, and the label that will stand in the file."""
     name = "unknown"
     try:
-        container = find_container(source)
+        container = find_container(source, hint)
         if container is None:
             raise GuijuError(LABEL_CONTAINER)
         name = container.name
         found = container.examine(source)
         judged = _judged(name, found, False, True)
-        if not replace and (reason := _lost(judged)):
-            raise GuijuError(LABEL_CONFLICT, container=name, reason=reason)
-        kept = judged.label
-        if kept is not None and label.content_producer and kept.content_producer == label.content_producer == label.content_propagator:
-            kept = None if kept != label else kept  # the producer labels its own content anew
-        wanted = annex_e.checked(label if kept is None else _spread(kept, label), kept)
+        wanted = _wanted(judged, label, replace)
         if judged.verdict == "compliant" and judged.label == wanted:
             return name, [], wanted
         if "c2pa" in found.traces and not break_manifest and _manifest_fits(source):
@@ -323,6 +380,26 @@ def _planned(source: Source, label: FileLabel, replace: bool, break_manifest: bo
         raise GuijuError(LABEL_DAMAGED, container=name, at=error.at, reason=error.reason) from error
     except NoRoom as error:
         raise GuijuError(LABEL_NO_ROOM, container=name, reason=str(error)) from error
+    except Sealed as error:
+        raise GuijuError(LABEL_SEALED, container=name) from error
+
+
+def _planned_beside(source: Source, path: Path, label: FileLabel, replace: bool, hint: str) -> bytes:
+    """Return the file that will stand beside a plain text."""
+    judged = _inspect_file(source, path, False, True, hint)
+    if judged.damaged and not replace:  # the label of another text, or no label at all: not to be overwritten unasked
+        raise GuijuError(LABEL_CONFLICT, container=plain_text.NAME, reason=judged.damaged.reason)
+    return plain_text.sidecar(source, annex_e.inner(_wanted(judged, label, replace)))
+
+
+def _wanted(judged: Inspection, label: FileLabel, replace: bool) -> FileLabel:
+    """Return the label that will stand in the file, given what stands in it. Raises GuijuError: LABEL-CONFLICT, LABEL-VALUE."""
+    if not replace and (reason := _lost(judged)):
+        raise GuijuError(LABEL_CONFLICT, container=judged.container, reason=reason)
+    kept = judged.label
+    if kept is not None and label.content_producer and kept.content_producer == label.content_producer == label.content_propagator:
+        kept = None if kept != label else kept  # the producer labels its own content anew
+    return annex_e.checked(label if kept is None else _spread(kept, label), kept)
 
 
 def _manifest_fits(source: Source) -> bool:
@@ -354,7 +431,7 @@ def _spread(kept: FileLabel, label: FileLabel) -> FileLabel:
     )
 
 
-def _read_back(source: Source, container: str, wanted: FileLabel) -> None:
-    found = _inspect(source, False, True)
+def _read_back(source: Source, container: str, wanted: FileLabel, hint: str | None) -> None:
+    found = _inspect(source, False, True, hint)
     if found.damaged or len(found.places) != 1 or found.label != wanted or found.container != container:
         raise GuijuError(LABEL_READ_BACK, container=container)

@@ -1,6 +1,6 @@
 """Frozen values of labelling, shared with the live side."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -73,6 +73,10 @@ class FileLabel(msgspec.Struct, frozen=True, kw_only=True):
     content_propagator: str = ""
     propagate_id: str = ""
     reserved_code2: str = ""
+
+
+SIDECAR_SUFFIX: Final = ".aigc.json"
+"""What the file beside a plain text is called behind the text's own name: a text has no metadata for its label."""
 
 
 class Damaged(msgspec.Struct, frozen=True, kw_only=True):

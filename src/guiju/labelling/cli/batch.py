@@ -13,6 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from guiju.labelling.values import SIDECAR_SUFFIX
+
 Row = TypeVar("Row")
 _ALONE: Final = 16
 """So few files are done before other processes have started."""
@@ -26,7 +28,7 @@ def default_jobs() -> int:
 
 
 def list_files(path: str) -> Iterator[str]:
-    """Yield the files of a folder in order, links left out; anything else as it is."""
+    """Yield the files of a folder in order, links and labels beside texts left out; anything else as it is."""
     if path == "-" or not Path(path).is_dir():
         yield path
         return
@@ -34,7 +36,10 @@ def list_files(path: str) -> Iterator[str]:
         below.sort()
         for name in sorted(names):
             file = Path(folder, name)
-            if file.is_file() and not file.is_symlink():
+            beside = (
+                name.endswith(SIDECAR_SUFFIX) and name.removesuffix(SIDECAR_SUFFIX) in names
+            )  # the label of its text, and no file to label
+            if file.is_file() and not file.is_symlink() and not beside:
                 yield str(file)
 
 

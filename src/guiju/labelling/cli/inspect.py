@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -141,7 +142,8 @@ def _row(file: Path, name: str, look: Look) -> dict[str, Any]:
     from guiju.labelling.cli.row import row_of
     from guiju.labelling.files import inspect
 
-    found = inspect(file, user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys), roots=look.roots)
+    hint = urlsplit(name).path if name.lower().startswith(_URLS) else name
+    found = inspect(file, user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys), roots=look.roots, hint=hint)
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
         return row_of(name, digest, opened.tell(), found)

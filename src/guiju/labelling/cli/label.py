@@ -170,7 +170,7 @@ def label_one(
         # A file that could not be examined goes on to be refused by the write, which says why.
         label = label or FileLabel(label="3", content_propagator=provider, propagate_id="-")
         _write(file, target, seals.signed(label, found.label, producer=producer), replace, seals)
-        kept = read_file(target)
+        kept = read_file(target, hint=file.name)
         if not isinstance(kept, FileLabel):  # written and read back a moment ago: somebody else changed it
             raise OSError(0, "changed meanwhile")
         state = ("declared", "possible", "suspected")[int(kept.label) - 1]
@@ -185,6 +185,7 @@ def label_one(
 def _write(file: Path, target: Path, label: Any, replace: bool, seals: "Seals") -> None:
     """Write beside the target and then put it there: in its own place atomically, elsewhere only where nothing is yet."""
     from guiju.labelling.files import write_file
+    from guiju.labelling.values import SIDECAR_SUFFIX
 
     in_place = target == file
     target = file.resolve() if in_place else target
@@ -193,16 +194,23 @@ def _write(file: Path, target: Path, label: Any, replace: bool, seals: "Seals") 
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".guiju-", dir=target.parent)
     os.close(handle)
+    beside = Path(name + SIDECAR_SUFFIX)
     try:
         write_file(file, Path(name), label, replace=replace, break_manifest=seals.break_manifest or seals.chain is not None)
         seals.seal(Path(name), file)
+        at = target.with_name(target.name + SIDECAR_SUFFIX)
         if in_place:
+            if beside.exists():  # the label of a plain text, which is there before the text
+                beside.replace(at)
             Path(name).replace(target)
         else:
+            if beside.exists():
+                os.link(beside, at)
             os.link(name, target)
     except FileExistsError:
         raise GuijuError(LABEL_TARGET, path=target) from None
     finally:
+        beside.unlink(missing_ok=True)
         Path(name).unlink(missing_ok=True)
 
 

@@ -15,6 +15,8 @@ VALUE_LIMIT_BYTES: Final = 64 * 1024
 """A label's own text; longer ones are none (reference: bound every read)."""
 PART_LIMIT_BYTES: Final = 4 * 1024 * 1024
 """A part of a file that is read whole, as it lies or unpacked: an XMP packet, a list of comments, a tag."""
+TEXT_LIMIT_BYTES: Final = 16 * 1024 * 1024
+"""A text that is read whole: a page, a Markdown file."""
 PARTS_LIMIT: Final = 1_000_000
 """Parts of one file: chunks, segments, blocks."""
 STEP_BYTES: Final = 1024 * 1024
@@ -31,6 +33,10 @@ class Broken(Exception):
 
 class NoRoom(Exception):
     """The container is sound, and its form has no room for this label."""
+
+
+class Sealed(Exception):
+    """The container is sound, and signed: any change would break what the signature promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,14 @@ class Source:
         """Return the whole edited file; for a source in memory."""
         view = memoryview(self._data)
         return b"".join(part if isinstance(part, bytes) else view[part[0] : part[1]] for part in self.spans(edits))
+
+
+def whole_text(source: Source) -> bytes:
+    """Return a text file whole. Raises Broken when it is more than is examined."""
+    if source.size > TEXT_LIMIT_BYTES:
+        raise Broken(f"a text of {source.size} bytes is more than the {TEXT_LIMIT_BYTES} that are examined")
+    step = PART_LIMIT_BYTES
+    return b"".join(source.read(at, min(step, source.size - at)) for at in range(0, source.size, step))
 
 
 def write_all(target: int, data: bytes, at: int) -> None:

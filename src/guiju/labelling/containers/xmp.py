@@ -15,13 +15,12 @@ from xml.sax.saxutils import escape, unescape
 
 from guiju.labelling.annex_e import KEYS
 from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, NoRoom, may_hide_label
+from guiju.labelling.containers.xml_part import element_stop, tag_end
 
 NAMESPACE: Final = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _SPACES: Final = frozenset({NAMESPACE, NAMESPACE.rstrip("/")})
 _LOCAL: Final = frozenset({"AIGC", *KEYS})
-# Each of these goes over a text once, and keeps nothing to come back to: packets are strangers' work.
-_TAG: Final = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
 
 
 @dataclass(slots=True)
@@ -170,7 +169,7 @@ class _Reader:
         if space not in _SPACES or local not in _LOCAL:
             return
         self._take(local, value)
-        tag = self._packet[at : _tag_end(self._packet, at)]
+        tag = self._packet[at : tag_end(self._packet, at)]
         for match in re.finditer(rb"(?<=[\s\"'])[^\s=<>\"'/:]++:" + local.encode() + rb"\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", tag):
             shown = (match[1] if match[1] is not None else match[2]).decode("utf-8", "replace")
             if _same(shown, value) and (at + match.start(), at + match.end()) not in self.found.spans:
@@ -190,8 +189,7 @@ class _Reader:
             self._trace(text)
             return
         self._take(local, text)
-        stop = self._packet.index(b">", at) + 1 if self._packet[at : at + 2] == b"</" else at
-        self.found.spans.append((start, stop))
+        self.found.spans.append((start, element_stop(self._packet, start, at)))
 
     def _characters(self, text: str) -> None:
         if self._text is not None:
@@ -215,11 +213,3 @@ def _same(shown: str, value: str) -> bool:
     plain = unescape(shown, {"&quot;": '"', "&apos;": "'"})
     plain = re.sub(r"&#(x?)([0-9a-fA-F]{1,6});", lambda hit: chr(int(hit[2], 16 if hit[1] else 10) % 0x110000), plain)
     return "".join(plain.split()) == "".join(value.split())
-
-
-def _tag_end(packet: bytes, at: int) -> int:
-    """Return the place behind the `>` of the tag that begins at `at`; quoted values may hold one."""
-    match = _TAG.match(packet, at)
-    if match is None:
-        raise ValueError("an XMP packet has a tag without an end")
-    return match.end()

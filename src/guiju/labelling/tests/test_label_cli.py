@@ -154,3 +154,24 @@ def test_orders_that_contradict_themselves_do_nothing(tmp_path: Path, words: lis
 def test_every_notice_names_both_elements() -> None:
     assert all(holds_elements(zh) for zh, _ in NOTICES.values())
     assert set(NOTICES) == {"declared", "possible", "suspected", "none"}
+
+
+def test_texts_get_their_labels_where_they_can_stand(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "page.html").write_text("<p>words")
+    (texts / "notes.md").write_text("# words\n")
+    (texts / "table.csv").write_text("a,b\n")
+    out = tmp_path / "out"
+    done = run(texts, "--as-producer", "--provider", CODE, "-o", out, "--json")
+    assert done.exit_code == 0, done.output
+    names = [path.name for path in sorted(out.rglob("*")) if path.is_file()]
+    assert names == ["notes.md", "page.html", "table.csv", "table.csv.aigc.json"]
+    for name in names[:3]:
+        assert isinstance(read_file(out / name), FileLabel)
+    looked = RUNNER.invoke(whole_app(), ["inspect", str(out), "--json"])
+    assert looked.exit_code == 0
+    assert len(looked.stdout.splitlines()) == 3, "the label beside a text is no file of its own"
+    again = run(texts / "table.csv", "--as-producer", "--provider", CODE, "-o", out / "table.csv")
+    assert again.exit_code != 0
+    assert sorted(path.name for path in out.iterdir()) == names

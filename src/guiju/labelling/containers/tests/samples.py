@@ -15,6 +15,7 @@ from typing import Any
 import pillow_heif
 import pytest
 
+from guiju.labelling.containers.tests import documents
 from guiju.labelling.files import first_label
 from guiju.labelling.values import FileLabel
 
@@ -31,7 +32,9 @@ WRAPPED = '{"AIGC": ' + INNER + "}"
 
 
 def sample(name: str) -> bytes:
-    """Return a file of `data/`: `plain.png`, `alpha.webp`, …"""
+    """Return a file of `data/`: `plain.png`, `alpha.webp`, …; or a document made by hand: `plain.docx`, …"""
+    if name in documents.MADE:
+        return documents.MADE[name]()
     return (DATA / f"{name}.bin").read_bytes()
 
 

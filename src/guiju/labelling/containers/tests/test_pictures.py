@@ -77,6 +77,12 @@ FILES = {
 }
 
 
+def test_an_empty_place_in_front_of_an_end_tag_is_filled_and_the_tag_stays() -> None:
+    written = write(png_with((b"iTXt", XMP + packet(description("<q:AIGC/>")))), LABEL)
+    assert read(written) == LABEL
+    assert b"</rdf:Description>" in written
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_labels_as_others_write_them_are_read(name: str) -> None:
     assert read(FILES[name]) == OLD
@@ -277,7 +283,7 @@ def test_a_full_xmp_segment_gives_up_padding_only_and_then_says_that_it_is_full(
 def test_a_write_that_cannot_be_read_back_gives_nothing(wrong: list[Edit], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     container = CONTAINERS[0]
     broken = replace(container, examine=lambda source: replace(container.examine(source), place=lambda _inner: wrong))
-    monkeypatch.setattr("guiju.labelling.files.find_container", lambda _source: broken)
+    monkeypatch.setattr("guiju.labelling.files.find_container", lambda _source, _hint=None: broken)
     (tmp_path / "a").write_bytes(sample("plain.png"))
     with pytest.raises(GuijuError) as told:
         write(sample("plain.png"), LABEL)
