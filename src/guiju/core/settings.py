@@ -121,6 +121,15 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
         return min(days, self.days_of(name) or days)
 
 
+class Verify(msgspec.Struct, frozen=True, kw_only=True):
+    """The public page on which anybody has the label of a file looked at, and asks whether this service issued it."""
+
+    page: Literal["on", "off"] = "on"
+    urls: Literal["on", "off"] = "off"
+    upload_mb: int = 64
+    per_hour: int = 60
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of `guiju.toml`. Without an upstream every service is served by the built-in demo model."""
 
@@ -132,6 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     screening: Screening = Screening()
     calendar: Calendar = Calendar()
     retention: Retention = Retention()
+    verify: Verify = Verify()
     limits: Limits = Limits()
     media: Media = Media()
     upstreams: tuple[Upstream, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
-from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server, Settings
+from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server, Settings, Verify
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
 from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Guard, Limits, Media, Service, Upstream
@@ -72,6 +72,7 @@ _ROOT: Final = (
     "screening",
     "calendar",
     "retention",
+    "verify",
     "limits",
     "media",
     "upstream",
@@ -148,6 +149,7 @@ class _Check:
             screening=Screening(**self._single("screening")),
             calendar=Calendar(**self._single("calendar")),
             retention=Retention(**self._single("retention")),
+            verify=Verify(**self._single("verify")),
             limits=Limits(**self._single("limits")),
             media=Media(**self._single("media")),
             upstreams=upstreams,

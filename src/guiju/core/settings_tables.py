@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server
+from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server, Verify
 from guiju.gateway.bundle import Guard, GuardUse, Limits, Media, Service, Upstream
 from guiju.labelling.values import ExplicitStyle, Label
 from guiju.records.values import BY_NAME
@@ -177,6 +177,15 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("case_content_days", "处置与情形的封存内容保存的最长天数。", "The same for the content of measures and cases.", Span(1, _LONGEST_DAYS, "days"), source="GAI 14(2) [S]"),
             Setting("sweeps", "是否每日清除过期的记录与内容：on 或 off。", "Whether what is past its days is removed every day: on or off."),
             Setting("rows_per_s", "清除时每秒最多移除的行数，以免妨碍记录。", "Rows removed in a second at most, so that recording is not disturbed.", Span(10, 1_000_000, "rows")),
+        ),
+    ),
+    Table(
+        "verify", Verify, "公众查验页 /verify/ 和接口 /api/verify。", "The public page /verify/ and its API /api/verify.",
+        (
+            Setting("page", "on 开放，off 关闭。", "on, or off: then there is no such page.", source="Labelling Measures Arts. 5, 6"),
+            Setting("urls", "on 允许查验网址：本机会去访问公众给出的公网网址。", "on takes URLs too: this machine then fetches public addresses that anybody names."),
+            Setting("upload_mb", "一个文件的上限（MiB）。", "Largest file, in MiB.", Span(1, 1024, "MiB")),
+            Setting("per_hour", "每个来源地址每小时的次数。", "How often an hour one address may ask.", Span(1, 100_000)),
         ),
     ),
     Table(

@@ -237,7 +237,7 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
     from guiju.core.errors import GuijuError
     from guiju.records import given
     from guiju.records.certificate import check_certificate, is_certificate
-    from guiju.records.proof import check_proof
+    from guiju.records.proof import check_leaf_proof, check_proof, is_leaf_proof
 
     try:
         document: Any = json.loads(proof.read_bytes())
@@ -247,6 +247,8 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
         trusted = Ed25519PublicKey.from_public_bytes(read_public_key(public_key.read_bytes())) if public_key is not None else None
     except (ValueError, Broken):
         raise GuijuError(given.VERIFY_KEY, path=public_key) from None
+    if is_leaf_proof(document):
+        return check_leaf_proof(document, trusted)
     return check_certificate(document, trusted) if is_certificate(document) else check_proof(document, trusted)
 
 

@@ -14,6 +14,7 @@ from guiju.core.keys import load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records.erasure import erase_subject, finish_erasures
 from guiju.records.hold import held_records, held_subjects, lift_hold, set_hold
+from guiju.records.issued import LEAST_CHARACTERS, Issued, file_hashes, find_number, find_text, holds_texts, is_findable, since
 from guiju.records.marked import Marked, list_marked, list_sealed, tell_whereabouts
 from guiju.records.merkle import PROOF_INVALID, inclusion_path
 from guiju.records.models import Record
@@ -21,7 +22,7 @@ from guiju.records.note import signed_by
 from guiju.records.opening import RECORD_UNKNOWN, open_content, open_subject
 from guiju.records.opening_review import ask_for_review, find_review_permission, open_for_review, opening_needs_two
 from guiju.records.outbox import OUTBOX_SIGNAL, append, signal_outbox
-from guiju.records.proof import check_proof, make_proof
+from guiju.records.proof import Proof, check_proof, make_leaf_proof, make_proof
 from guiju.records.reading import Read, Reading, begin_reading, list_read, use_reading
 from guiju.records.report import Report
 from guiju.records.signers import verify_site_checkpoint
@@ -31,9 +32,11 @@ from guiju.records.whereabouts import CONTENT_ERASED, CONTENT_NONE, find_whereab
 __all__ = [
     "CONTENT_ERASED",
     "CONTENT_NONE",
+    "LEAST_CHARACTERS",
     "OUTBOX_SIGNAL",
     "RECORD_UNKNOWN",
     "RECORD_WAITING",
+    "Issued",
     "Marked",
     "Read",
     "Reading",
@@ -42,11 +45,16 @@ __all__ = [
     "begin_reading",
     "check_ledger",
     "erase_subject",
+    "file_hashes",
+    "find_number",
     "find_review_permission",
+    "find_text",
     "find_whereabouts",
     "finish_erasures",
     "held_records",
     "held_subjects",
+    "holds_texts",
+    "is_findable",
     "lift_hold",
     "list_marked",
     "list_read",
@@ -56,8 +64,10 @@ __all__ = [
     "open_subject",
     "opening_needs_two",
     "prove",
+    "prove_leaf",
     "set_hold",
     "signal_outbox",
+    "since",
     "stamp_roots",
     "tell_whereabouts",
     "use_reading",
@@ -99,6 +109,11 @@ def prove(record_id: str) -> dict[str, Any]:
         if step.outcome == "fails":
             raise GuijuError(PROOF_INVALID, reason=f"{step.en}: {step.detail}")
     return document
+
+
+def prove_leaf(record_id: str) -> dict[str, Any]:
+    """Return the proof of a record without what it says, for the public. Raises as `prove` does."""
+    return make_leaf_proof(msgspec.convert(prove(record_id), Proof))
 
 
 def check_ledger(actor: str) -> Report:

@@ -197,6 +197,19 @@ class RecordContent(models.Model):
         return str(self.record_id)
 
 
+class IssuedText(models.Model):
+    """A way from the fingerprint of an answer's text to its record, which holds the fingerprint too; see `issued.py`."""
+
+    mark = models.BinaryField(max_length=16)
+    index = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["mark"], name="records_issued_mark")]
+
+    def __str__(self) -> str:
+        return f"{bytes(self.mark).hex()} {self.index}"
+
+
 class MasterKeyRotation(models.Model):
     """A change of the master key: subject keys are wrapped anew, batch by batch, under the one with this id."""
 

@@ -1,10 +1,13 @@
 """The proof that one record is in the log, as a document, and its check. Pure: needs neither database nor ledger.
 
 {"proof": "guiju-record-1", "index", "size", "path": [base64], "body": text, "checkpoint": text, "public_key": text}
+
+For the public there is a proof without the record, "guiju-leaf-1": `leaf`, the hash of the record, in place of `body`.
 """
 
 import base64
 import binascii
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
@@ -18,12 +21,22 @@ from guiju.records.note import parse_verifier, stated_checkpoint, verifier_text,
 from guiju.records.report import Report, Step
 
 FORM: Final = "guiju-record-1"
+LEAF_FORM: Final = "guiju-leaf-1"
 _HASH_BYTES: Final = 32
 NOT_PROVEN: Final = (
     ("公钥属于哪一家提供者：请从提供者以外的渠道核对。", "Whose key this is: compare it with what the provider published elsewhere."),
     (
         "记录所述之事是否属实：只证明签发检查点之后没有改动过。",
         "That what the record says is true: only that it has not changed since the checkpoint.",
+    ),
+)
+
+
+LEAF_NOT_PROVEN: Final = (
+    *NOT_PROVEN,
+    (
+        "这一叶子对应哪条记录：提供者或有权机关可出示记录原文，其 SHA-256 即为叶子。",
+        "Which record the leaf is of: the provider, or an authority, can show the record, whose SHA-256 is the leaf.",
     ),
 )
 
@@ -36,6 +49,18 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     path: tuple[str, ...]
     body: str
+    checkpoint: str
+    public_key: str
+
+
+class LeafProof(msgspec.Struct, frozen=True, kw_only=True):
+    """The document without the record; `leaf` is its SHA-256."""
+
+    proof: str
+    index: int
+    size: int
+    path: tuple[str, ...]
+    leaf: str
     checkpoint: str
     public_key: str
 
@@ -84,13 +109,63 @@ def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Repor
     if not note(not problem, zh, en, problem or f"{record.get('id')} · {leaf.hex()}"):
         return report()
 
+    _follow(proof, leaf, path, trusted, steps, note)
+    return report()
+
+
+def make_leaf_proof(document: Proof) -> dict[str, Any]:
+    """Return the proof of a record without the record: its leaf alone, which commits to it and tells nothing of it."""
+    facts = msgspec.to_builtins(document)
+    return {
+        **{name: value for name, value in facts.items() if name != "body"},
+        "proof": LEAF_FORM,
+        "leaf": sha256(document.body.encode()).hexdigest(),
+    }
+
+
+def check_leaf_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Report:
+    """Return what the proof of a leaf proves, step by step, as `check_proof` does for a whole record."""
+    steps: list[Step] = []
+
+    def note(holds: bool, zh: str, en: str, detail: str = "") -> bool:
+        steps.append(Step(len(steps) + 1, "holds" if holds else "fails", zh, en, detail))
+        return holds
+
+    zh, en = "文件写明一个叶子", "The document states a leaf"
+    try:
+        proof = msgspec.convert(document, LeafProof)
+        path = [_hash(text) for text in proof.path]
+        leaf = bytes.fromhex(proof.leaf)
+        problem = "" if proof.proof == LEAF_FORM and len(leaf) == _HASH_BYTES else "it is no proof of a leaf"
+    except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as reason:
+        note(False, zh, en, str(reason))
+        return Report(tuple(steps), LEAF_NOT_PROVEN)
+    if note(not problem, zh, en, problem or leaf.hex()):
+        _follow(proof, leaf, path, trusted, steps, note)
+    return Report(tuple(steps), LEAF_NOT_PROVEN)
+
+
+def is_leaf_proof(document: Any) -> bool:
+    """Tell whether a document says that it proves a leaf."""
+    return isinstance(document, dict) and document.get("proof") == LEAF_FORM
+
+
+def _follow(
+    proof: "Proof | LeafProof",
+    leaf: bytes,
+    path: list[bytes],
+    trusted: Ed25519PublicKey | None,
+    steps: list[Step],
+    note: Callable[..., bool],
+) -> None:
+    """Note the steps 2 to 5, from the leaf to the provider's key; the first that fails is the last."""
     # 2. Leaf and path lead to a root.
     zh, en = f"第 {proof.index} 号叶子经 {len(path)} 步到达树根", f"Leaf {proof.index} leads to a root in {len(path)} steps"
     try:
         root = root_from_inclusion(leaf_hash(leaf), proof.index, proof.size, path)
     except GuijuError as reason:
         note(False, zh, en, str(reason.facts["reason"]))
-        return report()
+        return
     note(True, zh, en, root.hex())
 
     # 3. The checkpoint states exactly this size and this root.
@@ -99,9 +174,9 @@ def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Repor
         stated = stated_checkpoint(proof.checkpoint.encode())
     except GuijuError as reason:
         note(False, zh, en, str(reason.facts["reason"]))
-        return report()
+        return
     if not note(stated.size == proof.size and stated.root == root, zh, en, f"{stated.origin} · {stated.size} · {stated.root.hex()}"):
-        return report()
+        return
 
     # 4. The checkpoint is signed under the log's name.
     zh, en = f"检查点有 {stated.origin} 的有效签名", f"The checkpoint carries a valid signature of {stated.origin}"
@@ -112,7 +187,7 @@ def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Repor
     except GuijuError as reason:
         detail = str(reason.facts["reason"])
     if not note(not detail, zh, en, detail or proof.public_key):
-        return report()
+        return
 
     # 5. The key is the provider's.
     zh, en = "签名公钥就是提供者公布的公钥", "The signing key is the one that the provider published"
@@ -122,7 +197,6 @@ def check_proof(document: Any, trusted: Ed25519PublicKey | None = None) -> Repor
         given = verifier_text(stated.origin, trusted)
         signs = _signs(trusted, proof.checkpoint, stated.origin)
         note(signs, zh, en, given if signs else other_key(proof.public_key, given))
-    return report()
 
 
 def other_key(signing: str, given: str) -> str:

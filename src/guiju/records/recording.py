@@ -20,7 +20,7 @@ from django.db.backends.signals import connection_created
 from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.core.keys import load_recorder_key
+from guiju.core.keys import load_pseudonym_key, load_recorder_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records import lease
@@ -31,6 +31,7 @@ from guiju.records.heart import RecorderHeart
 from guiju.records.incoming import Incoming, incoming, read_entry
 from guiju.records.ingest import Written, write_entries, write_incoming
 from guiju.records.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
+from guiju.records.issued import note_issued, worded
 from guiju.records.ledger import Ledger
 from guiju.records.models import OpenAnswer, OutboxEntry, Record, SpoolCursor
 from guiju.records.months import make_months
@@ -79,6 +80,7 @@ class Recorder:
         self._data = data
         self._recorder_key = load_recorder_key(data.keys)
         self._masters = load_master_keys(data.keys)
+        self._pseudonyms = load_pseudonym_key(data.keys)
         self._intake = SpoolIntake(data.spool, self._recorder_key)
         self._ledger = Ledger(data.ledger, origin, data.keys)
         self._holder = lease.new_holder()
@@ -108,12 +110,13 @@ class Recorder:
             if not closed:
                 self._tell(drained_at_us=begun_us)
             return closed
-        arrived = [self._assessed(each) for each in arrived]
         arrived += [Arrived(self._opened(bytes(row.sealed)), "") for row in outbox]
+        arrived = [self._assessed(each) for each in arrived]
         try:
             with transaction.atomic():
                 self._hold()
                 written = write_incoming([each.incoming for each in arrived], self._masters)
+                note_issued([each.incoming.entry for each in arrived], written.first)
                 opened = self._note_answers(arrived)
                 _move_cursors(moved)
                 _delete_outbox(outbox)
@@ -221,14 +224,13 @@ class Recorder:
             return read_entry(sealed)  # not an entry: it is kept aside as it is
 
     def _assessed(self, arrived: Arrived) -> Arrived:
-        """Return what came with what the classifier says of it, where the gateway asked for that."""
-        entry = arrived.incoming.entry
-        if entry.metadata.get(MARK) != AFTERWARDS:
-            return arrived
-        if self._afterwards is None:
-            self._afterwards = Afterwards(Classifier.load())
-        told = self._afterwards.assess(entry.id, entry.metadata, entry.content)
-        return Arrived(incoming(msgspec.structs.replace(entry, metadata=told)), arrived.writer)
+        """Return what came with the fingerprints of its wording, and with what the classifier says of it where the gateway asked for that."""
+        entry = worded(arrived.incoming.entry, self._pseudonyms)
+        if entry.metadata.get(MARK) == AFTERWARDS:
+            if self._afterwards is None:
+                self._afterwards = Afterwards(Classifier.load())
+            entry = msgspec.structs.replace(entry, metadata=self._afterwards.assess(entry.id, entry.metadata, entry.content))
+        return arrived if entry is arrived.incoming.entry else Arrived(incoming(entry), arrived.writer)
 
     def _note_answers(self, arrived: list[Arrived]) -> set[str]:
         """Keep account of streamed answers that have begun and not ended; return the writers of new ones."""

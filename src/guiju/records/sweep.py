@@ -27,6 +27,7 @@ from guiju.core.settings import Retention
 from guiju.records import flow
 from guiju.records.forget import forget_old_bytes, forgetting
 from guiju.records.hold import held_records
+from guiju.records.issued import forget_issued
 from guiju.records.kinds import KINDS
 from guiju.records.models import DayMark, Hold, Record, Removal, RetentionRule
 from guiju.records.months import drop_months
@@ -310,6 +311,8 @@ def _carry_out(removal: Removal, numbers: list[int], rows_per_s: int, stop: Call
         some = left[at : at + ROWS_AT_ONCE]
         with transaction.atomic():
             count = _remove(removal.what, some)
+            if removal.what == RECORD:
+                forget_issued(some)
             Removal.objects.filter(pk=removal.pk).update(done_until=some[-1] + 1, removed=F("removed") + count)
         yield count
         time.sleep(max(0.0, len(some) / rows_per_s - (time.monotonic() - begun)))

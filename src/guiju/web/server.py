@@ -21,6 +21,8 @@ from guiju.web import configure_django
 THREADS: Final = 8
 DRAIN_S: Final = 10.0
 _TURN_S: Final = 0.5
+_FORM_MB: Final = 8
+"""What a form may have besides the largest file that the public page takes."""
 logger = logging.getLogger("guiju.web")
 
 
@@ -42,7 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
     scheme = "https" if settings.HTTPS else "http"
     with socket.socket(fileno=options.fd) as listening:
         server = create_server(
-            application, sockets=[listening], threads=THREADS, ident="guiju", url_scheme=scheme, clear_untrusted_proxy_headers=True
+            application,
+            sockets=[listening],
+            threads=THREADS,
+            ident="guiju",
+            url_scheme=scheme,
+            clear_untrusted_proxy_headers=True,
+            max_request_body_size=(settings.SITE.verify.upload_mb + _FORM_MB) * 1024 * 1024,
         )
         return _serve(server)
 

@@ -24,7 +24,7 @@ def portal(request: HttpRequest) -> HttpResponse:
         {"service": each, "models": [model for name in each.upstreams if name in upstreams for model in upstreams[name].models]}
         for each in (force.bundle.services if force else ())
     ]
-    return render(request, "web/portal.html", {"cards": cards})
+    return render(request, "web/portal.html", {"cards": cards, "verifies": settings.SITE.verify.page == "on"})
 
 
 @needs("records.view_record")

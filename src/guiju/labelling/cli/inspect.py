@@ -139,8 +139,8 @@ def inspect_one(path: str, look: Look) -> dict[str, Any]:
 
 
 def _row(file: Path, name: str, look: Look) -> dict[str, Any]:
-    from guiju.labelling.cli.row import row_of
     from guiju.labelling.files import inspect
+    from guiju.labelling.rows import row_of
 
     hint = urlsplit(name).path if name.lower().startswith(_URLS) else name
     found = inspect(file, user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys), roots=look.roots, hint=hint)
@@ -159,7 +159,7 @@ def _lost(path: str) -> dict[str, Any]:
 
 
 def _tell(row: dict[str, Any], *, as_json: bool) -> int:
-    from guiju.labelling.cli.row import lines_of, plain
+    from guiju.labelling.rows import lines_of, plain
 
     if "error" in row:
         typer.echo(plain(row["error"]), err=True)
@@ -179,7 +179,7 @@ def _summed(tally: "Counter[str]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from guiju.labelling.cli.row import VERDICTS
+    from guiju.labelling.rows import VERDICTS
 
     table = Table("结论 verdict", "文件 files", box=None)
     for verdict, chinese in (*VERDICTS.items(), ("unreadable", "打不开")):
@@ -190,16 +190,16 @@ def _summed(tally: "Counter[str]") -> None:
 
 def _write_report(out: Path, rows: list[dict[str, Any]]) -> None:
     from guiju.core.durable import replace
-    from guiju.labelling.cli.row import as_csv, as_json
+    from guiju.labelling.rows import as_csv, as_json
 
     replace(out, as_csv(rows) if out.suffix.lower() == ".csv" else as_json(rows))
 
 
 def _compared(before: Path, path: str, look: Look, as_json: bool) -> int:
     """Tell what happened to the label between two files; a label that was removed or changed has the status of noncompliant."""
-    from guiju.labelling.cli.row import keys_of, plain
     from guiju.labelling.comparing import CHANGES, compare
     from guiju.labelling.files import inspect
+    from guiju.labelling.rows import keys_of, plain
 
     try:
         was, now = (

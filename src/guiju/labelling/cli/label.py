@@ -151,9 +151,9 @@ def label_one(
 ) -> dict[str, Any]:
     """Label one file and return its row: `written`, the state, the notice to show around it, and the label; or `error`."""
     from guiju.core.ids import new_id
-    from guiju.labelling.cli.row import keys_of
     from guiju.labelling.files import first_label, inspect, read_file
     from guiju.labelling.notices import NOTICES, propagator_label
+    from guiju.labelling.rows import keys_of
     from guiju.labelling.values import FileLabel
 
     file, target = Path(path), targets[path]
@@ -232,7 +232,7 @@ def _lost(path: str) -> dict[str, Any]:
 
 
 def _tell(row: dict[str, Any], as_json: bool) -> int:
-    from guiju.labelling.cli.row import plain
+    from guiju.labelling.rows import plain
 
     if as_json:
         typer.echo(json.dumps(row, ensure_ascii=True))

@@ -1,0 +1,201 @@
+"""Has this service issued this text, or this file? Found by keyed fingerprints and by numbers; the answer comes from the record itself.
+
+The recorder adds to the record of a delivered answer the fingerprint of its *wording*: its letters and digits alone, so that a copy out of a
+page (other spaces, no marks of Markdown) is still found. A small table leads from fingerprints to records; it proves nothing by itself: what it finds
+is believed only where the record, which lies in the log, holds the fingerprint too. Nobody without the installation's key can make one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from guiju.core.errors import GuijuError
+from guiju.core.fingerprint import fingerprint
+from guiju.records.bulk import insert_rows
+from guiju.records.entry import Entry
+from guiju.records.models import IssuedText, Record
+
+DELIVERED: Final = "gateway.answer.delivered"
+WORDING: Final = "wording"
+LEAST_CHARACTERS: Final = 20
+"""Letters and digits that a text must have to be looked up: shorter ones could be guessed, or are anybody's."""
+TEXT_CHARACTERS: Final = 200_000
+_NUMBER: Final = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})(?:[.-]\d{1,4})?")
+_NOT_WORDING: Final = re.compile(r"[\W_]+")
+_LISTED: Final = 8
+_LOOKED_AT: Final = 20
+
+Match = Literal["exact", "wording"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A record of something that this service issued: which, when, and how what was shown agrees with it."""
+
+    record: str
+    at: datetime
+    match: Match
+
+
+class _Content(msgspec.Struct):
+    answer: Any = None
+
+
+class _Message(msgspec.Struct):
+    content: Any = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
+_CONTENT: Final = msgspec.msgpack.Decoder(_Content)
+_COMPLETION: Final = msgspec.json.Decoder(_Completion)
+
+
+def wording_of(text: str) -> str:
+    """Return the letters and digits of a text, in one form for all ways of writing them; empty when there are too few."""
+    plain = _NOT_WORDING.sub("", text)
+    if not unicodedata.is_normalized("NFKC", plain):  # asked first: to normalise costs four times as much as all the rest
+        plain = _NOT_WORDING.sub("", unicodedata.normalize("NFKC", plain))
+    plain = plain.casefold()
+    return plain if LEAST_CHARACTERS <= len(plain) <= TEXT_CHARACTERS else ""
+
+
+def worded(entry: Entry, key: bytes) -> Entry:
+    """Return the entry of a delivered answer with the fingerprints of its wordings; any other entry as it is."""
+    if entry.kind != DELIVERED or not entry.content or WORDING in entry.metadata:
+        return entry
+    marks = [fingerprint(key, WORDING, wording) for text in _texts(entry.content) if (wording := wording_of(text))]
+    return msgspec.structs.replace(entry, metadata={**entry.metadata, WORDING: marks}) if marks else entry
+
+
+def note_issued(entries: Sequence[Entry], first: int) -> None:
+    """Keep the way from the fingerprints of these entries to the records that they became, numbered from `first`; in the caller's transaction."""
+    rows = [
+        (bytes.fromhex(mark), first + place)
+        for place, entry in enumerate(entries)
+        if entry.kind == DELIVERED
+        for mark in _marks(entry.metadata)
+    ]
+    insert_rows(IssuedText, ("mark", "index"), rows)
+
+
+def is_findable(text: str) -> bool:
+    """Tell whether a text has enough letters and digits to be looked up, and not too many."""
+    return bool(wording_of(text))
+
+
+def find_text(text: str, labels: Iterable[tuple[str, str]], key: bytes, number: str = "") -> Issued | None:
+    """Return the newest record of an answer with this text; None when there is none, or the text is too short to be looked up.
+
+    `labels` are (service, words of its explicit label): the words are no part of the answer. An exact match has the very characters.
+    With a `number`, only the record of that number is looked at.
+    """
+    labels = tuple(labels)
+    exact = {fingerprint(key, service, variant) for service, words in labels for variant in _variants(text, words)}
+    wordings = {wording_of(text), *(wording_of(each) for _, words in labels for each in _unlabelled(text.strip(), words))}
+    loose = {fingerprint(key, WORDING, wording) for wording in wordings if wording}
+    if not loose:
+        return None
+    if number:
+        record = find_number(number)
+        return _matched(record, exact, loose)
+    rows = IssuedText.objects.filter(mark__in=[bytes.fromhex(mark) for mark in exact | loose]).order_by("-index")
+    for index in dict.fromkeys(rows.values_list("index", flat=True)[: _LOOKED_AT * 2]):
+        if (found := _matched(Record.objects.filter(index=index).first(), exact, loose)) is not None:
+            return found
+    return None
+
+
+def _matched(record: Record | None, exact: set[str], loose: set[str]) -> Issued | None:
+    """Return the record as what issued a text, if it says so itself."""
+    if record is None or record.kind != DELIVERED:
+        return None
+    held = set(_marks(record.metadata))
+    return Issued(record.id, record.at, "exact" if held & exact else "wording") if held & (exact | loose) else None
+
+
+def since() -> datetime | None:
+    """Return the time of the first answer that can be found by its text; None before there is one."""
+    first = IssuedText.objects.order_by("index").values_list("index", flat=True).first()
+    return None if first is None else Record.objects.filter(index__gte=first).order_by("index").values_list("at", flat=True).first()
+
+
+def find_number(number: str) -> Record | None:
+    """Return the record that closes what was issued under this number (of an answer, or one of its files); None when there is none."""
+    from guiju.records.browse import find_closing_record
+
+    match = _NUMBER.fullmatch(number)
+    return find_closing_record(match[1]) if match else None
+
+
+def file_hashes(record: Record) -> set[str]:
+    """Return the SHA-256 of the files that a record says were delivered."""
+    files = record.metadata.get("files")
+    hashes = (each.get("sha256") for each in files if isinstance(each, dict)) if isinstance(files, list) else ()
+    return {each for each in hashes if isinstance(each, str)}
+
+
+def holds_texts(record: Record) -> bool:
+    """Tell whether a record says which texts were delivered whole, so that another text can be told from them."""
+    return record.kind == DELIVERED and bool(_marks(record.metadata))
+
+
+def forget_issued(indexes: Sequence[int]) -> None:
+    """Remove the ways to those of these records that are there no more."""
+    there = Record.objects.filter(index__in=indexes).values_list("index", flat=True)
+    IssuedText.objects.filter(index__in=set(indexes) - set(there)).delete()
+
+
+def _marks(metadata: dict[str, Any]) -> list[str]:
+    """Return the fingerprints in an answer's metadata: of its wordings, and of its texts as the model sent them."""
+    output = metadata.get("output")
+    exact = output.get("texts") if isinstance(output, dict) else None
+    found = [*_listed(metadata.get(WORDING)), *_listed(exact)]
+    return list(dict.fromkeys(found))
+
+
+def _listed(marks: Any) -> list[str]:
+    return [mark for mark in marks[:_LISTED] if isinstance(mark, str) and len(mark) == 32] if isinstance(marks, (list, tuple)) else []
+
+
+def _texts(content: bytes) -> Iterator[str]:
+    """Yield the first texts of an answer: of a whole one, of a stream by its paths, of an approved one."""
+    try:
+        answer = _CONTENT.decode(content).answer
+        if isinstance(answer, bytes):
+            choices = _COMPLETION.decode(answer).choices[:_LISTED]
+            yield from (each.message.content for each in choices if each.message and isinstance(each.message.content, str))
+        elif isinstance(answer, dict):
+            yield from (text for path, text in list(answer.items())[:_LISTED] if isinstance(text, str) and str(path).endswith("].content"))
+        elif isinstance(answer, str):
+            yield answer
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, GuijuError):
+        return
+
+
+def _variants(text: str, words: str) -> set[str]:
+    """Return the ways in which a delivered text may have been copied: line ends, edges, and the label's words around it."""
+    unix = text.replace("\r\n", "\n").replace("\r", "\n")
+    stripped = unix.strip()
+    return {text, unix, stripped, f"{stripped}\n", *_unlabelled(stripped, words)}
+
+
+def _unlabelled(text: str, words: str) -> list[str]:
+    """Return the text without the label's words before it, behind it, and both; only those that differ."""
+    if not words:
+        return []
+    behind = text.removesuffix(words).rstrip()
+    return list(
+        dict.fromkeys(each for each in (behind, text.removeprefix(words).lstrip(), behind.removeprefix(words).lstrip()) if each != text)
+    )
