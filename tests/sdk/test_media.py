@@ -1,6 +1,8 @@
 """Pictures, speech and films with the official Python SDK, unmodified, against a real worker."""
 
 import base64
+import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import openai
 import pytest
 
 from guiju.gateway.media.tests.conftest import site_for
-from guiju.gateway.media.tests.models import BEHAVIOURS, PNG
+from guiju.gateway.media.tests.made import film
+from guiju.gateway.media.tests.models import BEHAVIOURS, PNG, body
 from guiju.gateway.tests.rig import KEYS, TERM, ScriptedUpstream, Worker
 from guiju.labelling import read
 from guiju.labelling.values import FileLabel
@@ -16,7 +19,23 @@ from guiju.labelling.values import FileLabel
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    upstream = ScriptedUpstream(dict(BEHAVIOURS))
+    state = {
+        "id": "up",
+        "object": "video",
+        "status": "completed",
+        "progress": 100,
+        "created_at": 1,
+        "seconds": "3",
+        "size": "320x240",
+        "model": "film",
+    }
+    films = {
+        "film": body(json.dumps(state).encode(), "application/json"),
+        "/videos/up": body(json.dumps(state).encode(), "application/json"),
+    }
+    if importlib.util.find_spec("av") is not None:
+        films["/videos/up/content"] = body(film(), "video/mp4")
+    upstream = ScriptedUpstream(BEHAVIOURS | films)
     site = site_for(upstream, tmp_path_factory.mktemp("media") / "data")
     site.publish()
     running = Worker(site, tmp_path_factory.mktemp("media-log") / "worker.log")
@@ -92,3 +111,19 @@ def test_a_chat_that_answers_in_sound(client: openai.OpenAI) -> None:
     audio = answer.choices[0].message.audio
     assert audio is not None
     assert number_of(base64.b64decode(audio.data)) == f"{answer._request_id}-1"
+
+
+@pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")  # of the SDK: its maker ends its own service, others speak the interface
+def test_a_film(client: openai.OpenAI) -> None:
+    pytest.importorskip("av", reason="NOT TESTED: films, because the extra media is not installed")
+    ordered = client.videos.create(model="film", prompt="一只猫", seconds="4", size="720x1280")
+    assert ordered.id.startswith("video_")
+    found = client.videos.retrieve(ordered.id)
+    assert (found.status, found.model) == ("completed", "film")
+    raw = client.videos.download_content(ordered.id).read()
+    assert number_of(raw) == ordered.id.removeprefix("video_")
+
+
+@pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")  # of the SDK: its maker ends its own service, others speak the interface
+def test_an_ordered_film_with_a_picture(client: openai.OpenAI) -> None:
+    assert client.videos.create(model="film", prompt="一只猫", input_reference=("a.png", PNG, "image/png")).id.startswith("video_")

@@ -38,6 +38,22 @@ def wav(seconds: float = 0.5) -> bytes:
     return kept.getvalue()
 
 
+def film(seconds: int = 3) -> bytes:
+    """Return an MP4 with H.264, a grey that changes, ten pictures a second."""
+    import av  # of the extra `media`
+    import numpy as np
+
+    kept = io.BytesIO()
+    with av.open(kept, "w", format="mp4") as opened:
+        stream = opened.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(10 * seconds):
+            frame = av.VideoFrame.from_ndarray(np.full((240, 320, 3), 40 + number, np.uint8), format="rgb24")
+            opened.mux(stream.encode(frame))
+        opened.mux(stream.encode())
+    return kept.getvalue()
+
+
 def _png(width: int, height: int, packed: bytes) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
