@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 """Exit status when a duty is breached or overdue."""
 _MARKS: Final = {
-    "met": ("[green]●[/]", "符合", "met"),
-    "due": ("[yellow]◆[/]", "待办", "due"),
-    "overdue": ("[red]▲[/]", "逾期", "overdue"),
-    "breach": ("[red]✗[/]", "违反", "breach"),
+    "met": ("[green]●[/]", "已履行", "met"),
+    "due": ("[yellow]▲[/]", "待办", "due"),
+    "overdue": ("[red]▼[/]", "逾期", "overdue"),
+    "breach": ("[red]✕[/]", "违反", "breach"),
     "needs_person": ("[blue]?[/]", "待人判断", "needs a person"),
     "not_built": ("[dim]□[/]", "未建", "not built"),
     "not_applicable": ("[dim]–[/]", "不适用", "not applicable"),
@@ -96,6 +96,10 @@ def _print_table(lights: list["Light"], language: str, everything: bool, out: Pa
             console.print(f"\n[bold]{escape(service)}[/]")
             chapter = None
             table = Table(box=None, show_header=False, pad_edge=False)
+            table.add_column(no_wrap=True)
+            table.add_column(no_wrap=True)
+            table.add_column(overflow="fold")
+            table.add_column(overflow="fold")
             for each in own:
                 if each.status in ("not_built", "not_applicable") and not everything:
                     continue

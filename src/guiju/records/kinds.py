@@ -116,6 +116,7 @@ declare("obligations.profile.answered", "填写服务画像", "The profile of a 
 declare("obligations.scope.determined", "签署适用性判断书", "A scope determination was signed", ("GAI-2.1", "GAI-17.1"))
 declare("obligations.duty.attested", "对义务作出声明", "A person attested a duty", ())
 declare("obligations.duty.withdrawn", "撤回声明", "An attestation was withdrawn", ())
+declare("obligations.board.computed", "计算当日看板", "The board of a day was computed", ())
 
 
 def is_known(kind: str) -> bool:

@@ -34,6 +34,7 @@ def _places(request: HttpRequest) -> list[Place]:
         return []
     known = [
         (_("概览"), reverse("web:home"), "records.view_record"),
+        (_("看板"), reverse("obligations:board"), "obligations.view_profile"),
         (_("记录"), reverse("records:list"), "records.view_record"),
         (_("词库"), reverse("screening:libraries"), "screening.view_libraryversion"),
         (_("策略"), reverse("policies:policy"), "policies.view_version"),

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
+from guiju.obligations import history
 from guiju.records import flow as records
 from guiju.records import tasks as records_tasks
 from guiju.screening.review import tasks as reviews
@@ -56,6 +57,7 @@ def queue_due() -> None:
     records_tasks.queue_due()
     records.finish_erasures()
     reviews.do_due()
+    history.keep_day()
     latest = _checks().order_by("-enqueued_at").first()
     if latest is None or latest.enqueued_at < timezone.now() - EVERY:
         queue_check()

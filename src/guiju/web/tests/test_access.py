@@ -13,7 +13,7 @@ from guiju.web.middleware import HEADERS
 from guiju.web.models import RefusedSignIn
 from guiju.web.tests.rig import OWNER_PASSWORD, left, tags_of
 
-OPEN = {"portal", "label-keys", "language", "sign-in", "sign-out", "verify", "verify-proof", "verify-api"}
+OPEN = {"portal", "law", "law-duty", "label-keys", "language", "sign-in", "sign-out", "verify", "verify-proof", "verify-api"}
 PAGES = ["/console/", "/console/records/", "/console/records/requests/", "/console/keywords/", "/console/services/", "/console/try/"]
 
 
