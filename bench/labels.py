@@ -66,6 +66,15 @@ def large(name: str) -> bytes:
         case "AVI":
             data = sample("plain.avi")
             return data[:4] + struct.pack("<I", len(data) + len(body)) + data[8:] + b"JUNK" + struct.pack("<I", len(body)) + body
+        case "FLV":
+            pieces = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
+            head = b"\x09" + (65_536).to_bytes(3, "big") + bytes(7)
+            return sample("plain.flv") + b"".join(part for piece in pieces for part in (head, piece, struct.pack(">I", 65_547)))
+        case "TIFF":
+            return sample("plain.tiff") + body
+        case "SVG":
+            shapes = b"".join(b"<path d='" + body[at : at + 512].hex().encode() + b"'/>" for at in range(0, len(body) // 2, 512))
+            return sample("plain.svg").replace(b"</svg>", shapes + b"</svg>")
     raise ValueError(f"there is no large {name}")
 
 

@@ -13,6 +13,7 @@ from guiju.labelling.containers import (
     documents,
     epub,
     flac,
+    flv,
     gif,
     heif,
     html,
@@ -28,6 +29,8 @@ from guiju.labelling.containers import (
     pdf,
     plain_text,
     png,
+    svg,
+    tiff,
     wav,
     webp,
     zipped,
@@ -47,7 +50,8 @@ class Container:
 
 
 CONTAINERS: Final[tuple[Container, ...]] = tuple(
-    Container(each.NAME, each.sniff, each.examine) for each in (png, jpeg, webp, gif, heif, mp4, wav, flac, ogg, aac, mp3, avi, mkv, pdf)
+    Container(each.NAME, each.sniff, each.examine)
+    for each in (png, jpeg, webp, gif, tiff, svg, heif, mp4, wav, flac, ogg, aac, mp3, avi, mkv, flv, pdf)
 )
 
 

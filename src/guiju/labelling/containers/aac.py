@@ -33,7 +33,8 @@ def examine(source: Source) -> Found:
         at += length
         if at == source.size or (at > first and source.read(at, min(3, source.size - at)) == b"TAG"):
             break
-    return Found(tuple(site for _, tag in tags for site in tag.sites), (), lambda inner: id3.placed(tags, inner))
+    traces = ("c2pa",) if any(tag.manifest for _, tag in tags) else ()
+    return Found(tuple(site for _, tag in tags for site in tag.sites), traces, lambda inner: id3.placed(tags, inner))
 
 
 def _frame_length(head: bytes) -> int:

@@ -13,6 +13,7 @@ from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, S
 
 _USER_COMMENT: Final = 0x9286
 _DESCRIPTION: Final = 0x010E
+TEXTS: Final = (_USER_COMMENT, _DESCRIPTION)
 _EXIF_IFD: Final = 0x8769
 _ENTRIES_LIMIT: Final = 4096
 
@@ -70,21 +71,25 @@ def _read(block: bytes, at: int, order: str) -> Exif:
             if tag == _EXIF_IFD:
                 directories.append(struct.unpack_from(order + "I", block, start)[0])
                 continue
-            if tag not in (_USER_COMMENT, _DESCRIPTION):
+            if tag not in TEXTS:
                 continue
             if start + length > len(block):
                 raise Broken("an EXIF value reaches beyond its block", at + place)
-            value = block[start : start + length]
-            text = _comment(value, order) if tag == _USER_COMMENT else value.decode("utf-8", "replace").rstrip("\0 ")
-            if mentions_label(text):
-                sites.append(
-                    Site("exif:UserComment" if tag == _USER_COMMENT else "exif:ImageDescription", at + start, at + start + length, text)
-                )
-                keep = 8 if tag == _USER_COMMENT else 0
-                blanks.append(Edit(at + start + keep, at + start + length, bytes(length - keep)))
-            elif "ServiceProvider" in text and "ContentId" in text:
-                traces.append("exif: a vendor's label that is not Annex E")
+            found = examine_value(tag, block[start : start + length], at + start, order)
+            sites += found.sites
+            blanks += found.blanks
+            traces += found.traces
     return Exif(tuple(sites), tuple(blanks), tuple(traces))
+
+
+def examine_value(tag: int, value: bytes, at: int, order: str) -> Exif:
+    """Read one value that lies at `at` of its file: a UserComment, or a description."""
+    text = _comment(value, order) if tag == _USER_COMMENT else value.decode("utf-8", "replace").rstrip("\0 ")
+    if mentions_label(text):
+        name, keep = ("exif:UserComment", 8) if tag == _USER_COMMENT else ("exif:ImageDescription", 0)
+        site, blank = Site(name, at, at + len(value), text), Edit(at + keep, at + len(value), bytes(len(value) - keep))
+        return Exif((site,), (blank,))
+    return Exif(traces=("exif: a vendor's label that is not Annex E",) if "ServiceProvider" in text and "ContentId" in text else ())
 
 
 def _entries(block: bytes, place: int, order: str) -> Iterator[tuple[int, int, int]]:

@@ -77,9 +77,9 @@ def tree_xml(inner: str) -> bytes:
     )
 
 
-def new_packet(inner: str) -> bytes:
-    """Return a packet that holds the label alone."""
-    return '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'.encode() + tree_xml(inner) + b'<?xpacket end="w"?>'
+def new_packet(inner: str, padding: int = 0) -> bytes:
+    """Return a packet that holds the label alone, with so many bytes of room for what others may add."""
+    return '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'.encode() + tree_xml(inner) + b" " * padding + b'<?xpacket end="w"?>'
 
 
 def with_label(packet: bytes, found: Packet, inner: str, limit: int = PART_LIMIT_BYTES) -> bytes:
@@ -180,7 +180,7 @@ class _Reader:
     def _end(self, name: str) -> None:
         space, local, start = self._stack.pop()
         at = self._parser.CurrentByteIndex
-        if space == _RDF and local == "RDF" and self._packet[at : at + 2] == b"</" and self.found.rdf_end < 0:
+        if space == _RDF and local == "RDF" and self.found.rdf_end < 0 and element_stop(self._packet, start, at) != at:
             self.found.rdf_end = at
         if self._text is None or len(self._stack) + 1 != self._text_depth:
             return

@@ -12,7 +12,7 @@ from guiju.labelling.containers.tests.samples import CODE, LABEL, OLD, OTHER, de
 from guiju.labelling.files import first_label, inspect, read, read_file, write, write_file
 from guiju.labelling.values import Damaged, FileLabel
 
-PICTURES = ["plain.png", "plain.jpeg", "plain.webp", "alpha.webp", "plain.gif"]
+PICTURES = ["plain.png", "plain.jpeg", "plain.webp", "alpha.webp", "plain.gif", "plain.tiff", "plain.svg"]
 FILMS = ["plain.avi", "plain.mkv", "plain.webm"]
 BOXES = ["plain.mp4", "faststart.mp4", "fragmented.mp4", "plain.mov", "plain.m4a", "plain.heic", "plain.avif", "sequence.avif"]
 """Those that hold addresses, which are moved: `test_mp4.py` and `test_heif.py` say what else stays."""
@@ -21,7 +21,7 @@ ARCHIVES = ["plain.docx", "plain.xlsx", "plain.pptx", "plain.odt", "plain.epub"]
 """Those whose directory is written anew: `test_archives.py` says what else stays."""
 PDFS = ["plain.pdf", "packed.pdf", "hybrid.pdf"]
 TEXTS = ["plain.html", "plain.md"]
-MEDIA = [*PICTURES, *FILMS, "live.webm", *SOUNDS, *BOXES]
+MEDIA = [*PICTURES, *FILMS, "live.webm", "plain.flv", *SOUNDS, *BOXES]
 SAMPLES = [*MEDIA, *ARCHIVES, *PDFS, *TEXTS]
 CLOSED = [*PICTURES, *FILMS, "plain.wav", *(name for name in BOXES if name != "fragmented.mp4"), *ARCHIVES]
 """Those whose form says where it ends: every cut is seen."""

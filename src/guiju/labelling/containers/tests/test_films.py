@@ -1,4 +1,4 @@
-"""Matroska and AVI: what counts from the beginning stays where it is, indexes lead where they led, and labels of others are read."""
+"""Matroska, AVI and FLV: what counts from the beginning stays where it is, indexes lead where they led, and labels of others are read."""
 
 import os
 import struct
@@ -300,7 +300,7 @@ def test_hostile_avi_is_told() -> None:
         assert isinstance(read(data), Damaged)
 
 
-@pytest.mark.parametrize("name", ["plain.avi", "plain.mkv", "plain.webm", "live.webm"])
+@pytest.mark.parametrize("name", ["plain.avi", "plain.mkv", "plain.webm", "live.webm", "plain.flv"])
 def test_independent_readers_see_the_label(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(write(sample(name), LABEL))
@@ -322,3 +322,92 @@ def test_four_gigabytes_are_labelled_in_little_memory(tmp_path: Path) -> None:
             os.ftruncate(file.fileno(), len(head) - counted + length)
         grown = memory_to_label(big, tmp_path / "out")
         assert grown < 16 * 1024, f"{grown} KiB"
+
+
+FLV = sample("plain.flv")
+
+
+def amf(text: str) -> bytes:
+    return struct.pack(">H", len(text)) + text.encode()
+
+
+def flv(*scripts: bytes, pictures: bytes = b"\x09\0\0\5\0\0\0\0\0\0\0frame\0\0\0\x10") -> bytes:
+    tags = b"".join(b"\x12" + len(body).to_bytes(3, "big") + bytes(7) + body + struct.pack(">I", len(body) + 11) for body in scripts)
+    return FLV[:13] + tags + pictures
+
+
+def on_meta(*pairs: tuple[str, bytes], counted: bool = True) -> bytes:
+    head = b"\2" + amf("onMetaData") + (b"\x08" + struct.pack(">I", len(pairs)) if counted else b"\3")
+    return head + b"".join(amf(name) + value for name, value in pairs) + b"\0\0\t"
+
+
+def string(text: str, *, long: bool = False) -> bytes:
+    return b"\x0c" + struct.pack(">I", len(text)) + text.encode() if long else b"\2" + amf(text)
+
+
+def number(value: float) -> bytes:
+    return b"\0" + struct.pack(">d", value)
+
+
+TITLED = ("title", string("a title"))
+FLVS = {
+    "array": flv(on_meta(TITLED, ("AIGC", string(INNER)), ("ok", b"\1\1"))),
+    "object": flv(on_meta(("AIGC", string(INNER)), TITLED, counted=False)),
+    "wrapped, long": flv(on_meta(TITLED, ("aigc", string(WRAPPED, long=True)))),
+    "comment": flv(on_meta(TITLED, ("comment", string(WRAPPED)))),
+    "the second script": flv(on_meta(TITLED), b"\2" + amf("onCuePoint") + b"\5", on_meta(("AIGC", string(INNER)))),
+}
+
+
+@pytest.mark.parametrize("name", FLVS)
+def test_labels_in_flv_are_read_and_one_is_left(name: str) -> None:
+    data = FLVS[name]
+    assert read(data) == OLD
+    written = write(data, first_label(OTHER, "second"))
+    seen = inspect(written)
+    assert len(seen.places) == 1
+    assert seen.label
+    assert (seen.label.content_producer, seen.label.content_propagator) == ("MiniMax", OTHER)
+    assert b"a title" in written
+    assert b"frame\0\0\0\x10" in written
+
+
+def test_numbers_that_count_bytes_grow_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.flv"
+    words = ("-f", "lavfi", "-i", "testsrc=s=32x32:r=5:d=2", "-c:v", "flv1", "-g", "5", "-flvflags", "add_keyframe_index")
+    run(tool("ffmpeg"), "-v", "error", "-y", *words, str(path))
+    data = path.read_bytes()
+    written = write(data, LABEL)
+    grown = len(written) - len(data)
+
+    def numbers(data: bytes, name: bytes) -> list[float]:
+        at = data.index(name) + len(name)
+        count = struct.unpack_from(">I", data, at + 1)[0] if data[at] == 10 else 0
+        return [struct.unpack_from(">d", data, at + 6 + 9 * index if count else at + 1)[0] for index in range(count or 1)]
+
+    for name in (b"filepositions", b"filesize", b"lastkeyframelocation"):
+        assert [value - grown for value in numbers(written, name)] == numbers(data, name), name
+    for place in map(int, numbers(written, b"filepositions")):
+        assert written[place : place + 1] == b"\x09", "a picture begins there"
+    (tmp_path / "b.flv").write_bytes(written)
+    assert decoded(path) == decoded(tmp_path / "b.flv")
+
+
+def nested(levels: int) -> bytes:
+    return b"\3" + amf("x") + nested(levels - 1) + b"\0\0\t" if levels else b"\5"
+
+
+def test_hostile_flv_is_told() -> None:
+    for data in (
+        flv(on_meta(("a", nested(100)))),
+        flv(on_meta(("a", b"\x0a\xff\xff\xff\xff"))),
+        flv(on_meta(("a", b"\x0a\x00\xff\xff\xff" + b"\5" * 9))),
+        flv(on_meta(("a", b"\x63"))),
+        flv(on_meta(("a", string("x")))[:-4]),
+        flv(b"\2" + amf("onMetaData") + b"\5"),
+        flv(pictures=b"\x07\0\0\0" + bytes(11)),
+        flv(on_meta(TITLED)).replace(b"\x12\0\0", b"\x32\0\0"),
+        flv(on_meta(TITLED))[:-1],
+        flv(*[on_meta(TITLED)] * 2000),
+    ):
+        assert isinstance(read(data), Damaged)

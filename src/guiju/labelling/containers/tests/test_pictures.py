@@ -41,6 +41,7 @@ PACKETS = {
     "attribute": packet(description(attributes=f' q:AIGC="{escaped(INNER)}"')),
     "attribute_single_quotes": packet(description(attributes=f" q:AIGC='{INNER}'")),
     "seven_properties": packet(description(PROPERTIES)),
+    "seven_properties_the_last_empty": packet(description(PROPERTIES.replace("<q:ReservedCode2></q:ReservedCode2>", "<q:ReservedCode2/>"))),
 }
 WEBP = sample("plain.webp")
 
@@ -291,6 +292,16 @@ def test_a_write_that_cannot_be_read_back_gives_nothing(wrong: list[Edit], monke
     with pytest.raises(GuijuError):
         write_file(tmp_path / "a", tmp_path / "b", LABEL)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_packet_whose_rdf_is_empty_has_no_room_and_takes_nothing_outside_of_it() -> None:
+    """An end tag follows the empty one: it is not taken for the end of the RDF."""
+    empty = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/></x:xmpmeta>'
+    for data in (png_with((b"iTXt", XMP + empty)), jpeg_with((0xE1, APP1 + empty)), gif_with(empty)):
+        assert read(data) is None
+        with pytest.raises(GuijuError) as told:
+            write(data, LABEL)
+        assert told.value.code.code == "LABEL-NO-ROOM"
 
 
 def test_a_gif_of_the_old_version_becomes_one_that_may_hold_extensions() -> None:
