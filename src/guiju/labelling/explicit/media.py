@@ -13,7 +13,7 @@ from guiju.labelling.values import ExplicitStyle, Marked, Medium
 _HEAD_BYTES: Final = 4096
 _FTYP: Final = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"heim": "HEIC", b"heis": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"M4A ": "M4A", b"M4B ": "M4A"}  # fmt: skip
 _SVG: Final = re.compile(
-    rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE[^>\[]*>\s*)*<([A-Za-z_][\w.-]*:)?svg[\s>]", re.DOTALL
+    rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*|<!DOCTYPE[^>\[]*(\[[^\]]*\]\s*)?>\s*)*<([A-Za-z_][\w.-]*:)?svg[\s>]", re.DOTALL
 )
 _HTML: Final = re.compile(
     rb"^(\xef\xbb\xbf)?\s*(<!--.*?-->\s*)*(<!doctype html|<html[\s>]|<head[\s>]|<body[\s>])", re.DOTALL | re.IGNORECASE
@@ -47,6 +47,10 @@ def mark(data: bytes, style: ExplicitStyle) -> Marked:
         from guiju.labelling.explicit.film import mark_film
 
         return mark_film(data, form, style)
+    if medium == "document":
+        from guiju.labelling.explicit.document import mark_document
+
+        return mark_document(data, form, style)
     raise GuijuError(LABEL_MEDIUM, form=form, reason="guiju does not know it", reason_zh="guiju 不认识")
 
 

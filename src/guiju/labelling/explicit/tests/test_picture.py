@@ -326,7 +326,7 @@ def test_an_svg_gets_a_text_element_and_keeps_every_other_byte() -> None:
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        (b'<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><g/></svg>', "LABEL-MEDIUM"),
+        (b'<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><g/></svg>', "LABEL-UNDECODABLE"),
         (b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><g></svg>', "LABEL-UNDECODABLE"),
         (b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>', "LABEL-MEDIUM"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"><g/></svg>', "LABEL-MEDIUM"),
