@@ -351,6 +351,11 @@ class _Check:
                 "设 tsa_url 时须写明其根证书文件",
                 "with tsa_url, its root certificates must be named",
             )
+        for place, service in enumerate(settings.services):
+            for has, lacks in (("c2pa_chain_file", "c2pa_key_file"), ("c2pa_key_file", "c2pa_chain_file")):
+                if getattr(service.label, has) and not getattr(service.label, lacks):
+                    where = ("service", place, "label", has)
+                    self._missing(where, f"service.label.{lacks}", "证书链与其私钥须同时写明", "certificates and their key go together")
         kept = settings.retention
         for setting, limit in (("content_days", "log_days"), ("case_content_days", "case_days")):
             days, longest = getattr(kept, setting), getattr(kept, limit)

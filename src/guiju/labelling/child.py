@@ -2,7 +2,7 @@
 
     python -m guiju.labelling.child --memory-bytes N --file-bytes N
 
-One line of JSON in, one line out, one file at a time: `{"source": path, "target": path, "order": {…}}`, and then `{"published": {…}}` once
+One line of JSON in, one line out, one file at a time: `{"source": path, "target": path, "order": {…}}` (or `"seal"`), and then `{"published": {…}}` once
 the target is written whole, or `{"error": {…}}`. It is started with no secrets in its environment, may take so much memory and write files so
 large, ends with whoever started it, and is killed from outside when it takes too long.
 """
@@ -47,11 +47,12 @@ _NO_MEMORY: Final = 3
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """One file to publish. `order` is a `publishing.Order`, not decoded yet."""
+    """One file to publish, or to seal. `order` is a `publishing.Order`, `seal` a `publishing.Seal`, not decoded yet."""
 
     source: str
     target: str
-    order: msgspec.Raw
+    order: msgspec.Raw = msgspec.Raw()
+    seal: msgspec.Raw = msgspec.Raw()
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,12 +73,15 @@ def fault_of(error: GuijuError) -> Fault:
 
 def answer_to(line: bytes) -> tuple[dict[str, Any], bool]:
     """Return the answer to one line, and whether this process can go on."""
-    from guiju.labelling.publishing import Order, publish
+    from guiju.labelling.publishing import Order, Seal, publish, seal
 
     try:
         work = msgspec.json.decode(line, type=Work)
-        order = msgspec.json.decode(work.order, type=Order)
-        labelled, published = publish(Path(work.source).read_bytes(), order)
+        data = Path(work.source).read_bytes()
+        if work.seal:
+            labelled, published = seal(data, msgspec.json.decode(work.seal, type=Seal))
+        else:
+            labelled, published = publish(data, msgspec.json.decode(work.order, type=Order))
         if not write_new(Path(work.target), labelled):
             return {"error": fault_of(GuijuError(LABEL_FAILED, reason="the target exists"))}, True
         return {"published": published}, True

@@ -166,7 +166,7 @@ def sign_file(labelled: Path, target: Path, credentials: Credentials, *, origina
 
 
 def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credentials, original: BinaryIO | None) -> str:
-    library = _library()
+    c2pa = library()
     container = find_container(source)
     name = "unknown" if container is None else container.name
     media_type = _media_type(source, name)
@@ -179,18 +179,25 @@ def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credential
         "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
     }
     try:
-        signer = library.Signer.from_info(library.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None))
-        with library.Context(settings=library.Settings.from_dict(_OFFLINE), signer=signer) as context:
-            builder = library.Builder(manifest, context)
+        signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None))
+        with c2pa.Context(settings=c2pa.Settings.from_dict(_OFFLINE), signer=signer) as context:
+            builder = c2pa.Builder(manifest, context)
             if parent and original is not None:
                 original.seek(0)
-                builder.set_intent(library.C2paBuilderIntent.EDIT)
+                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
                 builder.add_ingredient({"relationship": "parentOf"}, media_type, original)
             data.seek(0)
             builder.sign(media_type, data, out)
-    except library.C2paError as error:
+    except c2pa.C2paError as error:
         raise GuijuError(CREDENTIALS_FAILED, container=name, reason=_shown(str(error))) from error
     return name
+
+
+def takes_manifest(data: bytes) -> bool:
+    """Tell whether a file is of a form that can be signed; HEIC cannot: the library moves its items and not all of their addresses."""
+    source = Source(data)
+    container = find_container(source)
+    return container is not None and _media_type(source, container.name) not in (None, "image/heic")
 
 
 def _media_type(source: Source, name: str) -> str | None:
@@ -235,7 +242,7 @@ def check_source(source: Source, roots: str = "") -> CredentialsFinding:
 def check_stream(data: BinaryIO, media_type: str, roots: str = "") -> CredentialsFinding:
     """Return what the manifest in an open file of this media type proves."""
     try:
-        library = _library()
+        c2pa = library()
     except GuijuError:
         return CredentialsFinding(result="unexamined", reason="c2pa-python is not installed")
     settings = {**_OFFLINE, "verify": {**_OFFLINE["verify"], "verify_trust": bool(roots)}}
@@ -244,13 +251,13 @@ def check_stream(data: BinaryIO, media_type: str, roots: str = "") -> Credential
     try:
         data.seek(0)
         with (
-            library.Context(settings=library.Settings.from_dict(settings)) as context,
-            library.Reader(media_type, data, context=context) as reader,
+            c2pa.Context(settings=c2pa.Settings.from_dict(settings)) as context,
+            c2pa.Reader(media_type, data, context=context) as reader,
         ):
             return _told(reader.get_validation_state(), reader.get_validation_results(), reader.get_active_manifest())
-    except library.C2paError.ManifestNotFound:
+    except c2pa.C2paError.ManifestNotFound:
         return CredentialsFinding(result="none", reason="there is no manifest")
-    except (library.C2paError, ValueError) as error:
+    except (c2pa.C2paError, ValueError) as error:
         if str(error).startswith("Remote"):
             return CredentialsFinding(result="unexamined", reason="the manifest lies elsewhere and is not fetched")
         return CredentialsFinding(result="invalid", reason=f"the manifest cannot be read: {_shown(str(error))}")
@@ -288,7 +295,8 @@ def _shown(text: str) -> str:
     return text[:_SHOWN_CHARACTERS]
 
 
-def _library() -> "c2pa":
+def library() -> "c2pa":
+    """Return the library. Raises LABEL-CREDENTIALS-LIBRARY."""
     try:
         import c2pa
     except ImportError as error:

@@ -1,6 +1,7 @@
 """The one place where a generated file becomes one that may leave: looked at, marked for people, labelled for programs, read back.
 
     sniff → what an upstream said of itself → explicit label → metadata label → read back
+    and, where there are certificates, in another process → C2PA manifest → read back
 
 Whatever cannot take one of these steps does not leave: every other way out of here is an error.
 
@@ -11,6 +12,7 @@ Source: Measures Art. 12; Labelling Measures Arts. 4, 5, 10; GB 45438-2025 §5, 
 """
 
 import hashlib
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -95,6 +97,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     original_sha256: str
     sha256: str
     size_bytes: int
+    sealed: bool = False
+    """Whether a C2PA manifest was signed over the whole of it."""
 
 
 def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
@@ -127,6 +131,33 @@ def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
         container=container, medium=medium, media_type=media_type, ending=ending, explicit=marked.how, label=label, kept=kept,
         original_sha256=hashlib.sha256(data).hexdigest(), sha256=hashlib.sha256(labelled).hexdigest(), size_bytes=len(labelled),
     )  # fmt: skip
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True):
+    """What signs a manifest over a published file, in a process that draws nothing and decodes nothing: there alone lies the key."""
+
+    original: str
+    """Path of the file as it came."""
+    published: Published
+    chain_file: str
+    key_file: str
+
+
+def seal(data: bytes, work: Seal) -> tuple[bytes, Published]:
+    """Return a published file with a C2PA manifest behind its label; one whose form takes none is returned as it is.
+
+    Raises the LABEL-CREDENTIALS- and KEY-FILE- errors, after which nothing may leave.
+    """
+    from guiju.labelling.content_credentials import load_credentials, sign, takes_manifest
+
+    if not takes_manifest(data):
+        return data, work.published
+    credentials = load_credentials(Path(work.chain_file), Path(work.key_file))
+    sealed = sign(data, credentials, original=Path(work.original).read_bytes())
+    if read(sealed) != work.published.label:
+        raise GuijuError(LABEL_READ_BACK, container=work.published.container)
+    digest = hashlib.sha256(sealed).hexdigest()
+    return sealed, msgspec.structs.replace(work.published, sha256=digest, size_bytes=len(sealed), sealed=True)
 
 
 def _form_of(data: bytes) -> tuple[str, Medium, str, str]:

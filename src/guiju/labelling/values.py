@@ -59,6 +59,9 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     """27-character provider code, or the provider's name; empty only with the built-in demo model."""
     signature: Literal["none", "sm2", "ed25519"] = "none"
     """With what ReservedCode1 of files is signed; the `aigc` object of an answer is not."""
+    c2pa_chain_file: str = ""
+    """Certificates of the provider, PEM, the signer's first: files get a C2PA manifest behind the label."""
+    c2pa_key_file: str = ""
     style: ExplicitStyle = ExplicitStyle()
     """How files are labelled."""
 

@@ -92,7 +92,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
     `settings` are those to put in force; without them the ones in force stay, whatever the file says meanwhile.
     When nothing has changed nothing is written and the hash in force is returned.
     Raises LIBRARY-MISSING without an active library, the KEY-FILE- errors, the SETTING- errors at a first publication,
-    LABEL-SM-LIBRARY where a service signs with SM2 and the library for it is not there.
+    LABEL-SM-LIBRARY and the LABEL-CREDENTIALS- errors where a service signs its files and cannot.
     """
     from guiju.screening import flow as screening  # here, because putting a library or a policy in force publishes
     from guiju.screening.policies import flow as policies
@@ -108,6 +108,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
         )
         settings = settings or settings_in_force(data, _file())
         services, upstreams = served(settings, source.demo_port)
+        labelling.look_at_credentials([each.label for each in services])
         labelling.make_missing_keys([each.label for each in services], actor)
         library, bank = screening.active_library(), policies.active_bank()
         bundle = Bundle(

@@ -25,6 +25,8 @@ class MediaDesk:
         """Where the keys lie that sign labels."""
         self.settings = settings
         self.labellers = Labellers(settings)
+        self.sealers = Labellers(settings)
+        """Other processes of the same kind, which sign C2PA manifests and never see a file that was not published."""
         self.fetcher = _fetcher(settings)
         self._locks: dict[str, asyncio.Lock] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -34,14 +36,16 @@ class MediaDesk:
         """Take the settings in force. Files under way go on with those that they began with."""
         if settings == self.settings:
             return
-        before, self.settings = self.labellers, settings
-        self.labellers, self.fetcher = Labellers(settings), _fetcher(settings)
-        self._later(before)
+        before, self.settings = (self.labellers, self.sealers), settings
+        self.labellers, self.sealers, self.fetcher = Labellers(settings), Labellers(settings), _fetcher(settings)
+        for each in before:
+            self._later(each)
 
     async def close(self) -> None:
         """End the processes and the sweeping."""
         self._sweeping.cancel()
         await self.labellers.close()
+        await self.sealers.close()
         for task in list(self._ending):
             task.cancel()
 

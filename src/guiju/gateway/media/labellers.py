@@ -19,7 +19,7 @@ from guiju.core.errors import GuijuError, Text, define
 from guiju.core.process import SUPERVISOR_PID
 from guiju.gateway.bundle import Media
 from guiju.labelling.child import Fault
-from guiju.labelling.publishing import Order, Published
+from guiju.labelling.publishing import Order, Published, Seal
 
 IDLE_S: Final = 60.0
 """A process that nobody needed for longer ends: an idle worker keeps nothing for files."""
@@ -114,14 +114,14 @@ class Labellers:
         """The processes that live now."""
         return [each.process.pid for each in self._all]
 
-    async def publish(self, source: Path, target: Path, order: Order) -> Published:
-        """Publish one file; the target is there whole when this returns.
+    async def publish(self, source: Path, target: Path, order: Order | Seal) -> Published:
+        """Publish one file, or seal one that is published; the target is there whole when this returns.
 
-        Raises what `publishing.publish` raises, MEDIA-BUSY, and MEDIA-UNLABELLED where the process hung or died.
+        Raises what `publishing.publish` or `seal` raises, MEDIA-BUSY, and MEDIA-UNLABELLED where the process hung or died.
         """
         if self._waiting >= WAITING_AT_MOST:
             raise GuijuError(MEDIA_BUSY)
-        line = _ENCODE({"source": str(source), "target": str(target), "order": order}) + b"\n"
+        line = _ENCODE({"source": str(source), "target": str(target), "seal" if isinstance(order, Seal) else "order": order}) + b"\n"
         self._waiting += 1
         try:
             await self._places.acquire()

@@ -1,18 +1,25 @@
 """From a file of an upstream to one that may leave: the one way, for every call of the gateway.
 
-The signature of a label is made here, in the worker: the process that takes files apart never holds the key.
+The signature of a label is made here, in the worker; a C2PA manifest in a process of its own: those that take files apart hold no key.
 """
 
 import asyncio
+import logging
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from guiju.core.errors import GuijuError
 from guiju.gateway.media.desk import MediaDesk
+from guiju.gateway.media.labellers import MEDIA_UNLABELLED
 from guiju.labelling.files import first_label
-from guiju.labelling.publishing import Order, Published
+from guiju.labelling.publishing import Order, Published, Seal
 from guiju.labelling.signatures.ring import load_signing_key
 from guiju.labelling.signatures.security_data import sign
 from guiju.labelling.values import Label, Medium
+
+_OF_KEYS: Final = ("KEY-FILE-", "LABEL-KEY-", "LABEL-CREDENTIALS-UNUSABLE")
+
+log = logging.getLogger("guiju.gateway")
 
 
 class File(NamedTuple):
@@ -39,28 +46,48 @@ class File(NamedTuple):
     def told(self) -> dict[str, object]:
         """Return what the record says of it."""
         published = self.published
-        return {
-            "produce_id": self.number,
-            "medium": published.medium,
-            "container": published.container,
-            "explicit": published.explicit,
-            "original_sha256": published.original_sha256,
-            "sha256": published.sha256,
-            "size_bytes": published.size_bytes,
-        } | ({"producer": published.label.content_producer, "their_id": published.label.produce_id} if published.kept else {})
+        return (
+            {
+                "produce_id": self.number,
+                "medium": published.medium,
+                "container": published.container,
+                "explicit": published.explicit,
+                "original_sha256": published.original_sha256,
+                "sha256": published.sha256,
+                "size_bytes": published.size_bytes,
+            }
+            | ({"c2pa": True} if published.sealed else {})
+            | ({"producer": published.label.content_producer, "their_id": published.label.produce_id} if published.kept else {})
+        )
 
 
 async def publish_file(desk: MediaDesk, label: Label, file: Path, number: str, medium: Medium | None) -> File:
     """Return the labelled file; `medium` is what it has to be, None for any kind that can be labelled.
 
-    Raises the LABEL- errors, MEDIA-BUSY, MEDIA-UNLABELLED.
+    Raises the LABEL- errors, MEDIA-BUSY, MEDIA-UNLABELLED; the last also for a key that cannot be used: where keys lie is told to the log alone.
     """
+    try:
+        return await _published(desk, label, file, number, medium)
+    except GuijuError as error:
+        if not error.code.code.startswith(_OF_KEYS):
+            raise
+        log.error("a file was not delivered: %s", error)
+        told = {"reason_zh": "服务的签名密钥无法使用", "reason": "the key with which the service signs cannot be used"}
+        raise GuijuError(MEDIA_UNLABELLED, **told) from error
+
+
+async def _published(desk: MediaDesk, label: Label, file: Path, number: str, medium: Medium | None) -> File:
     reserved = ""
     if label.signature != "none":
         reserved = await asyncio.to_thread(_signature, desk.keys, label, number)
     order = Order(medium=medium, producer=label.content_producer, number=number, reserved=reserved, style=label.style)
     target = file.with_name(file.name + ".labelled")
-    return File(target, number, await desk.labellers.publish(file, target, order))
+    published = await desk.labellers.publish(file, target, order)
+    if label.c2pa_chain_file:
+        labelled, target = target, file.with_name(file.name + ".sealed")
+        seal = Seal(original=str(file), published=published, chain_file=label.c2pa_chain_file, key_file=label.c2pa_key_file)
+        published = await desk.sealers.publish(labelled, target, seal)
+    return File(target, number, published)
 
 
 def _signature(keys: Path, label: Label, number: str) -> str:

@@ -1,10 +1,12 @@
-"""The keys that sign labels: made where a service wants one, replaced by a person; each change leaves a record."""
+"""The keys that sign labels: made where a service wants one, replaced by a person; each change leaves a record. Certificates are looked at."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from django.conf import settings
 
 from guiju.core.layout import DataFolder
+from guiju.labelling import content_credentials
 from guiju.labelling.signatures.keys import Algorithm, SigningKey
 from guiju.labelling.signatures.ring import LabelKey, find_signing, put_in_force, read_ring
 from guiju.labelling.values import Label
@@ -20,6 +22,16 @@ def make_missing_keys(labels: Iterable[Label], actor: str) -> None:
     for provider, algorithm in sorted(wanted):
         if algorithm != "none" and find_signing(read_ring(_folder().keys), provider, algorithm) is None:
             put_in_force(_folder().keys, provider, algorithm, keep=True, before=lambda new, old: _record(actor, new, old))
+
+
+def look_at_credentials(labels: Iterable[Label]) -> None:
+    """Look at the certificates with which these labels' files get a C2PA manifest, before they are in force.
+
+    Raises LABEL-CREDENTIALS-UNUSABLE, -LIBRARY, and the KEY-FILE- errors.
+    """
+    for chain, key in sorted({(label.c2pa_chain_file, label.c2pa_key_file) for label in labels if label.c2pa_chain_file}):
+        content_credentials.load_credentials(Path(chain), Path(key))
+        content_credentials.library()
 
 
 def rotate_key(provider: str, algorithm: Algorithm, actor: str, given: SigningKey | None = None) -> tuple[LabelKey, LabelKey | None]:

@@ -14,8 +14,10 @@ from guiju.gateway.media.tests.conftest import CODE, site_for
 from guiju.gateway.media.tests.models import PNG
 from guiju.gateway.tests.rig import TERM, Reply, ScriptedUpstream, Site, Worker, wait_for
 from guiju.labelling import read
+from guiju.labelling.content_credentials import check as check_manifest
 from guiju.labelling.signatures.check import check
 from guiju.labelling.signatures.ring import put_in_force
+from guiju.labelling.tests.chains import new_chain
 from guiju.labelling.values import FileLabel
 
 PATH = "/v1/images/generations"
@@ -223,5 +225,32 @@ def test_the_label_is_signed_where_the_service_wants_it(upstream: ScriptedUpstre
         findings = check(label)
         assert [finding.result for finding in findings] == ["intact"], findings
         assert findings[0].key_id == key.id
+    finally:
+        running.stop()
+
+
+def test_a_manifest_is_signed_last_in_another_process(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    site = site_for(upstream, tmp_path / "data")
+    chain = new_chain()
+    certificates, key = chain.files(tmp_path)
+    sealed = {"c2pa_chain_file": str(certificates), "c2pa_key_file": str(key)}
+    services = tuple(msgspec.structs.replace(each, label=msgspec.structs.replace(each.label, **sealed)) for each in site.bundle.services)
+    site.publish(msgspec.structs.replace(site.bundle, services=services))
+    running = Worker(site, tmp_path / "log")
+    try:
+        reply = ask(running, "picture")
+        data = base64.b64decode(reply.json["data"][0]["b64_json"])
+        assert label_of(data).content_producer == CODE
+        found = check_manifest(data, roots=chain.root)
+        assert (found.result, found.generated) == ("trusted", True)
+        (told,) = told_of(site, reply.headers["x-request-id"])
+        assert (told["c2pa"], told["sha256"], told["size_bytes"]) == (True, hashlib.sha256(data).hexdigest(), len(data))
+        key.chmod(0o644)  # a key that others can read signs nothing, and nothing leaves without its manifest
+        reply = ask(running, "picture")
+        assert (reply.status, reply.json["error"]["code"]) == (502, "media_unlabelled")
+        assert key.name not in reply.body.decode()
+        assert f"KEY-FILE-OPEN The key file {key}" in (tmp_path / "log").read_text()
+        assert site.closing(reply.headers["x-request-id"]).kind == "gateway.media.withheld"
+        wait_for(lambda: not list((site.folder.media / "work").iterdir()))
     finally:
         running.stop()

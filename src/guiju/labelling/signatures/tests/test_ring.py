@@ -21,6 +21,7 @@ from guiju.labelling.files import inspect, write
 from guiju.labelling.signatures.keys import new_key
 from guiju.labelling.signatures.ring import LabelKey, find_signing, load_signing_key, pinned, put_in_force, read_ring
 from guiju.labelling.signatures.security_data import sign
+from guiju.labelling.tests.chains import new_chain
 from guiju.labelling.values import Label
 from guiju.services import flow as services
 from guiju.web.tests.rig import furnish, left
@@ -117,6 +118,31 @@ def test_publishing_makes_the_key_that_a_service_wants_and_leaves_a_record(data:
     private = load_signing_key(data.keys, CODE, "ed25519").private
     assert private not in (data.bundles / f"{current_hash(data.bundles)}.bundle").read_bytes()
     assert private.hex() not in repr([entry.metadata for entry in left(data)])
+
+
+def test_certificates_that_cannot_sign_are_not_put_in_force(data: DataFolder, tmp_path: Path) -> None:
+    before = current_hash(data.bundles)
+    chain, key = new_chain().files(data.root)
+    both = f'c2pa_chain_file = "{chain.name}"\nc2pa_key_file = "{key.name}"\n'
+    data.settings.write_text(SERVICE + both)
+    settings = read_settings(data.settings)
+    assert settings.services[0].label.c2pa_key_file == str(key)
+    key.chmod(0o644)
+    with pytest.raises(GuijuError, match="KEY-FILE-OPEN"):
+        services.publish(settings)
+    key.write_text(new_chain().key)
+    key.chmod(0o600)
+    with pytest.raises(GuijuError, match="LABEL-CREDENTIALS-UNUSABLE"):
+        services.publish(settings)
+    assert current_hash(data.bundles) == before
+    new_chain().files(data.root)
+    services.publish(settings)
+    assert current_hash(data.bundles) != before
+    assert b"PRIVATE" not in (data.bundles / f"{current_hash(data.bundles)}.bundle").read_bytes()
+    for alone in both.splitlines():
+        data.settings.write_text(f"{SERVICE}{alone}\n")
+        with pytest.raises(GuijuError, match="certificates and their key go together"):
+            read_settings(data.settings)
 
 
 def test_a_service_that_signs_nothing_has_no_key(data: DataFolder) -> None:

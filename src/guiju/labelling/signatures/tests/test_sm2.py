@@ -147,7 +147,12 @@ def test_numbers_at_the_edges_are_no_signature() -> None:
     ):
         assert not sm2.verify(PUBLIC, MESSAGE, wrong)
     off_curve = PUBLIC[:-1] + bytes([PUBLIC[-1] ^ 1])
-    assert not sm2.verify(off_curve, MESSAGE, SIGNATURE)
+    over = next(x for x in range(1, 99) if sm2.points_over(x))
+    y = (sm2.points_over(over) or (b"",))[0][32:]
+    assert sm2.is_point(over.to_bytes(32, "big") + y)
+    for wrong in (off_curve, bytes(64), b"", PUBLIC[:63], PUBLIC + b"\0", (over + sm2.P).to_bytes(32, "big") + y):
+        assert not sm2.is_point(wrong)
+        assert not sm2.verify(wrong, MESSAGE, SIGNATURE)
     assert not sm2.verify(bytes(64), MESSAGE, SIGNATURE)
     beyond = (int.from_bytes(PUBLIC[:32], "big") + sm2.P).to_bytes(33, "big")[-32:] + PUBLIC[32:]
     assert not sm2.verify(beyond, MESSAGE, SIGNATURE)
