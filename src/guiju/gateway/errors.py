@@ -42,6 +42,28 @@ PATH_UNKNOWN = define(
         "The page “API” of the documentation lists the calls, POST /v1/chat/completions and others.",
     ),
 )
+HTTP_INVALID = define(
+    "HTTP-INVALID",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("请求不是合格的 HTTP/1.1：{reason}。", "请求未被处理，连接已关闭。", "请检查客户端和中间的代理后重发。"),
+    en=Text(
+        "The request is no proper HTTP/1.1: {reason}.",
+        "It was not processed, and the connection was closed.",
+        "Check the client and the proxies on the way, and send it again.",
+    ),
+)
+HTTP_HEAD_TOO_LARGE = define(
+    "HTTP-HEAD-TOO-LARGE",
+    status=431,
+    kind="invalid_request_error",
+    zh=Text("请求头超过上限 {limit} 字节。", "请求未被处理，连接已关闭。", "请减少请求头后重发；内容应放在正文里。"),
+    en=Text(
+        "The head of the request is larger than {limit} bytes.",
+        "It was not processed, and the connection was closed.",
+        "Send it again with smaller headers; content belongs in the body.",
+    ),
+)
 BODY_TOO_LARGE = define(
     "BODY-TOO-LARGE",
     status=413,
