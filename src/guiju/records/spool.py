@@ -1,9 +1,9 @@
 """The spool: where a worker writes entries durably before the answers they belong to end.
 
-Group commit. `append` only queues, on the loop thread. One writer thread takes everything queued, seals it, writes
-it with one system call that returns when the disk has it, and resolves all its futures with one call into the loop.
-While a commit is under way the next one gathers; commits start at least two milliseconds apart unless many wait.
-An idle writer thread sleeps on a lock; it is woken once, to let go of a segment in which nothing has moved for a minute.
+Group commit. `append` only queues, on the loop thread, and the loop hands over what has gathered: one batch at a time, two milliseconds
+apart unless many wait. The writer thread seals a batch, writes it with one system call that returns when the disk has it, and resolves
+all its futures with one call into the loop. It asks for the interpreter's lock as seldom as that can be done, twice for a batch, and
+does not push the loop off its core when it wakes. Idle, it sleeps; it wakes once, to let go of a segment in which nothing has moved for a minute.
 
 The folder is bounded. When it is full, new requests are refused before anything of them is recorded; what closes an answer
 that has begun is still taken, so that nothing stays half-recorded: there is at most one such entry for each open answer.
@@ -19,7 +19,6 @@ import fcntl
 import os
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -88,6 +87,10 @@ _SEGMENTS_IN_LIMIT: Final = 8
 _LEAST_SEGMENT_BYTES: Final = 2**16
 
 
+_Waiting = tuple[bytes, asyncio.Future[None]]
+"""An entry, and who waits for it."""
+
+
 class SpoolWriter:
     """One worker's writer. Create it and call it on the loop thread only."""
 
@@ -112,11 +115,13 @@ class SpoolWriter:
         self._used_bytes = _folder_bytes(folder)
         self._looked_at = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: deque[tuple[bytes, asyncio.Future[None]]] = deque()
-        self._idle = True
-        self._wake: SimpleQueue[None] = SimpleQueue()
-        self._closing = False
-        self._letting_go = False
+        self._queue: list[_Waiting] = []
+        self._handed_at = 0.0
+        self._next: asyncio.Handle | None = None
+        """The hand-over of the next batch, when one is due."""
+        self._busy = False
+        self._batches: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        """To the thread: what to write; nothing to write, to let go of the segment; None to end."""
         self._thread: threading.Thread | None = None
         self._segment: _Segment | None = None
 
@@ -137,19 +142,19 @@ class SpoolWriter:
         loop = self._loop or self._start()
         future: asyncio.Future[None] = loop.create_future()
         self._queue.append((raw_entry, future))
-        if self._idle:
-            # Woken at the end of this turn of the loop, so that whoever else appends in it comes along.
-            self._idle = False
-            loop.call_soon(self._wake.put, None)
-        elif len(self._queue) == GATHER_ENOUGH:
-            self._wake.put(None)
+        if not self._busy:
+            if self._next is None:
+                self._hand_over_soon(loop)
+            elif len(self._queue) == GATHER_ENOUGH:
+                self._next.cancel()
+                self._next = loop.call_soon(self._hand_over)
         return future
 
     async def close(self) -> None:
         """Commit what is queued, end the segment and stop the thread. Nothing may be appended afterwards."""
         if self._thread is not None:
-            self._closing = True
-            self._wake.put(None)
+            self._hand_over()
+            self._batches.put(None)
             await asyncio.to_thread(self._thread.join)
 
     def _start(self) -> asyncio.AbstractEventLoop:
@@ -157,6 +162,35 @@ class SpoolWriter:
         self._thread = threading.Thread(target=self._write_batches, name=f"spool {self._worker}", daemon=True)
         self._thread.start()
         return self._loop
+
+    def _hand_over_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hand over at the end of this turn of the loop, so that whoever else appends in it comes along; or when it is time again."""
+        rest_s = self._handed_at + GATHER_MS / 1000 - time.monotonic()
+        if rest_s <= 0 or len(self._queue) >= GATHER_ENOUGH:
+            self._next = loop.call_soon(self._hand_over)
+        else:
+            self._next = loop.call_later(rest_s, self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Give the thread what has gathered."""
+        self._next = None
+        if self._queue:
+            self._busy = True
+            self._handed_at = time.monotonic()
+            batch, self._queue = self._queue, []
+            self._batches.put(batch)
+
+    def _answer(self, batch: "list[_Waiting]", error: GuijuError | None) -> None:
+        """On the loop: tell everybody in the batch, and see to the next."""
+        for _, future in batch:
+            if not future.done():
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+        self._busy = False
+        if self._queue and self._next is None and self._loop is not None:
+            self._hand_over_soon(self._loop)
 
     @property
     def used_bytes(self) -> int:
@@ -172,61 +206,45 @@ class SpoolWriter:
             self._used_bytes = _folder_bytes(self._folder)
             self._looked_at = now
         if self._used_bytes + size_bytes > self.limit_bytes:
-            if self._thread is not None and not self._letting_go:
+            if self._segment is not None and self._batches.empty() and not self._busy:
                 # What the recorder has read of this writer's own segment comes free only when the segment ends.
-                self._letting_go = True
-                self._wake.put(None)
+                self._batches.put([])
             raise GuijuError(SPOOL_FULL, used_bytes=self._used_bytes, limit_bytes=self.limit_bytes)
 
     # ── the writer thread ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write_batches(self) -> None:
         assert self._loop is not None
-        queue, wake, begun_at = self._queue, self._wake, 0.0
-        while True:
-            while not queue and not self._closing:
-                self._idle = True
-                # Looked at again, because whoever appended just before that line saw the thread awake and left it to us.
-                if not queue:
-                    self._sleep()
-            self._idle = False
-            rest_s = begun_at + GATHER_MS / 1000 - time.monotonic()
-            while rest_s > 0 and len(queue) < GATHER_ENOUGH and not self._closing:
-                with contextlib.suppress(Empty):
-                    wake.get(timeout=rest_s)
-                rest_s = begun_at + GATHER_MS / 1000 - time.monotonic()
-            begun_at = time.monotonic()
-            batch = [queue.popleft() for _ in range(len(queue))]
-            if batch:
-                error = self._commit(batch)
-                try:
-                    self._loop.call_soon_threadsafe(_answer, batch, error)
-                except RuntimeError:  # the loop was closed under us: nobody is left to be told
-                    return
-                self._prepare()
-            elif self._closing:
-                break
-        with contextlib.suppress(OSError):
-            if self._segment is not None:
-                self._segment.end()
-            if self._life is not None:
+        _wait_politely()
+        while (batch := self._next_batch()) is not None:
+            if not batch:
+                self._let_go()
+                continue
+            error = self._commit(batch)
+            try:
+                self._loop.call_soon_threadsafe(self._answer, batch, error)
+            except RuntimeError:  # the loop was closed under us: nobody is left to be told
+                return
+            self._prepare()
+        self._let_go()
+        if self._life is not None:
+            with contextlib.suppress(OSError):
                 os.close(self._life)
 
-    def _sleep(self) -> None:
-        """Wait until woken; let go of a segment that lies idle, and of one when the folder is full."""
+    def _next_batch(self) -> "list[_Waiting] | None":
+        """Wait for the next batch; nothing to write when a segment has lain idle for long."""
         try:
-            if not self._letting_go:
-                self._wake.get(timeout=_IDLE_S if self._segment is not None else None)
+            return self._batches.get(timeout=_IDLE_S if self._segment is not None else None)
         except Empty:
-            self._letting_go = True
-        if self._letting_go and not self._queue:
-            segment, self._segment = self._segment, None
-            if segment is not None:
-                with contextlib.suppress(OSError):
-                    segment.end()
-        self._letting_go = False
+            return []
 
-    def _commit(self, batch: list[tuple[bytes, asyncio.Future[None]]]) -> GuijuError | None:
+    def _let_go(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            with contextlib.suppress(OSError):
+                segment.end()
+
+    def _commit(self, batch: "list[_Waiting]") -> GuijuError | None:
         """Seal and write the batch; return what the waiters are told."""
         try:
             if self._life is None:
@@ -264,14 +282,10 @@ class SpoolWriter:
             self._looked_at = now
 
 
-def _answer(batch: list[tuple[bytes, asyncio.Future[None]]], error: GuijuError | None) -> None:
-    """On the loop: tell everybody in the batch."""
-    for _, future in batch:
-        if not future.done():
-            if error is None:
-                future.set_result(None)
-            else:
-                future.set_exception(error)
+def _wait_politely() -> None:
+    """Have this thread let another that runs go on when it wakes: it is the loop, and has the interpreter's lock. Linux; elsewhere nothing."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 class _Segment:

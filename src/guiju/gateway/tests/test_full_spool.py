@@ -1,7 +1,7 @@
 """What a caller meets when records have no room: 503, when to come back, and nothing half-recorded; then it flows again.
 
 Real workers, a real recorder, a real limit of the kernel on what a process may write.
-Guarded lines: `refuse_if_full` before the upstream is asked and `owed` for what closes an answer (`exchange.py`); `_sleep` of the
+Guarded lines: `refuse_if_full` before the upstream is asked and `owed` for what closes an answer (`exchange.py`); `_let_go` of the
 spool's writer, which lets go of its segment (without it a full spool stays full); the `except` of `SpoolWriter._commit`.
 """
 

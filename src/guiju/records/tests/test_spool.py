@@ -1,7 +1,7 @@
 """The spool: what is acknowledged can be read back, whatever happens to the process, the disk or the bytes.
 
-Guarded lines: `_DSYNC` in the call of `os.pwritev`, `os.fdatasync` where that is not possible (acknowledged too early without it), `self._idle = True` with its second
-look at the queue (a lost wake-up), the tail rules of `SegmentReader.read`, `ftruncate` in `_Segment.end` (half a batch left).
+Guarded lines: `_DSYNC` in the call of `os.pwritev`, `os.fdatasync` where that is not possible (acknowledged too early without it), the look at the
+queue in `_answer` (a batch that nobody hands over), the tail rules of `SegmentReader.read`, `ftruncate` in `_Segment.end` (half a batch left).
 """
 
 import asyncio
@@ -170,30 +170,45 @@ def test_no_wake_up_is_lost(tmp_path: Path) -> None:
     run(write())
 
 
-def test_an_append_as_the_thread_falls_asleep_is_answered(tmp_path: Path) -> None:
-    """The append comes when the thread has found nothing and has not yet said that it sleeps: nobody will wake it."""
-    late: list[tuple[bytes, asyncio.Future[None]]] = []
+def test_what_comes_while_the_disk_writes_is_written_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In `_answer`, without the look at the queue, nobody would hand it over."""
+    reached, go_on = threading.Event(), threading.Event()
+    write = spool._write_durably
 
-    class Falling(SpoolWriter):
-        @property
-        def _idle(self) -> bool:
-            return self._asleep
+    def slow(descriptor: int, content: bytes, offset: int) -> None:
+        reached.set()
+        assert go_on.wait(10)
+        write(descriptor, content, offset)
 
-        @_idle.setter
-        def _idle(self, value: bool) -> None:
-            if value and late and self._segment is not None:
-                self._queue.append(late.pop())
-            self._asleep = value
-
-    async def write() -> None:
-        writer = Falling(tmp_path, PUBLIC, worker="w")
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        late.append((b"late", future))
-        await writer.append(b"first")
-        await asyncio.wait_for(future, 5)
+    async def append() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        monkeypatch.setattr(spool, "_write_durably", slow)
+        first = writer.append(b"first")
+        assert await asyncio.to_thread(reached.wait, 10)
+        late = [writer.append(b"late") for _ in range(3)]
+        assert not first.done()
+        go_on.set()
+        await asyncio.wait_for(asyncio.gather(first, *late), 5)
         await writer.close()
 
-    run(write())
+    run(append())
+
+
+def test_many_that_wait_are_not_kept_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "GATHER_MS", 60_000)
+
+    async def append() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await writer.append(b"first")
+        waiting = [writer.append(b"x") for _ in range(spool.GATHER_ENOUGH - 1)]
+        await asyncio.sleep(0.05)
+        assert not any(each.done() for each in waiting)
+        await asyncio.wait_for(asyncio.gather(*waiting, writer.append(b"x")), 5)
+        rest = writer.append(b"closing does not wait either")
+        await asyncio.wait_for(writer.close(), 5)
+        await rest
+
+    run(append())
 
 
 def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
