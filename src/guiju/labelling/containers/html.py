@@ -18,7 +18,7 @@ NAME: Final = "HTML"
 _BEGINS: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?(?:\s++|<!--.*?-->|<\?xml[^>]*+>)*+<(?:!doctype\s++html|html|head)[\s>]", re.IGNORECASE | re.DOTALL
 )
-_IN_HEAD: Final = frozenset({b"base", b"link", b"meta", b"noscript", b"script", b"style", b"title", b"basefont", b"bgsound", b"noframes"})
+_IN_HEAD: Final = frozenset({b"base", b"link", b"meta", b"script", b"style", b"title", b"basefont", b"bgsound", b"noframes"})
 _MARK: Final = b"\xef\xbb\xbf"
 _WIDE: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _UNSAFE: Final = ("utf-7", "iso-2022", "hz", "utf-16", "utf-32", "ebcdic", "cp037", "replacement")

@@ -1,6 +1,6 @@
 """The tags of an HTML page by place: what a browser would take for a tag, and not what stands in comments, scripts and styles.
 
-Works on bytes in which markup is ASCII; a page in UTF-16 is shown as such bytes first. Source: HTML Living Standard §13.2.5.
+Works on bytes in which markup is ASCII; a page in UTF-16 is shown as such bytes first. Source: HTML Living Standard §13.2.5 and §13.2.6.5.
 """
 
 import re
@@ -25,6 +25,18 @@ _ATTRIBUTE: Final = re.compile(
 )
 _RAW: Final = frozenset({b"script", b"style", b"textarea", b"title", b"xmp", b"iframe", b"noembed", b"noframes"})
 _FOREIGN: Final = frozenset({b"svg", b"math"})
+_HEAD: Final = frozenset({b"html", b"head", b"base", b"link", b"meta", b"noscript", b"basefont", b"bgsound", b"plaintext"})
+_LEAVES: Final = frozenset(
+    b"b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta nobr ol p pre ruby s small "
+    b"span strong strike sub sup table tt u ul var".split()
+)
+_HTML_AGAIN: Final = {b"svg": frozenset({b"foreignobject", b"desc", b"title"}), b"math": frozenset({b"mi", b"mo", b"mn", b"ms", b"mtext"})}
+# Everything up to the next tag that matters, in one go: text, and tags of other names with their values.
+_QUIET: Final = re.compile(
+    rb"(?:[^<]++|<(?![A-Za-z/!?])|</?(?!(?:" + b"|".join(sorted(_RAW | _FOREIGN | _HEAD)) + rb")[\t\n\f\r />])"
+    rb"[A-Za-z][^\t\n\f\r />]*+(?:[\t\n\f\r /]++|" + _ONE + rb")*+>)*+",
+    re.IGNORECASE,
+)
 
 
 class Unclosed(Exception):
@@ -49,15 +61,19 @@ class Tag:
 
 
 def list_tags(page: bytes, *, xml: bool = False) -> Iterator[Tag]:
-    """Yield every tag, comment and document type in order; in `xml` CDATA stands anywhere. Raises Unclosed."""
-    at, foreign, number = 0, 0, 0
-    while (at := page.find(b"<", at)) >= 0:
+    """Yield in order comments, document types, the tags of a head, and those that change how what follows is read.
+
+    In `xml` CDATA may stand anywhere, and `/>` closes any tag. Raises Unclosed.
+    """
+    inside = _Inside()
+    at = number = 0
+    while (at := page.find(b"<", at) if inside.open else _quiet_stop(page, at)) >= 0 and at < len(page):
         number += 1
         if number > TAGS_LIMIT:
             raise Unclosed(at)
         following = page[at + 1 : at + 2]
         if following in (b"!", b"?") or (following == b"/" and not page[at + 2 : at + 3].isalpha()):
-            stop = _markup_stop(page, at, xml or foreign > 0)
+            stop = _markup_stop(page, at, xml or inside.foreign)
             yield Tag(b"!", False, at, stop, b"", stop)
             at = stop
             continue
@@ -70,12 +86,62 @@ def list_tags(page: bytes, *, xml: bool = False) -> Iterator[Tag]:
         tag = Tag(match[2].lower(), bool(match[1]), at, match.end(), match[3], match.start(3))
         yield tag
         at = tag.stop
-        if tag.name in _FOREIGN and not tag.rest.rstrip().endswith(b"/"):
-            foreign = max(0, foreign + (-1 if tag.closes else 1))
-        elif tag.name == b"plaintext" and not tag.closes:
+        if not xml:
+            inside.take(tag)
+        if tag.closes or inside.foreign or (xml and closes_itself(tag)):
+            continue
+        if tag.name == b"plaintext":
             return
-        elif tag.name in _RAW and not tag.closes and not foreign:
+        if tag.name in _RAW:
             at = _raw_stop(page, tag)
+
+
+class _Inside:
+    """Whether what follows is read as SVG or MathML, where there are no scripts and titles of HTML, and CDATA may stand."""
+
+    def __init__(self) -> None:
+        self.open: list[tuple[bytes, bool]] = []
+        """What was entered: SVG and MathML, and the elements in them whose content is HTML again."""
+
+    @property
+    def foreign(self) -> bool:
+        return bool(self.open) and self.open[-1][1]
+
+    def take(self, tag: Tag) -> None:
+        """Follow one tag. Raises Unclosed where more is entered than is followed."""
+        if self.foreign and (tag.name in _LEAVES or (tag.name == b"font" and {"color", "face", "size"} & set(attributes(tag)))):
+            if not tag.closes or tag.name in (b"p", b"br"):  # it cannot stand there, so the browser goes back to HTML
+                while self.foreign:
+                    self.open.pop()
+            return
+        if tag.closes:
+            place = next((place for place in range(len(self.open) - 1, -1, -1) if self.open[place][0] == tag.name), None)
+            if place is not None:
+                del self.open[place:]
+            return
+        within = self.open[-1][0] if self.foreign else b""
+        again = tag.name in _HTML_AGAIN.get(within, ()) or (within == b"math" and tag.name == b"annotation-xml" and _is_html(tag))
+        if (tag.name in _FOREIGN or again) and not closes_itself(tag):
+            if len(self.open) >= 64:
+                raise Unclosed(tag.start)
+            self.open.append((tag.name, tag.name in _FOREIGN))
+
+
+def _is_html(tag: Tag) -> bool:
+    start, stop = attributes(tag).get("encoding", (0, 0))
+    return tag.rest[start - tag.rest_at : stop - tag.rest_at].lower() in (b"text/html", b"application/xhtml+xml") if stop else False
+
+
+def closes_itself(tag: Tag) -> bool:
+    """Tell whether a tag ends with a slash that is no part of a value."""
+    if not tag.rest.endswith(b"/"):
+        return False
+    return all(match.end() < len(tag.rest) for match in _ATTRIBUTE.finditer(tag.rest))
+
+
+def _quiet_stop(page: bytes, at: int) -> int:
+    match = _QUIET.match(page, at)
+    return match.end() if match else at
 
 
 def attributes(tag: Tag) -> dict[str, tuple[int, int]]:

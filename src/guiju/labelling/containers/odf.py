@@ -33,7 +33,11 @@ def examine(source: Source) -> Found:
     if manifest is None:
         raise Broken("the document has no manifest")
     listed = xml_part.elements(
-        manifest, ("manifest", "file-entry", "encryption-data", "encrypted-key"), "the manifest", archive.entries[_MANIFEST].at
+        manifest,
+        ("manifest", "file-entry", "encryption-data", "encrypted-key"),
+        "the manifest",
+        archive.entries[_MANIFEST].at,
+        spaces=False,
     )
     if any(each.local.startswith("encrypt") for each in listed):
         raise Broken("the document is encrypted", archive.entries[_MANIFEST].at)
@@ -78,7 +82,7 @@ def _new_meta(field: bytes) -> bytes:
 def _announced(manifest: bytes, listed: list[Element]) -> bytes:
     if not listed or listed[0].local != "manifest":
         raise Broken("the manifest is none")
-    if any(each.attributes.get(f"{_LISTS} full-path") == _META.decode() for each in listed):
+    if any(value == _META.decode() and name.endswith("full-path") for each in listed for name, value in each.attributes.items()):
         return manifest
     entry = f'<m:file-entry xmlns:m="{_LISTS}" m:full-path="{_META.decode()}" m:media-type="text/xml"/>'
     return xml_part.appended(manifest, listed[0], entry.encode())

@@ -1,7 +1,7 @@
 """An XML part of a document: where its elements lie, so that one can be put in or taken out and the rest stays byte for byte.
 
-A part is a stranger's work: no document type (entities are how small parts grow large), no other encoding than UTF-8, no more
-than what is examined of any part.
+A part is a stranger's work: no document type that declares anything (entities are how small parts grow large; old OpenDocument names
+one that is elsewhere, and it is never fetched), no other encoding than UTF-8, no more than what is examined of any part.
 """
 
 import re
@@ -33,16 +33,18 @@ class Element:
     pieces: list[str] = field(default_factory=list)
 
 
-def elements(part: bytes, wanted: Iterable[str], what: str, at: int) -> list[Element]:
+def elements(part: bytes, wanted: Iterable[str], what: str, at: int, *, spaces: bool = True) -> list[Element]:
     """Return the elements with these local names, in the order in which they begin; their text is that of all below them.
 
-    Raises Broken when the part is no well-formed XML in UTF-8, has a document type, or nests too deep.
+    Without `spaces` prefixes are passed over: old parts use some that only a document type elsewhere binds.
+
+    Raises Broken when the part is no well-formed XML in UTF-8, has a document type that declares something, or nests too deep.
     """
     if len(part) > PART_LIMIT_BYTES:
         raise Broken(f"{what} is longer than what is examined", at)
     if part[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in part[:4]:
         raise Broken(f"{what} is not in UTF-8", at)
-    reader = _Reader(frozenset(wanted))
+    reader = _Reader(frozenset(wanted), spaces)
     try:
         reader.parser.Parse(part, True)
     except expat.ExpatError as error:
@@ -99,31 +101,37 @@ def without(part: bytes, found: Iterable[Element]) -> bytes:
 class _Reader:
     """One pass of expat over a part."""
 
-    def __init__(self, wanted: frozenset[str]) -> None:
+    def __init__(self, wanted: frozenset[str], spaces: bool) -> None:
         self.found: list[Element] = []
         self._wanted = wanted
+        self._separator = " " if spaces else ":"
         self._open: list[Element] = []
         self._depth = 0
-        self.parser = parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser = parser = expat.ParserCreate(namespace_separator=" " if spaces else None)
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
         parser.StartDoctypeDeclHandler = self._doctype
+        parser.SkippedEntityHandler = self._skipped
         parser.XmlDeclHandler = self._declared
 
     def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding and encoding.lower() not in ("utf-8", "us-ascii", "ascii"):
             raise ValueError(f"is in {encoding}, not in UTF-8")
 
-    def _doctype(self, *_facts: object) -> None:
-        raise ValueError("has a document type")
+    def _doctype(self, _name: str, _system: str | None, _public: str | None, declares: int) -> None:
+        if declares:
+            raise ValueError("has a document type that declares something")
+
+    def _skipped(self, name: str, _parameter: int) -> None:
+        raise ValueError(f"uses {name[:40]}, which nothing in it declares")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         if self._depth > DEPTH_LIMIT:
             raise ValueError(f"nests deeper than {DEPTH_LIMIT}")
-        space, _, local = name.rpartition(" ")
+        space, _, local = name.rpartition(self._separator)
         if local in self._wanted:
             element = Element(space, local, attributes, self.parser.CurrentByteIndex, self._depth)
             self.found.append(element)

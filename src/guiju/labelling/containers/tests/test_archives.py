@@ -124,6 +124,15 @@ def test_a_document_without_the_part_gets_one_that_is_announced() -> None:
     assert read(write(changed(sample("plain.odt"), meta=odf_meta("", empty=True)), LABEL)) == LABEL
 
 
+def test_the_document_type_of_old_opendocument_declares_nothing_and_is_not_fetched() -> None:
+    old = documents.odf_manifest("meta.xml=text/xml").replace(
+        "?>\n", '?>\n<!DOCTYPE manifest:manifest PUBLIC "-//x//DTD Manifest 1.0//EN" "Manifest.dtd">', 1
+    )
+    old = old.replace(' xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"', "")
+    assert "DOCTYPE" in old
+    assert read(write(changed(sample("plain.odt"), manifest=old), LABEL)) == LABEL
+
+
 def test_other_archives_are_no_documents() -> None:
     for data in (
         archive({"a.txt": "x"}),
@@ -196,6 +205,7 @@ def _damaged() -> dict[str, bytes]:
         "part missing": changed(docx_with(""), custom=None),
         "no xml": changed(docx_with(""), custom="<Properties>"),
         "entities": changed(docx_with(""), custom=entity + custom(a_property(INNER)).partition("?>")[2]),
+        "entity from elsewhere": changed(docx_with(""), custom='<!DOCTYPE a SYSTEM "x.dtd">' + custom(a_property("&x;")).partition("?>")[2]),
         "utf-16": changed(docx_with(""), custom=custom(a_property(INNER)).replace("UTF-8", "UTF-16").encode("utf-16")),
         "long label": changed(docx_with(""), custom=custom(a_property("x" * 70_000))),
         "odt encrypted": changed(sample("plain.odt"), manifest=documents.odf_manifest().replace("</manifest:manifest>", '<manifest:file-entry manifest:full-path="x"><manifest:encryption-data/></manifest:file-entry></manifest:manifest>')),

@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guiju.core.errors import GuijuError
+from guiju.labelling import content_credentials
 from guiju.labelling.containers.pdf_file import PdfFile
 from guiju.labelling.containers.pdf_objects import Cut, Literal, Reference, read_value, string_of, text_of
 from guiju.labelling.containers.source import Broken, Source
 from guiju.labelling.containers.tests import pdfs
 from guiju.labelling.containers.tests.samples import CODE, INNER, LABEL, OLD, OTHER, WRAPPED, description, exiftool, packet, run, tool
 from guiju.labelling.files import first_label, inspect, read, write, write_file
+from guiju.labelling.tests.chains import new_chain
 from guiju.labelling.values import Damaged
 
 HEX = b"<" + INNER.encode("utf-16-be").hex().encode() + b">"
@@ -175,6 +177,17 @@ def test_a_manifest_and_what_iptc_says_are_traces() -> None:
     source = '<rdf:Description rdf:about="" xmlns:i="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"><i:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia</i:DigitalSourceType></rdf:Description>'
     found = inspect(pdfs.with_metadata(packet(source)))
     assert (found.state, found.traces) == ("suspected", ["iptc:DigitalSourceType"])
+
+
+def test_a_manifest_that_the_reference_library_wrote_is_seen_and_not_broken(tmp_path: Path) -> None:
+    signed = content_credentials.sign(write(pdfs.plain(), LABEL), content_credentials.load_credentials(*new_chain().files(tmp_path)))
+    found = inspect(signed)
+    assert (found.label, found.traces) == (LABEL, ["c2pa"])
+    with pytest.raises(GuijuError) as told:
+        write(signed, first_label(OTHER, "n"))
+    assert told.value.code.code == "LABEL-BREAKS-MANIFEST"
+    again = write(signed, first_label(OTHER, "n"), break_manifest=True)
+    assert again.startswith(signed)
 
 
 def test_an_encrypted_file_is_not_said_to_have_none() -> None:

@@ -44,6 +44,8 @@ PAGES: dict[str, str | bytes] = {
     "behind a script": page('<script>if (a < b) { "<!-- <script>" } --></script>' + META),
     "behind a comment": page("<!-- > -- --!>" + META),
     "no head": "<!doctype html>" + META + "<p>words",
+    "xhtml behind an empty script": '<?xml version="1.0"?>\n<!DOCTYPE html>\n'
+    + page('<script src="x"/>' + META.replace(">", "/>")).partition("\n")[2],
     "xhtml": '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE html PUBLIC "a" "b">\n' + page(META.replace(">", "/>")).partition("\n")[2],
 }
 
