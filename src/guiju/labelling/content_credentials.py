@@ -172,6 +172,8 @@ def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credential
     media_type = _media_type(source, name)
     if media_type is None:
         raise GuijuError(CREDENTIALS_FAILED, container=name, reason="this form takes no manifest here")
+    if name == "PDF" and _is_signed(source):
+        raise GuijuError(CREDENTIALS_FAILED, container=name, reason="it carries a signature of its own, and the library writes a PDF anew")
     parent = original is not None and check_stream(original, media_type).result != "none"
     action = {"action": "c2pa.edited.metadata"} if parent else {"action": "c2pa.created", "digitalSourceType": GENERATED}
     manifest = {
@@ -191,6 +193,14 @@ def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credential
     except c2pa.C2paError as error:
         raise GuijuError(CREDENTIALS_FAILED, container=name, reason=_shown(str(error))) from error
     return name
+
+
+def _is_signed(source: Source) -> bool:
+    container = find_container(source)
+    try:
+        return container is not None and any(note.startswith("signed") for note in container.examine(source).notes)
+    except Broken:
+        return False  # it fails to be read back, and says why
 
 
 def takes_manifest(data: bytes) -> bool:

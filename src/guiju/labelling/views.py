@@ -190,7 +190,13 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "findings": [((zh, en), _OUTCOMES[outcome], detail) for zh, en, outcome, detail in findings if outcome != "pass"],
         "passed": [(zh, en) for zh, en, outcome, _ in findings if outcome == "pass"],
         "signatures": [(each["key"], _SIGNED[each["result"]], each["reason"]) for each in row["signatures"] if each["result"] != "none"],
+        "credentials": _told(row.get("credentials")),
     }
+
+
+def _told(credentials: dict[str, Any] | None) -> tuple[tuple[str, tuple[str, str]], str] | None:
+    """Return what a C2PA manifest proves, in the words of the page, and who signed it."""
+    return None if credentials is None else (_CREDENTIALS[credentials["result"]], credentials["signer"])
 
 
 def _proof_at(issue: Issue) -> str:
@@ -231,6 +237,13 @@ _SIGNED: Final = {
     "intact": ("note", ("完整，但密钥未经确认", "intact, under a key that is not known")),
     "authentic": ("good", ("签名真实", "authentic")),
     "false": ("bad", ("签名不符", "false")),
+    "unexamined": ("warn", ("无法核验", "could not be examined")),
+}
+_CREDENTIALS: Final = {
+    "none": ("", ("没有 C2PA 清单", "no manifest")),
+    "trusted": ("good", ("与签署时相同，签署者可信", "as it was signed, by one who is vouched for")),
+    "valid": ("note", ("与签署时相同，签署者未经确认", "as it was signed; nothing vouches for the signer")),
+    "invalid": ("bad", ("与签署时不同", "not as it was signed")),
     "unexamined": ("warn", ("无法核验", "could not be examined")),
 }
 _KEYS: Final = {

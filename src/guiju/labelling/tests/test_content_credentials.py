@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cbor2
+import pikepdf
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -21,15 +22,25 @@ from typer.testing import CliRunner
 
 from guiju.cli import whole_app
 from guiju.core.errors import GuijuError
+from guiju.labelling.containers.tests import documents, pdfs
 from guiju.labelling.containers.tests.samples import CODE, LABEL, OTHER, decoded, fuzzed, run, sample, tool
-from guiju.labelling.content_credentials import GENERATED, MEDIA_TYPES, Credentials, check, load_credentials, sign, sign_file
+from guiju.labelling.content_credentials import (
+    GENERATED,
+    MEDIA_TYPES,
+    Credentials,
+    check,
+    load_credentials,
+    sign,
+    sign_file,
+    takes_manifest,
+)
 from guiju.labelling.files import first_label, inspect, read, write, write_file
 from guiju.labelling.signatures.keys import new_key
 from guiju.labelling.tests.chains import Chain, new_chain
 
 SAMPLES = [
     "plain.png", "plain.jpeg", "plain.webp", "plain.gif", "plain.wav", "plain.mp3", "plain.flac", "plain.avi",
-    "plain.mp4", "faststart.mp4", "fragmented.mp4", "plain.mov", "plain.m4a", "plain.avif", "sequence.avif",
+    "plain.mp4", "faststart.mp4", "fragmented.mp4", "plain.mov", "plain.m4a", "plain.avif", "sequence.avif", "plain.tiff",
 ]  # fmt: skip
 CHAIN = new_chain()
 
@@ -151,6 +162,38 @@ def test_a_signed_file_keeps_its_label_and_its_content_and_is_whole(tmp_path: Pa
     if name != "plain.gif":  # there the store lies in pieces
         told = verify_by_other_hands(data, CHAIN, tmp_path)
         assert told["actions"] == [{"action": "c2pa.created", "digitalSourceType": GENERATED}]
+
+
+@pytest.mark.parametrize("name", ["svg", "pdf", "pdf with object streams"])
+def test_drawings_and_documents_keep_their_label(tmp_path: Path, credentials: Credentials, name: str) -> None:
+    plain = sample("plain.svg") if name == "svg" else pdfs.plain() if name == "pdf" else pdfs.packed()
+    data = sign(write(plain, LABEL), credentials)
+    found = inspect(data, roots=CHAIN.root)
+    assert (found.verdict, found.label, found.traces) == ("compliant", LABEL, ["c2pa"])
+    assert found.credentials is not None
+    assert found.credentials.result == "trusted"
+    with pytest.raises(GuijuError, match="LABEL-BREAKS-MANIFEST"):
+        write(data, first_label(OTHER, "P1"))
+    if name != "svg":  # there the store is base64
+        verify_by_other_hands(data, CHAIN, tmp_path)
+        (tmp_path / "a.pdf").write_bytes(data)
+        with pikepdf.open(tmp_path / "a.pdf") as opened:
+            assert len(opened.pages) == len(pikepdf.open(io.BytesIO(plain)).pages)
+            assert LABEL.produce_id in str(opened.docinfo["/AIGC"])
+
+
+def test_a_signed_document_is_not_written_anew(credentials: Credentials) -> None:
+    signed = pdfs.plain({**pdfs.OBJECTS, 1: b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /SigFlags 3 /Fields [] >> >>"})
+    with pytest.raises(GuijuError, match="a signature of its own"):
+        sign(write(signed, LABEL), credentials)
+
+
+@pytest.mark.parametrize("make", [documents.docx, documents.odt, documents.epub], ids=["docx", "odt", "epub"])
+def test_packed_documents_take_no_manifest(credentials: Credentials, make: Any) -> None:
+    data = write(make(), LABEL)
+    assert not takes_manifest(data)
+    with pytest.raises(GuijuError, match="this form takes no manifest"):
+        sign(data, credentials)
 
 
 def test_exiftool_reads_the_same(tmp_path: Path, credentials: Credentials) -> None:

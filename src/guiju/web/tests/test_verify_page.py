@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,11 +18,14 @@ from guiju.core.keys import load_pseudonym_key, load_recorder_public_key, load_s
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Verify
 from guiju.labelling.containers.tests.samples import CODE, INNER, LABEL, OTHER, fuzzed, png_with, sample
+from guiju.labelling.content_credentials import load_credentials
+from guiju.labelling.content_credentials import sign as seal
 from guiju.labelling.files import first_label, write
 from guiju.labelling.flow import verifying
 from guiju.labelling.models import Verification
 from guiju.labelling.signatures.keys import new_key
 from guiju.labelling.signatures.security_data import sign
+from guiju.labelling.tests.chains import new_chain
 from guiju.labelling.values import Label
 from guiju.records.entry import encode_entry
 from guiju.records.models import Lease, OutboxEntry
@@ -247,6 +251,17 @@ def test_a_url_is_asked_for_only_where_the_site_says_so_and_never_inside(anybody
         assert response.status_code == 400
         assert told(response)["error"]["code"] in ("FETCH-ADDRESS", "FETCH-URL")
     assert "查验网址" in anybody.get("/verify/").content.decode()
+
+
+def test_a_manifest_is_looked_at_in_the_process_of_the_page(anybody: Client, site: DataFolder, tmp_path: Path) -> None:
+    sealed = seal(write(sample("plain.png"), LABEL), load_credentials(*new_chain(name="某<b>人").files(tmp_path)))
+    page = upload(anybody, sealed).content.decode()
+    assert "与签署时相同，签署者未经确认" in page
+    assert "某&lt;b&gt;人" in page
+    assert told(upload(anybody, sealed, "/api/verify"))["file"]["credentials"]["result"] == "valid"
+    changed = bytearray(sealed)
+    changed[-20] ^= 1
+    assert "与签署时不同" in upload(anybody, bytes(changed)).content.decode()
 
 
 def test_hostile_uploads_are_answered(anybody: Client, site: DataFolder) -> None:
