@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from guiju.labelling.containers.boxes import WORD, Box
+from guiju.labelling.containers.boxes import Box
 from guiju.labelling.containers.source import Edit, NoRoom
 
 LONG: Final = 0xFFFFFFFFFFFFFFFF
@@ -26,6 +26,7 @@ class Table:
     width: int
     stride: int
     skip: int
+    lowest: int = 0
     highest: int = 0
 
     @property
@@ -57,16 +58,20 @@ class Moves:
     """Where each byte of the original lies in the edited file."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
+        self._starts: list[int] = []
         self._stops: list[int] = []
         self._grown: list[int] = []
-        self._cut: list[tuple[int, int]] = []
         grown = 0
         for edit in sorted((each for each in edits if each.grown), key=lambda each: (each.start, each.stop)):
             grown += edit.grown
+            self._starts.append(edit.start)
             self._stops.append(edit.stop)
             self._grown.append(grown)
-            if edit.start < edit.stop:
-                self._cut.append((edit.start, edit.stop))
+
+    @property
+    def last(self) -> int:
+        """From where on all bytes move alike."""
+        return self._stops[-1] if self._stops else 0
 
     @property
     def first(self) -> int:
@@ -75,9 +80,9 @@ class Moves:
 
     def to(self, address: int) -> int:
         """Return the new address. Raises NoRoom where what stands there is written anew."""
-        if any(start < address < stop for start, stop in self._cut):
-            raise NoRoom("an address leads into the metadata")
         place = bisect_right(self._stops, address)
+        if place < len(self._starts) and self._starts[place] < address:
+            raise NoRoom("an address leads into the metadata")
         return address + (self._grown[place - 1] if place else 0)
 
     def all(self, addresses: Sequence[int]) -> Sequence[int]:
@@ -91,10 +96,8 @@ class Moves:
 
 
 def moved_table(table: Table, window: bytes, moves: Moves, width: int) -> bytes:
-    """Return a window of a table with its new addresses. Raises NoRoom where one has no room."""
+    """Return a window of a table with its new addresses, which have been seen to have room."""
     moved = moves.all(entries_of(table, window))
-    if width == 4 and moved and max(moved) > WORD:
-        raise NoRoom("an address would lie over 4 GiB, and its table knows no larger one")
     letter = "Q" if width == 8 else "I"
     if table.stride == table.width:
         return struct.pack(f">{len(moved)}{letter}", *moved)

@@ -13,7 +13,7 @@ from guiju.labelling.annex_e import mentions_label
 from guiju.labelling.containers.boxes import Box, box, end_of
 from guiju.labelling.containers.film import Film, Meta, UserData
 from guiju.labelling.containers.settled import Change, removed
-from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, Site
+from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, NoRoom, Site
 
 _KEY: Final = b"AIGC"
 _UTF16: Final = 2
@@ -66,6 +66,9 @@ def _added_key(film: Film, meta: Meta, inner: str) -> list[Change]:
     index = struct.pack(">I", names.index(_KEY) + 1 if _KEY in names else len(names) + 1)
     changes: list[Change] = []
     end = end_of(meta.boxes, meta.box.body)
+    listed = film.boxes.within(values) if values else []
+    if any(len(names) < int.from_bytes(each.kind, "big") < 1 << 16 for each in listed):
+        raise NoRoom("a list of metadata has values without a key, which a new key would name")
     if keys is None:
         changes.append(Change(Edit(end, end, _keys()), meta.box))
     elif _KEY not in names:
@@ -75,7 +78,7 @@ def _added_key(film: Film, meta: Meta, inner: str) -> list[Change]:
     if values is None:
         changes.append(Change(Edit(end, end, box(b"ilst", _value(index, inner))), meta.box))
     else:
-        at = end_of(film.boxes.within(values), values.body)
+        at = end_of(listed, values.body)
         changes.append(Change(Edit(at, at, _value(index, inner)), values))
     return changes
 

@@ -15,24 +15,23 @@ from guiju.labelling.containers.source import Broken, Source
 XMP_TYPE: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _C2PA_TYPE: Final = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _FREE: Final = (b"free", b"skip")
+_ONCE: Final = (b"hdlr", b"keys", b"ilst", b"iloc", b"iinf", b"iref", b"pitm", b"idat")
 _METAS_LIMIT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Meta:
-    """A box `meta`: where it stands, its handler, and what is in it."""
+    """A box `meta`: where it stands, its handler, and what is in it; `known` are its boxes by name."""
 
     box: Box
     path: str
     handler: bytes
     boxes: list[Box]
+    known: dict[bytes, Box]
 
     def find(self, kind: bytes) -> Box | None:
-        """Return the box of this kind. Raises Broken when there are two, of which readers would choose differently."""
-        found = [each for each in self.boxes if each.kind == kind]
-        if len(found) > 1:
-            raise Broken(f"a box meta holds two boxes {kind.decode('latin-1')}", found[1].at)
-        return found[0] if found else None
+        """Return the box of this kind, if there is one."""
+        return self.known.get(kind)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +60,8 @@ class Film:
     indexes: list[Index] = field(default_factory=list)
     free: list[Box] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
+    examined: int = 0
+    """Bytes of items that were read whole."""
 
     @property
     def end(self) -> int:
@@ -182,13 +183,15 @@ def _meta(film: Film, box: Box, path: str) -> None:
     if skip and (len(head) < 4 or any(head[:4])):
         raise Broken("a box meta has an unknown form", box.at)
     children = film.boxes.within(box, skip)
-    handler = b""
+    known: dict[bytes, Box] = {}
     for each in children:
-        if each.kind == b"hdlr" and each.stop - each.body >= 12:
-            handler = film.source.read(each.body + 8, 4)
-        elif each.kind in _FREE:
+        if each.kind in _FREE:
             film.free.append(each)
-    film.metas.append(Meta(box, f"{path}meta", handler, children))
+        elif each.kind in _ONCE and known.setdefault(each.kind, each) is not each:
+            raise Broken(f"a box meta holds two boxes {each.kind.decode()}, of which readers would choose differently", each.at)
+    handler = known.get(b"hdlr")
+    name = film.source.read(handler.body + 8, 4) if handler and handler.stop - handler.body >= 12 else b""
+    film.metas.append(Meta(box, f"{path}meta", name, children, known))
 
 
 def _table(source: Source, box: Box) -> Table:
@@ -230,12 +233,13 @@ def _measured(source: Source, box: Box, at: int, count: int, width: int, stride:
     if at + count * stride > box.stop:
         raise Broken("a table of addresses is longer than its box", box.at)
     table = Table(box, at, count, width, stride, skip)
-    highest = 0
+    lowest, highest = source.size, 0
     for window in source.windows(at, at + count * stride, stride):
-        highest = max(highest, max(entries_of(table, window)))  # noqa: PLW3301 - a window has many entries
+        entries = entries_of(table, window)
+        lowest, highest = min(lowest, min(entries)), max(highest, max(entries))  # noqa: PLW3301 - a window has many entries
     if highest > source.size:
         raise Broken(f"samples lie at byte {highest}, beyond the end of the file", box.at)
-    return Table(box, at, count, width, stride, skip, highest)
+    return Table(box, at, count, width, stride, skip, lowest, highest)
 
 
 def _index(source: Source, box: Box) -> Index:

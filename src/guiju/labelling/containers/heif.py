@@ -19,7 +19,6 @@ from guiju.labelling.containers.items import (
     ItemList,
     Place,
     Places,
-    check_places,
     description_of,
     free_number,
     item_entry,
@@ -34,6 +33,7 @@ from guiju.labelling.containers.settled import Change, Placed, removed, settled
 from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, Found, NoRoom, Site, Source
 
 NAME: Final = "HEIF"
+_ITEMS_LIMIT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,15 @@ class Packet:
     packet: xmp.Packet
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An item that is EXIF: its number, where its bytes lie, and what is in it."""
+
+    number: int
+    spans: list[tuple[int, int]]
+    found: exif.Exif
+
+
 @dataclass(slots=True)
 class Pictures:
     """The items of a `meta` that may tell of a label."""
@@ -54,12 +63,15 @@ class Pictures:
     places: Places | None
     listed: ItemList | None
     packets: list[Packet] = field(default_factory=list)
-    blocks: list[exif.Exif] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    by_number: dict[int, Place] = field(default_factory=dict)
+    lie: list[tuple[int, int, int]] = field(default_factory=list)
+    """Where all items of this file lie: (start, stop, number)."""
 
     def sites(self, container: str) -> list[Site]:
         """Return the labels among the items."""
         found = [Site(f"{container}:XMP", each.spans[0][0], each.spans[-1][1], one) for each in self.packets for one in each.packet.texts]
-        return [*found, *(site for each in self.blocks for site in each.sites)]
+        return [*found, *(site for each in self.blocks for site in each.found.sites)]
 
     def placed(self) -> Placed | None:
         """Return where the items lie, as they stand."""
@@ -105,7 +117,7 @@ def told(
 ) -> Found:
     """Return what was found in all of these, told under the name of a channel."""
     packets = [*(each.packet for each in boxed), *(each.packet for one in pictures for each in one.packets)]
-    rest: list[xmp.Packet | exif.Exif] = [*packets, *(each for one in pictures for each in one.blocks)]
+    rest: list[xmp.Packet | exif.Exif] = [*packets, *(each.found for one in pictures for each in one.blocks)]
     sites = [*(label.site for label in labels), *sites_of(boxed, channel), *(site for one in pictures for site in one.sites(channel))]
     traces = [*film.traces, *(trace for each in rest for trace in each.traces)]
     return Found(tuple(sites), tuple(traces), place, tuple(note for each in rest for note in each.notes))
@@ -116,8 +128,11 @@ def read_pictures(film: Film) -> list[Pictures]:
     found = []
     for meta in film.metas:
         one = Pictures(meta, read_places(film.source, meta), read_items(film.source, film, meta))
-        if one.places:
-            check_places(film, meta, one.places)
+        for place in one.places.entries if one.places else ():
+            if one.by_number.setdefault(place.item, place) is not place:
+                raise Broken("an item has two places", meta.box.at)
+            if not place.reference and place.method < 2:
+                one.lie += [(start, stop, place.item) for start, stop in spans(film, meta, place)]
         for item in one.listed.items if one.listed else ():
             _take(film, one, item)
         if one.places or one.listed:
@@ -135,12 +150,15 @@ def _take(film: Film, one: Pictures, item: Item) -> None:
     is_packet = item.kind == b"mime" and item.media_type.lower().startswith(XMP_MEDIA_TYPE)
     if not is_packet and item.kind != b"Exif":
         return
-    place = _place_of(one, item)
+    if len(one.packets) + len(one.blocks) == _ITEMS_LIMIT:
+        raise Broken("there are too many items of metadata", one.meta.box.at)
+    place = one.by_number.get(item.number)
     if item.coded or place is None or not place.pieces:
         raise Broken("an item of metadata is packed, protected, or nowhere", one.meta.box.at)
     lie = spans(film, one.meta, place)
-    if sum(stop - start for start, stop in lie) > PART_LIMIT_BYTES:
-        raise Broken("an item of metadata is longer than what is examined", lie[0][0])
+    film.examined += sum(stop - start for start, stop in lie)
+    if film.examined > PART_LIMIT_BYTES:  # of all together: a hostile file lets many lie in one place
+        raise Broken("the items of metadata are longer than what is examined", lie[0][0])
     text = b"".join(film.source.read(start, stop - start) for start, stop in lie)
     if is_packet:
         one.packets.append(Packet(item.number, lie, text, xmp.examine(text, lie[0][0])))
@@ -149,21 +167,18 @@ def _take(film: Film, one: Pictures, item: Item) -> None:
     found = exif.examine(text[skip:], lie[0][0] + skip)
     if found.sites and len(lie) > 1:
         raise Broken("a label stands in an item that lies in pieces", lie[0][0])
-    one.blocks.append(found)
-
-
-def _place_of(one: Pictures, item: Item) -> Place | None:
-    found = [each for each in one.places.entries if each.item == item.number] if one.places else []
-    if len(found) > 1:
-        raise Broken("an item has two places", one.meta.box.at)
-    return found[0] if found else None
+    one.blocks.append(Block(item.number, lie, found))
 
 
 def _blanks(film: Film, pictures: list[Pictures]) -> list[Change]:
-    edits = [edit for one in pictures for each in one.blocks for edit in each.blanks]
-    for edit in edits:
-        _in_samples(film, [(edit.start, edit.stop)])
-    return [Change(edit) for edit in edits]
+    """Return the changes that blank the labels in EXIF. Raises Broken where others lie there too."""
+    found: list[Change] = []
+    for one in pictures:
+        for each in one.blocks:
+            if each.found.blanks:
+                _alone(film, one, each)
+                found += [Change(edit) for edit in each.found.blanks]
+    return found
 
 
 def _without_labels(film: Film, one: Pictures, *, keep: bool) -> list[Change]:
@@ -229,12 +244,7 @@ def _reference(film: Film, meta: Meta, primary: int, number: int) -> Change:
 
 def _instead(film: Film, one: Pictures, each: Packet, text: bytes) -> list[Edit]:
     """Return the edits that put another text of the same length where a packet lies. Raises Broken where others lie there too."""
-    _in_samples(film, each.spans)
-    for place in one.places.entries if one.places else ():
-        if place.item != each.number and not place.reference and place.method < 2:
-            for start, stop in spans(film, one.meta, place):
-                if any(start < end and begin < stop for begin, end in each.spans):
-                    raise Broken("a packet shares its bytes with another item", each.spans[0][0])
+    _alone(film, one, each)
     edits, at = [], 0
     for start, stop in each.spans:
         edits.append(Edit(start, stop, text[at : at + stop - start]))
@@ -242,10 +252,18 @@ def _instead(film: Film, one: Pictures, each: Packet, text: bytes) -> list[Edit]
     return edits
 
 
+def _alone(film: Film, one: Pictures, each: Packet | Block) -> None:
+    """Raise Broken unless the item lies among the samples, and no other item where it lies."""
+    _in_samples(film, each.spans)
+    for begin, end in each.spans:
+        if any(start < end and begin < stop and number != each.number for start, stop, number in one.lie):
+            raise Broken("an item of metadata shares its bytes with another item", begin)
+
+
 def _in_samples(film: Film, found: list[tuple[int, int]]) -> None:
     """Raise Broken unless these bytes lie where items' bytes do: a hostile address must not lead an edit into a box's head."""
     rooms = [(each.body, each.stop) for each in film.top if each.kind == b"mdat"]
-    rooms += [(each.body, each.stop) for meta in film.metas for each in meta.boxes if each.kind == b"idat"]
+    rooms += [(each.body, each.stop) for meta in film.metas if (each := meta.find(b"idat"))]
     for start, stop in found:
         if not any(body <= start and stop <= end for body, end in rooms):
             raise Broken("an item of metadata lies outside of the samples", start)

@@ -178,13 +178,6 @@ def spans(film: Film, meta: Meta, place: Place) -> list[tuple[int, int]]:
     return found
 
 
-def check_places(film: Film, meta: Meta, places: Places) -> None:
-    """Raise Broken where an item lies beyond the end of the file."""
-    for place in places.entries:
-        if not place.reference and place.method in (_IN_FILE, _IN_IDAT):
-            spans(film, meta, place)
-
-
 def with_item(places: Places, number: int, length: int, file_bytes: int) -> Places:
     """Return the places with this item as one piece of the file, its address not told yet; it takes the place of an old entry.
 

@@ -49,6 +49,54 @@ def addresses(data: bytes) -> list[int]:
     return found
 
 
+_TABLES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def own_addresses(data: bytes) -> list[int]:
+    """Return the addresses of tracks alone, where all samples lie in the file itself; tables astray are nobody's."""
+    boxes = list(walk(data))
+    if any(path[-1] == b"dref" and data[body + 16 : body + 20] != b"\0\0\0\1" for path, body, _ in boxes):
+        return []
+    return [
+        address
+        for path, body, _ in boxes
+        if path[:5] == _TABLES and path[5:] in ((b"stco",), (b"co64",))
+        for address in struct.unpack_from(f">{_count(data, body)}{'I' if path[-1] == b'stco' else 'Q'}", data, body + 8)
+    ]
+
+
+def _count(data: bytes, body: int) -> int:
+    return int.from_bytes(data[body + 4 : body + 8], "big")
+
+
+def tampered(originals: list[bytes], count: int, chance: random.Random) -> Iterator[bytes]:
+    """Yield damaged films: what is done is done to whole boxes, so that many of them are still films."""
+    words = [b"\xff\xff\xff\xff", bytes(4), b"\0\0\0\1", b"\x7f\xff\xff\xff", b"\0\0\0\x08", b"\0\1\0\0"]
+    names = [b"moov", b"meta", b"ilst", b"keys", b"free", b"stco", b"co64", b"udta", b"mdat", b"uuid", b"tfhd", b"sidx", b"tfra", b"XMP_"]
+    for _ in range(count):
+        data = bytearray(chance.choice(originals))
+        boxes = list(walk(bytes(data)))
+        _, body, stop = chance.choice(boxes)
+        _, other, _ = chance.choice(boxes)
+        match chance.randrange(7):
+            case 0:
+                data[body - 8 : body - 4] = chance.choice(words)
+            case 1:
+                data[body - 4 : body] = chance.choice(names)
+            case 2:
+                data[body + 4 : body + 8] = chance.choice(words)
+            case 3:
+                size = int.from_bytes(data[body - 8 : body - 4], "big") + chance.choice([-8, -4, -1, 1, 4, 8, 100])
+                data[body - 8 : body - 4] = size.to_bytes(8, "big", signed=True)[-4:]
+            case 4:
+                del data[body - 8 : stop]
+            case 5:
+                data[other:other] = data[body - 8 : stop]
+            case _:
+                data[chance.randrange(body - 8, min(stop, body + 64))] ^= 1 << chance.randrange(8)
+        yield bytes(data)
+
+
 def inserted(data: bytes, path: list[bytes], new: bytes, *, first: bool = False) -> bytes:
     """Return a film whose head comes last with `new` in the box of this path, at its end or its beginning."""
     sizes = []

@@ -19,6 +19,8 @@ from guiju.labelling.containers.tests.films import (
     keys,
     meta,
     moved,
+    own_addresses,
+    tampered,
     value,
     walk,
 )
@@ -97,10 +99,10 @@ def test_labels_as_others_write_them_are_read_and_one_is_left(name: str, tmp_pat
     assert packets(tmp_path / "b") == packets(tmp_path / "a")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_every_address_leads_to_its_bytes_however_the_film_is_laid_out(seed: int) -> None:
     chance = Chance(random.Random(seed))
-    for _ in range(25):
+    for _ in range(15):
         film = chance.film()
         before = {film[at : at + 35] for at in addresses(film)}
         assert before == set(chance.chunks)
@@ -238,6 +240,47 @@ HOSTILE = {
 }
 
 
+def test_films_that_cannot_take_a_label_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """Also where only one address of many leads into what is written anew: not when half of the file has been copied."""
+    labelled = write(FASTSTART, LABEL)
+    astray = bytearray(labelled)
+    place = labelled.index(b"stco") + 12
+    struct.pack_into(">I", astray, place, labelled.index(b'{"Label"'))
+    unnamed = inserted(FILM, [b"moov"], box(b"udta", meta(b"mdta", box(b"ilst", value(1, b"a title")))))
+    unnamed = unnamed.replace(b"udta\x00\x00\x00\x35meta", b"skip\x00\x00\x00\x35meta")
+    for data in (bytes(astray), unnamed):
+        (tmp_path / "a").write_bytes(data)
+        with pytest.raises(GuijuError) as told:
+            write(data, first_label(OTHER, "another-number"))
+        assert told.value.code.code == "LABEL-NO-ROOM"
+        with pytest.raises(GuijuError) as told:
+            write_file(tmp_path / "a", tmp_path / "b", first_label(OTHER, "another-number"))
+        assert told.value.code.code == "LABEL-NO-ROOM"
+        assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_films_whose_boxes_were_tampered_with_are_refused_or_every_address_still_leads_to_its_bytes(seed: int) -> None:
+    """Boxes are renamed, doubled, put into one another, taken out, and their lengths and first words changed."""
+    chance = random.Random(seed)
+    plain = [*OTHERS.values(), FASTSTART, sample("fragmented.mp4"), *(Chance(chance).film() for _ in range(5))]
+    originals = [*plain, *(write(data, first_label(OTHER, "second")) for data in plain)]
+    written = 0
+    for data in tampered(originals, 400, chance):
+        try:
+            labelled = write(data, LABEL, replace=True)
+        except GuijuError as error:
+            assert error.code.code in ("LABEL-CONTAINER", "LABEL-DAMAGED", "LABEL-NO-ROOM"), error  # noqa: PT017 - others pass
+            continue
+        written += 1
+        assert in_guides_place(labelled)
+        samples = [(body, stop) for path, body, stop in walk(data) if path == (b"mdat",)]
+        for old, new in zip(own_addresses(data), own_addresses(labelled), strict=True):
+            if any(body <= old and old + 16 <= stop for body, stop in samples):
+                assert labelled[new : new + 16] == data[old : old + 16]
+    assert written > 20
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_films_are_told(name: str) -> None:
     found = inspect(HOSTILE[name])
@@ -308,7 +351,7 @@ def _sparse(path: Path, *, head_first: bool, length: int, wide: bool, count: int
         (True, 4_000_000_000, False, 8),
         (True, (1 << 32) - 250, False, 8),  # its last addresses do not fit any more: the table becomes one of long addresses
         (True, 6_000_000_000, True, 8),
-        (True, 4_000_000_000, False, 3_000_000),  # a head of 12 MB
+        (True, 4_000_000_000, False, 1_500_000),  # a head of 6 MB, more than is ever read whole
     ],
 )
 def test_films_of_four_gigabytes_and_more_are_labelled_in_little_memory(
@@ -322,7 +365,7 @@ def test_films_of_four_gigabytes_and_more_are_labelled_in_little_memory(
     with out.open("rb") as file:
         # Enough of the file for its head, read by the plain reader.
         file.seek(0 if head_first else out.stat().st_size - 4096)
-        head = file.read(40_000_000 if head_first else 4096)
+        head = file.read(20_000_000 if head_first else 4096)
         at = head.index(b"co64" if b"co64" in head[:400] or wide else b"stco")
         is_wide = head[at : at + 4] == b"co64"
         found = struct.unpack_from(f">{count}{'Q' if is_wide else 'I'}", head, at + 12)
