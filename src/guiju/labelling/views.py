@@ -145,7 +145,7 @@ def _looked_at(request: HttpRequest, fields: Any) -> Outcome:
         with NamedTemporaryFile(prefix="guiju-") as kept:  # the process that looks at it opens it by its number
             for chunk in file.chunks():
                 kept.write(chunk)
-            row = flow.look_at_file(kept.file)
+            row = flow.look_at_file(kept.file, file.name or "")
         return Outcome(flow.whose_file(row, services), row=row)
     url = str(fields.get("url") or "").strip()
     if url:

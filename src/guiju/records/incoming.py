@@ -56,6 +56,11 @@ def incoming(entry: Entry) -> Incoming:
         return aside(str(problem)[:300], encode_entry(entry))
 
 
+def told_more(entry: Entry) -> Incoming:
+    """Return an entry that arrived and to whose metadata texts alone were added: no float can be among them."""
+    return Incoming(entry, _ENCODE(entry.metadata))
+
+
 def aside(reason: str, raw: bytes, **facts: object) -> Incoming:
     """Return the entry that stands for something unreadable; the bytes themselves are its content."""
     metadata = {"reason": reason, "size_bytes": len(raw), **facts}

@@ -10,12 +10,14 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Literal
 
 import msgspec
+import numpy as np
 
 from guiju.core.errors import GuijuError
-from guiju.core.fingerprint import fingerprint
+from guiju.core.fingerprint import fingerprint, fingerprint_bytes
 from guiju.records.bulk import insert_rows
 from guiju.records.entry import Entry
 from guiju.records.models import IssuedText, Record
@@ -26,8 +28,9 @@ LEAST_CHARACTERS: Final = 20
 """Letters and digits that a text must have to be looked up: shorter ones could be guessed, or are anybody's."""
 TEXT_CHARACTERS: Final = 200_000
 _NUMBER: Final = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})(?:[.-]\d{1,4})?")
-_NOT_WORDING: Final = re.compile(r"[\W_]+")
 _LISTED: Final = 8
+PLACES: Final = 16
+"""Room for the fingerprints of one record: as many wordings as texts, both listed in part."""
 _LOOKED_AT: Final = 20
 
 Match = Literal["exact", "wording"]
@@ -62,32 +65,56 @@ _CONTENT: Final = msgspec.msgpack.Decoder(_Content)
 _COMPLETION: Final = msgspec.json.Decoder(_Completion)
 
 
-def wording_of(text: str) -> str:
-    """Return the letters and digits of a text, in one form for all ways of writing them; empty when there are too few."""
-    plain = _NOT_WORDING.sub("", text)
-    if not unicodedata.is_normalized("NFKC", plain):  # asked first: to normalise costs four times as much as all the rest
-        plain = _NOT_WORDING.sub("", unicodedata.normalize("NFKC", plain))
-    plain = plain.casefold()
-    return plain if LEAST_CHARACTERS <= len(plain) <= TEXT_CHARACTERS else ""
+def wording_of(text: str) -> bytes:
+    """Return the letters and digits of a text, in one form for all ways of writing them; empty when there are too few or too many.
+
+    One look into a table for all characters, because the recorder does this for every answer.
+    """
+    codes = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), np.uint16)
+    kept = _table()[codes]
+    kept = kept[kept != 0]
+    return kept.tobytes() if LEAST_CHARACTERS <= len(kept) <= TEXT_CHARACTERS else b""
+
+
+@cache
+def _table() -> "np.ndarray[Any, np.dtype[np.uint16]]":
+    """Return for each code of UTF-16 the one that stands for it, 0 for spaces and marks; halves of a character beyond them stay."""
+    table = np.zeros(0x10000, np.uint16)
+    for code in range(0x10000):
+        if 0xD800 <= code < 0xE000:
+            table[code] = code
+        elif chr(code).isalnum():
+            plain = _plain(chr(code))
+            last = len(plain) == 1 and plain.isalnum() and ord(plain) < 0x10000 and _plain(plain) == plain
+            table[code] = ord(plain) if last else code
+    return table
+
+
+def _plain(character: str) -> str:
+    return unicodedata.normalize("NFKC", character).casefold()
+
+
+def _mark_of(wording: bytes, key: bytes) -> str:
+    return fingerprint_bytes(key, WORDING, wording)
 
 
 def worded(entry: Entry, key: bytes) -> Entry:
     """Return the entry of a delivered answer with the fingerprints of its wordings; any other entry as it is."""
     if entry.kind != DELIVERED or not entry.content or WORDING in entry.metadata:
         return entry
-    marks = [fingerprint(key, WORDING, wording) for text in _texts(entry.content) if (wording := wording_of(text))]
+    marks = [_mark_of(wording, key) for text in _texts(entry.content) if (wording := wording_of(text))]
     return msgspec.structs.replace(entry, metadata={**entry.metadata, WORDING: marks}) if marks else entry
 
 
 def note_issued(entries: Sequence[Entry], first: int) -> None:
     """Keep the way from the fingerprints of these entries to the records that they became, numbered from `first`; in the caller's transaction."""
     rows = [
-        (bytes.fromhex(mark), first + place)
+        ((first + place) * PLACES + number, bytes.fromhex(mark))
         for place, entry in enumerate(entries)
         if entry.kind == DELIVERED
-        for mark in _marks(entry.metadata)
+        for number, mark in enumerate(_marks(entry.metadata))
     ]
-    insert_rows(IssuedText, ("mark", "index"), rows)
+    insert_rows(IssuedText, ("place", "mark"), rows)
 
 
 def is_findable(text: str) -> bool:
@@ -104,14 +131,14 @@ def find_text(text: str, labels: Iterable[tuple[str, str]], key: bytes, number: 
     labels = tuple(labels)
     exact = {fingerprint(key, service, variant) for service, words in labels for variant in _variants(text, words)}
     wordings = {wording_of(text), *(wording_of(each) for _, words in labels for each in _unlabelled(text.strip(), words))}
-    loose = {fingerprint(key, WORDING, wording) for wording in wordings if wording}
+    loose = {_mark_of(wording, key) for wording in wordings if wording}
     if not loose:
         return None
     if number:
         record = find_number(number)
         return _matched(record, exact, loose)
-    rows = IssuedText.objects.filter(mark__in=[bytes.fromhex(mark) for mark in exact | loose]).order_by("-index")
-    for index in dict.fromkeys(rows.values_list("index", flat=True)[: _LOOKED_AT * 2]):
+    rows = IssuedText.objects.filter(mark__in=[bytes.fromhex(mark) for mark in exact | loose]).order_by("-place")
+    for index in dict.fromkeys(place // PLACES for place in rows.values_list("place", flat=True)[: _LOOKED_AT * 2]):
         if (found := _matched(Record.objects.filter(index=index).first(), exact, loose)) is not None:
             return found
     return None
@@ -127,8 +154,10 @@ def _matched(record: Record | None, exact: set[str], loose: set[str]) -> Issued 
 
 def since() -> datetime | None:
     """Return the time of the first answer that can be found by its text; None before there is one."""
-    first = IssuedText.objects.order_by("index").values_list("index", flat=True).first()
-    return None if first is None else Record.objects.filter(index__gte=first).order_by("index").values_list("at", flat=True).first()
+    first = IssuedText.objects.order_by("place").values_list("place", flat=True).first()
+    return (
+        None if first is None else Record.objects.filter(index__gte=first // PLACES).order_by("index").values_list("at", flat=True).first()
+    )
 
 
 def find_number(number: str) -> Record | None:
@@ -154,15 +183,15 @@ def holds_texts(record: Record) -> bool:
 def forget_issued(indexes: Sequence[int]) -> None:
     """Remove the ways to those of these records that are there no more."""
     there = Record.objects.filter(index__in=indexes).values_list("index", flat=True)
-    IssuedText.objects.filter(index__in=set(indexes) - set(there)).delete()
+    gone = set(indexes) - set(there)
+    IssuedText.objects.filter(place__in=[index * PLACES + number for index in gone for number in range(PLACES)]).delete()
 
 
 def _marks(metadata: dict[str, Any]) -> list[str]:
     """Return the fingerprints in an answer's metadata: of its wordings, and of its texts as the model sent them."""
     output = metadata.get("output")
     exact = output.get("texts") if isinstance(output, dict) else None
-    found = [*_listed(metadata.get(WORDING)), *_listed(exact)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*_listed(metadata.get(WORDING)), *_listed(exact)]))
 
 
 def _listed(marks: Any) -> list[str]:

@@ -200,14 +200,15 @@ class RecordContent(models.Model):
 class IssuedText(models.Model):
     """A way from the fingerprint of an answer's text to its record, which holds the fingerprint too; see `issued.py`."""
 
+    place = IndexField(primary_key=True)
+    """The record's index times 16, and the number of the fingerprint within it: one tree less for a row of every answer."""
     mark = models.BinaryField(max_length=16)
-    index = models.BigIntegerField(db_index=True)
 
     class Meta:
         indexes = [models.Index(fields=["mark"], name="records_issued_mark")]
 
     def __str__(self) -> str:
-        return f"{bytes(self.mark).hex()} {self.index}"
+        return f"{bytes(self.mark).hex()} {self.place}"
 
 
 class MasterKeyRotation(models.Model):

@@ -28,7 +28,7 @@ from guiju.records.backlog import measure_backlog, read_progress, write_progress
 from guiju.records.bulk import give_room
 from guiju.records.entry import Entry
 from guiju.records.heart import RecorderHeart
-from guiju.records.incoming import Incoming, incoming, read_entry
+from guiju.records.incoming import Incoming, incoming, read_entry, told_more
 from guiju.records.ingest import Written, write_entries, write_incoming
 from guiju.records.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
 from guiju.records.issued import note_issued, worded
@@ -225,12 +225,14 @@ class Recorder:
 
     def _assessed(self, arrived: Arrived) -> Arrived:
         """Return what came with the fingerprints of its wording, and with what the classifier says of it where the gateway asked for that."""
-        entry = worded(arrived.incoming.entry, self._pseudonyms)
-        if entry.metadata.get(MARK) == AFTERWARDS:
-            if self._afterwards is None:
-                self._afterwards = Afterwards(Classifier.load())
-            entry = msgspec.structs.replace(entry, metadata=self._afterwards.assess(entry.id, entry.metadata, entry.content))
-        return arrived if entry is arrived.incoming.entry else Arrived(incoming(entry), arrived.writer)
+        before = arrived.incoming.entry
+        entry = worded(before, self._pseudonyms)
+        if entry.metadata.get(MARK) != AFTERWARDS:
+            return arrived if entry is before else Arrived(told_more(entry), arrived.writer)
+        if self._afterwards is None:
+            self._afterwards = Afterwards(Classifier.load())
+        told = self._afterwards.assess(entry.id, entry.metadata, entry.content)
+        return Arrived(incoming(msgspec.structs.replace(entry, metadata=told)), arrived.writer)
 
     def _note_answers(self, arrived: list[Arrived]) -> set[str]:
         """Keep account of streamed answers that have begun and not ended; return the writers of new ones."""

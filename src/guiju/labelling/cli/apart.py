@@ -1,6 +1,6 @@
 """One stranger's file, inspected in a process of its own: little memory, little time, nothing written. The file is standard input.
 
-`python -m guiju.labelling.cli.apart` writes the row of `guiju inspect --json` to standard output. The readers of containers are
+`python -m guiju.labelling.cli.apart [NAME]` writes the row of `guiju inspect --json` to standard output. The readers of containers are
 bounded by themselves; this is the second wall, for a defect in one of them or in a library.
 """
 
@@ -28,7 +28,7 @@ def main() -> int:
     ):
         resource.setrlimit(what, (most, most))
     file = Path("/proc/self/fd/0")
-    found = inspect(file)
+    found = inspect(file, hint=sys.argv[1] if len(sys.argv) > 1 else None)  # a name is believed of texts alone
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
         size = opened.tell()

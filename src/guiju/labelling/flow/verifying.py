@@ -7,6 +7,7 @@ Source: Labelling Measures Arts. 5 and 6.
 
 import ipaddress
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from django.conf import settings
@@ -46,6 +48,7 @@ _EDGE_CHARACTERS: Final = 64
 _DELIVERED: Final = frozenset(
     {"gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted", "gateway.media.delivered"}
 )
+_ENDING: Final = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 _turns: Final = threading.BoundedSemaphore(2)
 
 CHECK_LIMIT = define(
@@ -156,10 +159,10 @@ def admit(address: str) -> None:
         raise GuijuError(CHECK_LIMIT, limit=limit)
 
 
-def look_at_file(file: IO[bytes]) -> dict[str, Any]:
+def look_at_file(file: IO[bytes], name: str = "") -> dict[str, Any]:
     """Return the row of `guiju inspect` for a file on disk, looked at in a process of its own; never more than two at a time.
 
-    A file that takes that process down, or takes too long, is `inconclusive`. Raises CHECK-BUSY.
+    Of its name only the ending counts, and only for texts. A file that takes that process down, or takes too long, is `inconclusive`. Raises CHECK-BUSY.
     """
     if not _turns.acquire(timeout=_TURN_S):
         raise GuijuError(CHECK_BUSY)
@@ -167,7 +170,7 @@ def look_at_file(file: IO[bytes]) -> dict[str, Any]:
         file.flush()
         file.seek(0)
         done = subprocess.run(
-            [sys.executable, "-I", "-m", "guiju.labelling.cli.apart"],
+            [sys.executable, "-I", "-m", "guiju.labelling.cli.apart", *_ending_of(name)],
             stdin=file, capture_output=True, timeout=_WALL_S, env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}, check=False,
         )  # fmt: skip
         row: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else _unread("the reading process ended")
@@ -181,6 +184,11 @@ def look_at_file(file: IO[bytes]) -> dict[str, Any]:
     return row
 
 
+def _ending_of(name: str) -> list[str]:
+    ending = _ENDING.search(name)
+    return [f"a{ending[0]}"] if ending else []
+
+
 def look_at_url(url: str) -> dict[str, Any]:
     """Return the row of what a public URL leads to, and where it was fetched from. Raises CHECK-URLS-OFF, CHECK-BUSY, the FETCH- codes."""
     if settings.SITE.verify.urls != "on":
@@ -188,7 +196,7 @@ def look_at_url(url: str) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile(prefix="guiju-") as kept:
         limits = Limits(size_bytes=settings.SITE.verify.upload_mb * MEBIBYTE, time_s=_FETCH_S)
         fetched = fetch(url, kept.file, limits=limits)
-        return look_at_file(kept.file) | {"fetched_from": fetched.url}
+        return look_at_file(kept.file, urlsplit(fetched.url).path) | {"fetched_from": fetched.url}
 
 
 def look_at_text(text: str) -> SeenText:

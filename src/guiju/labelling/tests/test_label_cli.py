@@ -89,6 +89,20 @@ def test_a_folder_is_mirrored_each_file_with_its_own_number(folder: Path) -> Non
     assert not list(folder.rglob(".guiju-*"))
 
 
+def test_a_plain_text_gets_its_label_beside_it_and_is_not_taken_for_a_file_of_its_own(folder: Path) -> None:
+    (folder / "in" / "a.txt").write_text("words")
+    (folder / "in" / "a.md").write_text("# words\n")
+    for _ in range(2):
+        run(folder / "in", "--as-producer", "--provider", CODE, "-o", folder / "out")
+    names = {path.name for path in (folder / "out").iterdir()}
+    assert names == {"a.txt", "a.txt.aigc.json", "a.md", "plain.png", "trace.jpg", "below"}
+    assert isinstance(read_file(folder / "out" / "a.txt"), FileLabel)
+    assert run(folder / "out", "--as-producer", "--provider", CODE, "--in-place", "--json").stdout.count("\n") == 5
+    (folder / "out" / "a.txt").unlink()
+    assert run(folder / "in" / "a.txt", "--as-producer", "--provider", CODE, "-o", folder / "out" / "a.txt").exit_code == 1
+    assert not (folder / "out" / "a.txt").exists()
+
+
 def test_in_place_the_file_is_whole_and_keeps_its_mode(folder: Path) -> None:
     path = folder / "in" / "plain.png"
     path.chmod(0o640)

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from guiju.records.models import IndexField
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -12,9 +14,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="IssuedText",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("place", IndexField(primary_key=True, serialize=False)),
                 ("mark", models.BinaryField(max_length=16)),
-                ("index", models.BigIntegerField(db_index=True)),
             ],
             options={"indexes": [models.Index(fields=["mark"], name="records_issued_mark")]},
         ),
