@@ -69,6 +69,8 @@ LIVE_MODULES: Final = {
     ),
     "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),
 }
+PAPER_ROOMS: Final = {"labelling": frozenset({"supply"})}
+"""Rooms of live packages that are workflows of the paper side."""
 TRAINING: Final = frozenset(f"guiju.screening.classifier.{name}" for name in ("train", "fit", "sources", "sentences")) | {
     "guiju.screening.spellings.make"
 }
@@ -152,7 +154,7 @@ def is_live(module: str) -> bool:
     package, room = _place(module)
     if module in TRAINING:
         return False
-    if room in TABLES | FACES | READERS | {"cli", "flow", "apps"}:
+    if room in TABLES | FACES | READERS | {"cli", "flow", "apps"} or room in PAPER_ROOMS.get(package, ()):
         return False
     return package in LIVE_PACKAGES or room in LIVE_ROOMS or room in LIVE_MODULES.get(package, ()) or module == ROOT
 

@@ -113,7 +113,9 @@ def test_a_chat_that_answers_in_sound(client: openai.OpenAI) -> None:
     assert number_of(base64.b64decode(audio.data)) == f"{answer._request_id}-1"
 
 
-@pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")  # of the SDK: its maker ends its own service, others speak the interface
+@pytest.mark.filterwarnings(
+    "ignore:The Sora API:DeprecationWarning"
+)  # of the SDK: its maker ends its own service, others speak the interface
 def test_a_film(client: openai.OpenAI) -> None:
     pytest.importorskip("av", reason="NOT TESTED: films, because the extra media is not installed")
     ordered = client.videos.create(model="film", prompt="一只猫", seconds="4", size="720x1280")
@@ -124,6 +126,8 @@ def test_a_film(client: openai.OpenAI) -> None:
     assert number_of(raw) == ordered.id.removeprefix("video_")
 
 
-@pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")  # of the SDK: its maker ends its own service, others speak the interface
+@pytest.mark.filterwarnings(
+    "ignore:The Sora API:DeprecationWarning"
+)  # of the SDK: its maker ends its own service, others speak the interface
 def test_an_ordered_film_with_a_picture(client: openai.OpenAI) -> None:
     assert client.videos.create(model="film", prompt="一只猫", input_reference=("a.png", PNG, "image/png")).id.startswith("video_")

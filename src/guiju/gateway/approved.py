@@ -12,7 +12,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from guiju.gateway.sse import DONE
-from guiju.labelling.explicit import Applied, asks_for_words, begins_with_label, ends_with_label, prefix, stays_readable, suffix
+from guiju.labelling.explicit import (
+    Applied,
+    asks_for_words,
+    begins_with_label,
+    ends_with_label,
+    prefix,
+    stays_readable,
+    suffix,
+    without_words,
+)
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
 from guiju.screening.answers.match import Match, Matcher
@@ -62,7 +71,7 @@ def approved_of(match: Match, version: str, question: str, label: Label) -> Appr
     if answer.origin == "people":
         return Approved(text, None, facts)
     if label.mode == "interface" or not stays_readable(text):
-        return Approved(text, "interface", facts)
+        return Approved(text, without_words(label), facts)
     before, after = begins_with_label(label.mode), ends_with_label(label.mode)
     return Approved(f"{prefix(label) if before else ''}{text}{suffix(label) if after else ''}", label.mode, facts)
 

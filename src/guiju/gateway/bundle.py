@@ -123,6 +123,18 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     revoked: bool = False
 
 
+class Waiver(msgspec.Struct, frozen=True, kw_only=True):
+    """One recipient who may have answers without the explicit label, until an instant (seconds since 1970). Source: Labelling Measures Art. 9."""
+
+    id: str
+    service: str
+    subject: str
+    """Pseudonym of the recipient."""
+    agreement: str
+    """Version of the agreement that fixes the recipient's duty to label."""
+    until_s: int
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes and times of the live path."""
 
@@ -161,6 +173,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[Service, ...]
     upstreams: tuple[Upstream, ...]
     keys: tuple[Key, ...]
+    waivers: tuple[Waiver, ...] = ()
     guards: tuple[Guard, ...] = ()
     limits: Limits = Limits()
     media: Media = Media()
@@ -189,6 +202,7 @@ __all__ = [
     "Policy",
     "Service",
     "Upstream",
+    "Waiver",
     "current_hash",
     "load_bundle",
     "publish_bundle",

@@ -19,9 +19,11 @@ from guiju.core.errors import GuijuError
 from guiju.core.ids import new_id
 from guiju.core.pseudonyms import pseudonym_of
 from guiju.gateway import errors
-from guiju.gateway.bundle import Key, Service
+from guiju.gateway.bundle import Key, Service, Waiver
 from guiju.gateway.connections import Answer
 from guiju.gateway.live import Live, LiveService
+from guiju.gateway.waiver import DELIVERIES, HEADER, SUPPLIED, find_waiver, waived
+from guiju.labelling.values import Label
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.segment import ENTRY_LIMIT_BYTES
 
@@ -59,6 +61,11 @@ class Call(ABC):
     _service: Service | None = None
     _key: Key | None = None
     _user = ""
+    _grant = ""
+    """What the request names to have no explicit label."""
+    _waiver: Waiver | None = None
+    _label = Label()
+    """How this answer is labelled: as the service says, but for what was waived."""
     """Who asks, as the service named them; never recorded."""
     _subject = ""
     """Who asks, as records name them: a pseudonym."""
@@ -154,6 +161,8 @@ class Call(ABC):
                 self._language = value
             elif name == b"x-guiju-user":
                 self._user = value.decode("utf-8", "replace")
+            elif name == HEADER:
+                self._grant = value.decode("ascii", "replace")
             elif name == b"content-length" and value.isdigit():
                 declared_bytes = int(value)
         if token[:7].lower() != b"bearer " or len(token) == 7:
@@ -210,6 +219,11 @@ class Call(ABC):
         if not isinstance(user, str):
             raise field_invalid("user", "字符串", "a string")
         self._subject = self._pseudonym(user) if user else ""
+        assert self._service is not None
+        self._label = self._service.label
+        if self._grant:
+            self._waiver = find_waiver(self._live.waivers, self._grant, self._service.id, self._subject)
+            self._label = waived(self._label)
 
     def _pseudonym(self, user: str) -> str:
         assert self._service is not None
@@ -260,12 +274,21 @@ class Call(ABC):
         if self._opened:
             identity, metadata["answer"] = new_id(), self.id
         try:
+            supplied = self._log_supply(identity) if self._waiver is not None and kind in DELIVERIES else None
             await self._append(kind, metadata, content, identity)
+            if supplied is not None:
+                await supplied
         except GuijuError:
             self._recording = False
             raise
         self._closed = True
         self.gateway.count(kind, self._service.id if self._service else "")
+
+    def _log_supply(self, record: str) -> "asyncio.Future[None]":
+        """Log the recipient of content without the explicit label. Source: Labelling Measures Art. 9."""
+        assert self._waiver is not None
+        facts: dict[str, object] = {"supply": self._waiver.id, "agreement": self._waiver.agreement, "produce_id": self.id, "record": record}
+        return self._append(SUPPLIED, facts, None, new_id())
 
     def _append(
         self, kind: str, metadata: dict[str, object], content: Mapping[str, object] | None, entry_id: str

@@ -83,7 +83,7 @@ class Exchange(GuardedCall):
         refused = refusal_of(verdict)
         answers = self._live.answers
         if answers is not None and (refused is None or verdict.action == "answer") and self._policy.approved_answers != "off":
-            approved = find_approved(answers, self._policy, request, service.label, time.time())
+            approved = find_approved(answers, self._policy, request, self._label, time.time())
             if approved is not None:
                 await self._deliver_approved(approved, request, service)
                 return
@@ -193,7 +193,7 @@ class Exchange(GuardedCall):
         headers = [(b"x-guiju-approved-answer", str(approved.facts["id"]).encode()), *warnings(self._verdict.hits)]
         if approved.applied is not None:
             headers += self._label_headers()[:2]
-        body = (stream_body if streams else whole_body)(approved, request, self._model, service.label, self.id)
+        body = (stream_body if streams else whole_body)(approved, request, self._model, self._label, self.id)
         if not streams:
             await self._reply(200, body, headers)
             return
@@ -222,10 +222,10 @@ class Exchange(GuardedCall):
             if may_hold_files(raw, body):
                 from guiju.gateway.media.in_chat import label_answer  # loaded when the first such answer comes
 
-                await label_answer(self, body, service.label, self._upstream)
+                await label_answer(self, body, self._label, self._upstream)
             outside = await self._ask_guards(self._guarding, body.get("choices")) if self._guarding is not None else ()
             make = partial(
-                whole_answer, body, self._live.snapshot, self._policy, service.label, self.id, prose=prose, notice=self._notice(),
+                whole_answer, body, self._live.snapshot, self._policy, self._label, self.id, prose=prose, notice=self._notice(),
                 said=Said(self._asked["messages"]), machine=wants_json(self._asked), classifier=self._judge,
                 outside=outside,
                 before=before_of(self._asked["messages"], self._live.snapshot, self._policy),
@@ -260,7 +260,7 @@ class Exchange(GuardedCall):
         stream = AnswerStream(
             live.snapshot,
             self._policy,
-            service.label,
+            self._label,
             self.id,
             choices=request.get("n") or 1,
             prose=prose,

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass, field
 
-from guiju.gateway.bundle import Bundle, Key, Service
+from guiju.gateway.bundle import Bundle, Key, Service, Waiver
 from guiju.gateway.guard import GuardClient
 from guiju.gateway.upstream import UpstreamClient
 from guiju.screening.answers.match import Matcher
@@ -48,6 +48,7 @@ class Live:
     classifier: Classifier | None = None
     """None where no service uses it."""
     guards: dict[str, GuardClient] = field(default_factory=dict)
+    waivers: dict[str, Waiver] = field(default_factory=dict)
 
 
 def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
@@ -84,4 +85,5 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
         for audience in AUDIENCES:
             snapshot.trie(service.policy.read_by(audience), "output")
     keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
-    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers, classifier, guards)
+    waivers = {each.id: each for each in bundle.waivers}
+    return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers, classifier, guards, waivers)

@@ -18,7 +18,7 @@ from guiju.gateway.classified import Way, watched
 from guiju.gateway.inline import Run, begins_run, refuse_field, refuse_files
 from guiju.gateway.places import Path, is_plain, nest, place_of, shown
 from guiju.gateway.sse import DONE, Cutter, EventTooLong
-from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
+from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix, without_words
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
@@ -195,7 +195,7 @@ class AnswerStream:
         texts = [choice for choice in self._choices.values() if choice.released]
         before = bool(texts) and all(choice.labelled_before for choice in texts)
         after = bool(texts) and all(choice.labelled_after for choice in texts)
-        return "both" if before and after else "suffix" if after else "prefix" if before else "interface"
+        return "both" if before and after else "suffix" if after else "prefix" if before else without_words(self._label)
 
     @property
     def complete(self) -> bool:
@@ -585,7 +585,7 @@ class AnswerStream:
     def _emit(self, chunk: dict[str, Any]) -> None:
         if self._first:
             self._first = False
-            mode = self._label.mode if self._prose else "interface"
+            mode = self._label.mode if self._prose and not self._label.waived else without_words(self._label)
             chunk["aigc"] = aigc_object(self._label, self._produce_id, mode)
         if self._closing:
             self._tail.append(chunk)

@@ -11,7 +11,7 @@ import msgspec
 
 from guiju.gateway.causation import tool_calls
 from guiju.gateway.classified import judge_answer
-from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix
+from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix, without_words
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
@@ -110,7 +110,7 @@ def whole_answer(
                     + content
                     + (suffix(label) if ends_with_label(label.mode) else "")
                 )
-    applied: Applied = label.mode if texts and labelled == texts else "interface"
+    applied: Applied = label.mode if texts and labelled == texts else without_words(label)
     answer["aigc"] = aigc_object(label, produce_id, applied)
     finishes = [str(choice.get("finish_reason") or "") for choice in choices]
     return WholeAnswer(_ENCODE(answer), tuple(hits), applied, finishes, released, sent, calls)

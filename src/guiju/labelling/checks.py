@@ -8,8 +8,11 @@ from typing import Final
 from guiju.gateway.checks import latest_records
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_provider_code
+from guiju.labelling.supply.flow import list_supplies
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
+from guiju.records import recent
+from guiju.records.recent import LOOKED_AT
 from guiju.web.live import bundle_in_force
 
 
@@ -47,4 +50,21 @@ def files_labelled(case: Case) -> Finding:
     return Finding("met", Words("编码格式和校验位正确；每次写入后回读", "The code is well formed; every write is read back"), proof)
 
 
-CHECKS: Final[dict[str, Check]] = {"GAI-12.1": answers_labelled, "GAI-12.2": files_labelled}
+def supplies_logged(case: Case) -> Finding:
+    """Judge GAI-12.5: each delivery without the explicit label names a grant that another person gave on an agreement; its log is kept."""
+    supplied = recent.latest_of_kind(("labelling.unlabelled.supplied",))
+    granted = {each.id for each in list_supplies(LOOKED_AT) if each.service == case.service and each.decided_by}
+    if supplied is None:
+        return Finding("due", Words("尚未提供过不加显式标识的内容", "Nothing was supplied without the explicit label yet"))
+    latest = [each for each in latest_records(case) if each.kind == "labelling.unlabelled.supplied"]
+    strange = [each for each in latest if each.metadata.get("supply") not in granted]
+    if strange:
+        return Finding("breach", Words("有提供没有对应的批准", "A delivery names no grant"), (Proof("record", strange[0].id),))
+    said = Words(
+        f"{len(granted)} 项已决定；最近 {len(latest)} 次提供均有批准和对象日志",
+        f"{len(granted)} decided; each of the latest {len(latest)} deliveries has its grant and its log",
+    )
+    return Finding("met", said, (Proof("record", latest[0].id if latest else supplied.id),))
+
+
+CHECKS: Final[dict[str, Check]] = {"GAI-12.1": answers_labelled, "GAI-12.2": files_labelled, "GAI-12.5": supplies_logged}

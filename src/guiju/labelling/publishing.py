@@ -21,7 +21,7 @@ from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling.containers import find_container
 from guiju.labelling.containers.source import Source
 from guiju.labelling.files import LABEL_CONTAINER, LABEL_DAMAGED, LABEL_READ_BACK, first_label, inspect, read, write
-from guiju.labelling.values import Damaged, ExplicitStyle, FileLabel, Medium
+from guiju.labelling.values import Damaged, ExplicitStyle, FileLabel, Marked, Medium
 
 LABEL_UNEXPECTED = define(
     "LABEL-UNEXPECTED",
@@ -39,6 +39,7 @@ _WANTED_ZH: Final = {"picture": "图片", "sound": "音频", "film": "视频", "
 Form = tuple[Medium, str, str]
 """Medium, media type, ending."""
 
+WAIVED: Final = "waived"
 FORMS: Final[dict[str, Form]] = {
     "PNG": ("picture", "image/png", "png"),
     "JPEG": ("picture", "image/jpeg", "jpg"),
@@ -80,6 +81,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reserved: str = ""
     """Security data of the provider, as text; empty for none."""
     style: ExplicitStyle = ExplicitStyle()
+    waived: bool = False
+    """Whether its recipient may have it without the explicit label (Labelling Measures Art. 9)."""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +120,7 @@ def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
     if isinstance(before, Damaged):
         raise GuijuError(LABEL_DAMAGED, container=before.container, at=before.at, reason=before.reason)
     own = first_label(order.producer, order.number, reserved=order.reserved)
-    marked = mark(data, order.style)
+    marked = Marked(data=data, medium=medium, how=WAIVED) if order.waived else mark(data, order.style)
     labelled = write(_with(before, marked.data), own, break_manifest=True)  # drawing has broken it already
     container, medium, media_type, ending = _form_of(labelled)
     found = inspect(labelled)

@@ -65,6 +65,19 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     style: ExplicitStyle = ExplicitStyle()
     """How files are labelled."""
 
+    @property
+    def waived(self) -> bool:
+        """Whether the explicit label is waived for one recipient: never a setting, never in a bundle."""
+        return False
+
+
+class WaivedLabel(Label, frozen=True, kw_only=True):
+    """The label of a service for one recipient who may have content without its words (Labelling Measures Art. 9)."""
+
+    @property
+    def waived(self) -> bool:
+        return True
+
 
 class FileLabel(msgspec.Struct, frozen=True, kw_only=True):
     """The label of a file: the seven keys of Annex E, in their order. `label` is 1 (is), 2 (may be) or 3 (suspected) generated."""

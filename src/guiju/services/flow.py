@@ -94,6 +94,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
     Raises LIBRARY-MISSING without an active library, the KEY-FILE- errors, the SETTING- errors at a first publication,
     LABEL-SM-LIBRARY and the LABEL-CREDENTIALS- errors where a service signs its files and cannot.
     """
+    from guiju.labelling.supply import flow as supply
     from guiju.screening import flow as screening  # here, because putting a library or a policy in force publishes
     from guiju.screening.policies import flow as policies
 
@@ -117,6 +118,7 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
             upstreams=upstreams,
             guards=settings.guards,
             keys=tuple(_live_key(key) for key in ApiKey.objects.order_by("id")),
+            waivers=supply.live_waivers(),
             limits=settings.limits,
             media=settings.media,
             classifier_version=Classifier.load().version,

@@ -3,8 +3,8 @@
 | role | may |
 |---|---|
 | reader | read records without their content, the board, and keyword libraries |
-| officer | and open, search, export, ask to erase, set and lift holds, close gaps; import libraries, draft policies and approved answers, and put them in force; answer service profiles, attest duties |
-| approver | and approve what others ask for; sign scope determinations; review libraries, policies and approved answers |
+| officer | and open, search, export, ask to erase, set and lift holds, close gaps; import libraries, draft policies and approved answers, and put them in force; answer service profiles, attest duties; enter and end supplies without the explicit label |
+| approver | and approve what others ask for; sign scope determinations, decide on supplies without the explicit label; review libraries, policies and approved answers |
 | reviewer | read records without their content, and review what screening did |
 """
 
@@ -40,10 +40,22 @@ ROLE_UNKNOWN = define(
     en=Text("There is no role '{role}'.", "No account was made or changed.", "Use one of these: {roles}."),
 )
 
-_READ: Final = ("records.view_record", "screening.view_libraryversion", "obligations.view_profile", "obligations.view_attestation")
+_READ: Final = (
+    "records.view_record",
+    "screening.view_libraryversion",
+    "obligations.view_profile",
+    "obligations.view_attestation",
+    "supply.view_supply",
+)
 _RECORDS: Final = ("records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap")
 _POLICIES: Final = ("policies.view_version", "policies.add_version", "policies.change_version")
-_DUTIES: Final = ("obligations.add_profile", "obligations.add_attestation", "obligations.change_attestation")
+_DUTIES: Final = (
+    "obligations.add_profile",
+    "obligations.add_attestation",
+    "obligations.change_attestation",
+    "supply.add_supply",
+    "supply.change_supply",
+)
 _WORK: Final = (*_READ, *_DUTIES, *_RECORDS, *_POLICIES, "screening.add_libraryversion", "screening.change_libraryversion")
 _SECOND: Final = ("policies.view_version", "policies.review_version")
 _APPROVE: Final = (
@@ -52,6 +64,7 @@ _APPROVE: Final = (
     "records.approve_erasure",
     "screening.review_libraryversion",
     "obligations.sign_determination",
+    "supply.decide_supply",
     *_SECOND,
 )
 _REVIEW: Final = ("records.view_record", "review.view_item", "review.review_item")

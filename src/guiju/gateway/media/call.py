@@ -215,7 +215,8 @@ class MediaCall(GuardedCall):
         """Return the labelled file. Raises the LABEL- errors, MEDIA-BUSY, MEDIA-UNLABELLED."""
         self.deadline = 0.0  # labelling has its own
         assert self._service is not None
-        return await publish_file(self._desk, self._service.label, file, number, medium or self.medium)
+        label = self._label if self._waiver is not None else self._service.label
+        return await publish_file(self._desk, label, file, number, medium or self.medium)
 
     async def _send_file(self, file: BinaryIO, size_bytes: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Send a file whose record is durable."""
@@ -323,7 +324,7 @@ class MediaCall(GuardedCall):
             if usage is not None:
                 metadata["usage"] = usage
         if self._files:
-            metadata["label"] = {"produce_id": self._files[0].number, "explicit": "file"}
+            metadata["label"] = {"produce_id": self._files[0].number, "explicit": "file" if self._waiver is None else "waived"}
             metadata["media"] = [file.told() for file in self._files]
         if self._guarding is not None and (told := self._guarding.told()):
             metadata["guard"] = told

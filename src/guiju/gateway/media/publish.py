@@ -12,7 +12,7 @@ from guiju.core.errors import GuijuError
 from guiju.gateway.media.desk import MediaDesk
 from guiju.gateway.media.labellers import MEDIA_UNLABELLED
 from guiju.labelling.files import first_label
-from guiju.labelling.publishing import Order, Published, Seal
+from guiju.labelling.publishing import WAIVED, Order, Published, Seal
 from guiju.labelling.signatures.ring import load_signing_key
 from guiju.labelling.signatures.security_data import sign
 from guiju.labelling.values import Label, Medium
@@ -41,7 +41,7 @@ class File(NamedTuple):
             "PropagateID": label.propagate_id,
             "ReservedCode2": label.reserved_code2,
         }
-        return {**keys, "explicit": "file", "explicit_required": False}
+        return {**keys, "explicit": "waived" if self.published.explicit == WAIVED else "file", "explicit_required": False}
 
     def told(self) -> dict[str, object]:
         """Return what the record says of it."""
@@ -80,7 +80,7 @@ async def _published(desk: MediaDesk, label: Label, file: Path, number: str, med
     reserved = ""
     if label.signature != "none":
         reserved = await asyncio.to_thread(_signature, desk.keys, label, number)
-    order = Order(medium=medium, producer=label.content_producer, number=number, reserved=reserved, style=label.style)
+    order = Order(medium=medium, producer=label.content_producer, number=number, reserved=reserved, style=label.style, waived=label.waived)
     target = file.with_name(file.name + ".labelled")
     published = await desk.labellers.publish(file, target, order)
     if label.c2pa_chain_file:

@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 from guiju.core.layout import DataFolder
 from guiju.gateway import checks
 from guiju.labelling import checks as labelling
+from guiju.labelling.supply import flow as supplies
 from guiju.obligations.finding import Case, Check
 from guiju.records.models import Gap
 from guiju.screening import checks as screening
@@ -83,6 +84,20 @@ def test_answers_are_labelled(data: DataFolder, settings: Settings) -> None:
     [bare] = write_records(data, [entry()])
     found = labelling.answers_labelled(_case())
     assert (found.status, found.evidence[0].id) == ("breach", bare.id)
+
+
+def test_each_unlabelled_delivery_has_its_grant(data: DataFolder) -> None:
+    assert labelling.supplies_logged(_case()).status == "due"
+    supply = supplies.ask(
+        "chat", "studio-1", identity="实名", agreement=b"%PDF", agreement_version="v3", accepted_on=NOW.date() - timedelta(days=2),
+        purpose="影视后期制作，自行标识", days=30, actor="person:officer",
+    )  # fmt: skip
+    supplies.decide(supply.id, grant=True, reason="", actor="person:approver")
+    [log] = write_records(data, [entry("labelling.unlabelled.supplied", metadata={"supply": supply.id})])
+    found = labelling.supplies_logged(_case())
+    assert (found.status, found.evidence[0].id) == ("met", log.id)
+    write_records(data, [entry("labelling.unlabelled.supplied", metadata={"supply": "made-up"})])
+    assert labelling.supplies_logged(_case()).status == "breach"
 
 
 def test_files_need_a_provider_code(data: DataFolder, settings: Settings) -> None:

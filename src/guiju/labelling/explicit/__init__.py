@@ -13,6 +13,7 @@ from guiju.labelling.explicit.text import (
     stays_readable,
     suffix,
     wants_json,
+    without_words,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "stays_readable",
     "suffix",
     "wants_json",
+    "without_words",
 ]

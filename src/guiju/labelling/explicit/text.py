@@ -10,7 +10,7 @@ import msgspec
 
 from guiju.labelling.values import ExplicitMode, Label
 
-Applied = Literal["suffix", "prefix", "both", "interface"]
+Applied = Literal["suffix", "prefix", "both", "interface", "waived"]
 
 _ARTIFICIAL: Final = re.compile("人工智能|AI", re.IGNORECASE)
 _GENERATED: Final = re.compile("生成|合成")
@@ -63,6 +63,11 @@ def wants_json(request: dict[str, object]) -> bool:
     form = request.get("response_format")
     kind = form.get("type") if isinstance(form, dict) else None
     return kind not in (None, "text")
+
+
+def without_words(label: Label) -> Applied:
+    """Return how an answer without words is labelled: by the interface, or not at all where that was waived for its recipient."""
+    return "waived" if label.waived else "interface"
 
 
 def suffix(label: Label) -> str:

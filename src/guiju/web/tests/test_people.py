@@ -12,18 +12,18 @@ from guiju.web.people import PERSON_REFUSED, ROLE_UNKNOWN, ROLES, add_person
 from guiju.web.tests.rig import OWNER_PASSWORD, left
 
 MAY = {
-    "reader": {"records.view_record", "screening.view_libraryversion", "obligations.view_profile", "obligations.view_attestation"},
+    "reader": {"records.view_record", "screening.view_libraryversion", "obligations.view_profile", "obligations.view_attestation", "supply.view_supply"},
     "officer": {
         "records.view_record", "records.open_record", "records.erase_subject", "records.set_hold", "records.close_gap",
         "screening.view_libraryversion", "screening.add_libraryversion", "screening.change_libraryversion",
         "policies.view_version", "policies.add_version", "policies.change_version",
-        "obligations.view_profile", "obligations.view_attestation", "obligations.add_profile", "obligations.add_attestation", "obligations.change_attestation",
+        "obligations.view_profile", "obligations.view_attestation", "supply.view_supply", "obligations.add_profile", "obligations.add_attestation", "obligations.change_attestation", "supply.add_supply", "supply.change_supply",
     },
     "approver": {
         "records.view_record", "records.approve_opening", "records.approve_erasure",
         "screening.view_libraryversion", "screening.review_libraryversion",
         "policies.view_version", "policies.review_version",
-        "obligations.view_profile", "obligations.view_attestation", "obligations.sign_determination",
+        "obligations.view_profile", "obligations.view_attestation", "supply.view_supply", "obligations.sign_determination", "supply.decide_supply",
     },
     "reviewer": {"records.view_record", "review.view_item", "review.review_item"},
 }  # fmt: skip

@@ -1,0 +1,60 @@
+"""The one way out of a file: marked for people, labelled for programs, read back; a waiver takes the words and nothing else.
+
+Guarded: `mark` and `order.waived` in `publish`, the number that is read back, `LABEL_UNEXPECTED`.
+"""
+
+import io
+
+import pytest
+from PIL import Image, ImageChops
+
+from guiju.core.errors import GuijuError
+from guiju.labelling import first_label, read, write
+from guiju.labelling.publishing import LABEL_UNEXPECTED, WAIVED, Order, publish
+from guiju.labelling.values import FileLabel
+
+CODE, OTHER = "001191110102MACQD9K64010000", "001191110102MAD55U9H0F10002"
+
+
+def _picture() -> bytes:
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize((320, 240)).convert("RGB").save(out, "PNG")
+    return out.getvalue()
+
+
+def _differs(one: bytes, other: bytes) -> bool:
+    pair = (Image.open(io.BytesIO(each)).convert("RGB") for each in (one, other))
+    return ImageChops.difference(*pair).getbbox() is not None
+
+
+def test_a_file_leaves_with_words_and_label() -> None:
+    original = _picture()
+    file, told = publish(original, Order(medium="picture", producer=CODE, number="n-1"))
+    assert read(file) == first_label(CODE, "n-1")
+    assert _differs(original, file)
+    assert (told.kept, told.media_type) == (False, "image/png")
+
+
+def test_a_waiver_takes_the_words_and_leaves_the_label() -> None:
+    original = _picture()
+    file, told = publish(original, Order(medium="picture", producer=CODE, number="n-1", waived=True))
+    assert read(file) == first_label(CODE, "n-1")
+    assert not _differs(original, file)
+    assert told.explicit == WAIVED
+
+
+@pytest.mark.parametrize("waived", [False, True])
+def test_the_label_of_another_producer_stays(waived: bool) -> None:
+    theirs = write(_picture(), first_label(OTHER, "their-9"))
+    file, told = publish(theirs, Order(medium=None, producer=CODE, number="n-1", waived=waived))
+    label = read(file)
+    assert isinstance(label, FileLabel)
+    assert (label.content_producer, label.produce_id) == (OTHER, "their-9")
+    assert (label.content_propagator, label.propagate_id) == (CODE, "n-1")
+    assert told.kept
+
+
+def test_another_kind_of_file_does_not_leave() -> None:
+    with pytest.raises(GuijuError) as told:
+        publish(_picture(), Order(medium="sound", producer=CODE, number="n-1", waived=True))
+    assert told.value.code is LABEL_UNEXPECTED
