@@ -6,6 +6,7 @@ Source: C2PA 2.x; the reference implementation by way of the extra `c2pa`.
 """
 
 import io
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,8 @@ _OFFLINE: Final[dict[str, Any]] = {
     "verify": {"verify_after_sign": True, "verify_trust": False, "ocsp_fetch": False, "remote_manifest_fetch": False},
     "builder": {"thumbnail": {"enabled": False}},
 }
+SIZE_LIMIT_BYTES: Final = 256 * 2**20
+"""Larger files are neither signed nor examined: the library holds two or three times the file in memory."""
 _CHAIN_LIMIT: Final = 8
 _SHOWN_CHARACTERS: Final = 200
 
@@ -172,6 +175,8 @@ def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credential
     media_type = _media_type(source, name)
     if media_type is None:
         raise GuijuError(CREDENTIALS_FAILED, container=name, reason="this form takes no manifest here")
+    if source.size > SIZE_LIMIT_BYTES or (original is not None and original.seek(0, os.SEEK_END) > SIZE_LIMIT_BYTES):
+        raise GuijuError(CREDENTIALS_FAILED, container=name, reason=f"it is larger than {SIZE_LIMIT_BYTES} bytes")
     if name == "PDF" and _is_signed(source):
         raise GuijuError(CREDENTIALS_FAILED, container=name, reason="it carries a signature of its own, and the library writes a PDF anew")
     parent = original is not None and check_stream(original, media_type).result != "none"
@@ -204,7 +209,9 @@ def _is_signed(source: Source) -> bool:
 
 
 def takes_manifest(data: bytes) -> bool:
-    """Tell whether a file is of a form that can be signed; HEIC cannot: the library moves its items and not all of their addresses."""
+    """Tell whether a file is of a form and size that can be signed; HEIC cannot: the library moves its items and not all of their addresses."""
+    if len(data) > SIZE_LIMIT_BYTES:
+        return False
     source = Source(data)
     container = find_container(source)
     return container is not None and _media_type(source, container.name) not in (None, "image/heic")
@@ -245,6 +252,8 @@ def check_source(source: Source, roots: str = "") -> CredentialsFinding:
     media_type = _media_type(source, "unknown" if container is None else container.name)
     if media_type is None:
         return CredentialsFinding(result="unexamined", reason="manifests of this form are not read here")
+    if source.size > SIZE_LIMIT_BYTES:
+        return CredentialsFinding(result="unexamined", reason=f"a file of more than {SIZE_LIMIT_BYTES} bytes is not examined")
     with source.stream() as data:
         return check_stream(data, media_type, roots)
 

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from guiju.cli import whole_app
 from guiju.core.errors import GuijuError
+from guiju.labelling import content_credentials
 from guiju.labelling.containers.tests import documents, pdfs
 from guiju.labelling.containers.tests.samples import CODE, LABEL, OTHER, decoded, fuzzed, run, sample, tool
 from guiju.labelling.content_credentials import (
@@ -269,6 +270,19 @@ def test_a_form_that_loses_its_label_is_not_signed(credentials: Credentials) -> 
     """The library moves the items of a HEIC and not their addresses, and still calls the result valid."""
     with pytest.raises(GuijuError, match="cannot be read any more"):
         sign(labelled("plain.heic"), credentials)
+
+
+def test_what_is_too_large_is_neither_signed_nor_examined(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = sign(labelled(), credentials)
+    monkeypatch.setattr(content_credentials, "SIZE_LIMIT_BYTES", len(labelled()) - 1)
+    for original in (None, signed):
+        with pytest.raises(GuijuError, match="it is larger than"):
+            sign(labelled(), credentials, original=original)
+    assert not takes_manifest(labelled())
+    assert check(signed).result == "unexamined"
+    assert any("is not examined" in warning for warning in inspect(signed).warnings)
+    with pytest.raises(GuijuError, match="LABEL-BREAKS-MANIFEST"):  # and its manifest is taken for one that fits
+        write(signed, first_label(OTHER, "P1"))
 
 
 def test_a_file_is_signed_beside_and_appears_whole(tmp_path: Path, credentials: Credentials) -> None:
