@@ -340,7 +340,7 @@ def test_status_tells_what_runs(service: Serving) -> None:
 def test_the_tour_shows_what_it_says(service: Serving, language: str, ends: str) -> None:
     told = guiju("demo", "--fast", "--lang", language, "--data", str(service.data))
     assert told.returncode == 0, told.stdout + told.stderr
-    assert told.stdout.count("✓") == 6 + 5, "six steps, and five steps of the proof"
+    assert told.stdout.count("✓") == 7 + 5, "seven steps, and five steps of the proof"
     assert ends in told.stdout
 
 

@@ -3,11 +3,12 @@
     python -m guiju.demo.model --fd N
 
 Everything it says is in `scripts.py`; every answer names it as scripted. It calls a tool when one is offered and the
-question asks for the weather, answers in JSON mode, honours `n`, `logprobs`, `stream_options` and streams in small pieces.
+question asks for the weather, draws hills and plays five notes, answers in JSON mode, honours `n`, `logprobs`, `stream_options` and streams in small pieces.
 """
 
 import argparse
 import asyncio
+import base64
 import signal
 import socket
 import sys
@@ -19,6 +20,7 @@ import msgspec
 import uvicorn
 
 from guiju.core.ids import new_id
+from guiju.demo.drawn import SIZES, melody, picture
 from guiju.demo.scripts import JSON_ANSWER, TOOL_ARGUMENTS, choose_script, is_chinese
 
 MODEL: Final = "guiju-demo"
@@ -32,7 +34,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve `POST …/chat/completions` and `GET …/models`."""
+    """Serve `POST …/chat/completions`, `…/images/generations`, `…/audio/speech` and `GET …/models`."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
@@ -43,26 +45,28 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if path.endswith("/models"):
         models = [{"id": MODEL, "object": "model", "created": 0, "owned_by": "guiju (scripted)"}]
         await _reply(send, 200, {"object": "list", "data": models})
-    elif path.endswith("/chat/completions"):
+    elif path.endswith(("/chat/completions", "/images/generations", "/audio/speech")):
         body = b""
         more = True
         while more:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        await _answer(msgspec.json.decode(body), send)
+        request = msgspec.json.decode(body)
+        if request.get("model") != MODEL:
+            error = {"message": f"the demo has one model: {MODEL}", "type": "invalid_request_error", "code": "model_not_found"}
+            await _reply(send, 404, {"error": error})
+        elif path.endswith("/images/generations"):
+            await _draw(request, send)
+        elif path.endswith("/audio/speech"):
+            await _reply_with(send, 200, melody(), b"audio/wav")
+        else:
+            await _answer(request, send)
     else:
         await _reply(send, 404, {"error": {"message": "the demo model has no such path", "type": "invalid_request_error"}})
 
 
 async def _answer(request: dict[str, Any], send: Send) -> None:
-    if request.get("model") != MODEL:
-        await _reply(
-            send,
-            404,
-            {"error": {"message": f"the demo has one model: {MODEL}", "type": "invalid_request_error", "code": "model_not_found"}},
-        )
-        return
     head = {"id": f"chatcmpl-{new_id()}", "created": int(time.time()), "model": MODEL, "system_fingerprint": FINGERPRINT}
     messages = [_message(request) for _ in range(request.get("n") or 1)]
     usage = {"prompt_tokens": len(str(request.get("messages"))), "completion_tokens": sum(len(m["content"] or "") for m in messages)}
@@ -156,9 +160,26 @@ async def _event(send: Send, chunk: dict[str, Any]) -> None:
     await send({"type": "http.response.body", "body": b"data: " + _ENCODE(chunk) + b"\n\n", "more_body": True})
 
 
+async def _draw(request: dict[str, Any], send: Send) -> None:
+    """Answer with as many pictures as are asked for; all of them drawn by code."""
+    size = request.get("size") or SIZES[2]
+    if size not in SIZES:
+        await _reply(
+            send, 400, {"error": {"message": f"size is one of {', '.join(SIZES)}", "type": "invalid_request_error", "param": "size"}}
+        )
+        return
+    prompt = str(request.get("prompt", ""))
+    drawn = [await asyncio.to_thread(picture, f"{prompt}{number or ''}", size) for number in range(min(int(request.get("n") or 1), 10))]
+    data = [{"b64_json": base64.b64encode(each).decode()} for each in drawn]
+    await _reply(send, 200, {"created": int(time.time()), "data": data, "output_format": "png", "size": size})
+
+
 async def _reply(send: Send, status: int, value: dict[str, Any]) -> None:
-    body = _ENCODE(value)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await _reply_with(send, status, _ENCODE(value), b"application/json")
+
+
+async def _reply_with(send: Send, status: int, body: bytes, content_type: bytes) -> None:
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -174,6 +174,7 @@ def _steps(guide: _Guide, data: DataFolder) -> list[tuple[str, Callable[[], str]
         ("stopped", lambda: _show_stop(guide, left)),
         ("masked", lambda: _show_mask(guide, left)),
         ("refused", lambda: _show_refusal(guide, left)),
+        ("picture", lambda: _show_picture(guide, left)),
         ("records", lambda: _show_records(guide, data, left, records)),
         ("proof", lambda: _show_proof(guide, records[1])),
     ]
@@ -265,10 +266,40 @@ def _show_refusal(guide: _Guide, left: dict[str, str]) -> str:
     raise Unexpected(str(answer.choices[0].message.content))
 
 
+def _show_picture(guide: _Guide, left: dict[str, str]) -> str:
+    import base64
+
+    from openai import APIStatusError
+
+    from guiju.labelling import read
+    from guiju.labelling.values import FileLabel
+
+    guide.title(5, "picture")
+    guide.say("picture.before")
+    guide.ask(guide.texts["picture.ask"])
+    try:
+        answer = guide.client.images.generate(model=DEMO_MODEL, prompt=guide.texts["picture.ask"], size="512x512")
+    except APIStatusError as refusal:
+        body: dict[str, Any] = refusal.body if isinstance(refusal.body, dict) else {}
+        guide.expect(body.get("code") == "label_font", body)
+        guide.show(str(body["message"]))
+        return guide.texts["picture.no_font"]
+    assert answer.data is not None
+    picture = answer.data[0]
+    found = read(base64.b64decode(picture.b64_json or ""))
+    aigc: dict[str, Any] = (picture.model_extra or {}).get("aigc") or {}
+    guide.expect(isinstance(found, FileLabel) and found.produce_id and found.produce_id == aigc.get("ProduceID"), found)
+    assert isinstance(found, FileLabel)
+    left["picture"] = found.produce_id
+    guide.say("picture.after")
+    guide.show(f'AIGC: Label="{found.label}"  ContentProducer="{found.content_producer}"  ProduceID="{found.produce_id}"', "dim")
+    return guide.texts["picture.ok"]
+
+
 def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records: "list[Record]") -> str:
     from guiju.web import configure_django
 
-    guide.title(5, "records")
+    guide.title(6, "records")
     guide.say("records.before")
     configure_django(data.root)
     from rich.table import Table
@@ -280,7 +311,7 @@ def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records
     table = Table(box=None, padding=(0, 2), header_style="bold")
     for title in ("#", guide.texts["records.time"], guide.texts["records.kind"], "id"):
         table.add_column(title, no_wrap=title in ("#", "id"))
-    for name in ("harmless", "stopped", "masked", "refused"):
+    for name in [each for each in ("harmless", "stopped", "masked", "refused", "picture") if each in left]:
         record = _wait_for(guide, lambda answer=left[name]: _closing(find_closing_record(answer)))  # type: ignore[misc]  # a default binds the value
         records.append(record)
         kind = KINDS[record.kind]
@@ -288,6 +319,7 @@ def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records
         table.add_row(str(record.index), at, kind.zh if guide.language == "zh" else kind.en, record.id)
     guide.console.print(table)
     wanted = ["gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.delivered", "gateway.input.refused"]
+    wanted += ["gateway.media.delivered"] if "picture" in left else []
     guide.expect([record.kind for record in records] == wanted, [record.kind for record in records])
     guide.say("records.after")
     return guide.texts["records.ok"]
@@ -304,7 +336,7 @@ def _show_proof(guide: _Guide, record: "Record") -> str:
     from guiju.records import flow
     from guiju.records.proof import check_proof
 
-    guide.title(6, "proof")
+    guide.title(7, "proof")
     guide.say("proof.before", id=record.id)
     document = _wait_for(guide, lambda: _proof(flow, record.id))
     report = check_proof(document, load_site_public_key(settings.DATA_FOLDER.keys))

@@ -68,6 +68,8 @@ class Gateway:
     async def start(self) -> None:
         """Begin to watch the bundle and the clocks."""
         self.loop = asyncio.get_running_loop()
+        if self._data.media.is_dir():
+            self.media_desk()  # there may be files whose time is over
         self._tasks = [asyncio.create_task(each) for each in (self._sweep(), self._follow_bundle(), self._beat())]
 
     async def stop(self) -> None:

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from guiju.core.errors import GuijuError, Text, define
-from guiju.labelling.implicit import is_provider_code
+from guiju.labelling.implicit import DEMO_PRODUCER, is_provider_code
 from guiju.labelling.values import FileLabel
 
 KEYS: Final = ("Label", "ContentProducer", "ProduceID", "ReservedCode1", "ContentPropagator", "PropagateID", "ReservedCode2")
@@ -50,7 +50,7 @@ def checked(label: FileLabel, kept: FileLabel | None = None) -> FileLabel:
             _refuse(key, value, "含有不允许的字符，或过长", "it has characters that may not stand there, or is too long")
         if key == "Label" and value not in _VALUES:
             _refuse(key, value, "只能是 1、2 或 3", "it must be 1, 2 or 3")
-        if key in ("ContentProducer", "ContentPropagator") and value and not is_provider_code(value):
+        if key in ("ContentProducer", "ContentPropagator") and value not in ("", DEMO_PRODUCER) and not is_provider_code(value):
             _refuse(key, value, "不是有效的提供者编码", "it is no valid provider code")
         if key == "ContentProducer" and value[22:23] == "2":
             _refuse(key, value, "这是传播服务的编码", "it is the code of a propagation service")

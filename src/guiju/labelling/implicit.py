@@ -14,6 +14,9 @@ from guiju.labelling.values import Label
 GENERATED: Final = "1"
 """Label value: is generated (属于)."""
 
+DEMO_PRODUCER: Final = "guiju-demo"
+"""The producer of what the scripted demo model draws and plays: a name, and nobody's code."""
+
 _ALLOWED: Final = re.compile(r"[!#-\[\]-~]*")
 _USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _PROVIDER_CODE: Final = re.compile(r"00[12][0-9A-Z]([0-9A-Z]{18})(?:00000|[12][0-9A-Z]{4})")

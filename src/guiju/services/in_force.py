@@ -16,6 +16,8 @@ from guiju.core.durable import replace
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Settings, default_settings, read_settings
 from guiju.gateway.bundle import Service, Upstream
+from guiju.labelling.implicit import DEMO_PRODUCER
+from guiju.labelling.values import Label
 
 DEMO_MODEL: Final = "guiju-demo"
 DEMO_PORT: Final = 8001
@@ -81,7 +83,7 @@ def demo_port(data: DataFolder) -> int:
 def served(settings: Settings, port: int) -> tuple[tuple[Service, ...], tuple[Upstream, ...]]:
     """Return the services and upstreams as the live side gets them.
 
-    Without an upstream all services are served by the demo model on `port`; a service that names no upstream has all, and one
+    Without an upstream all services are served by the demo model on `port`, and without a provider it is their producer; a service that names no upstream has all, and one
     that has no rate of reviews of its own has the common one.
     """
     upstreams = settings.upstreams or (Upstream(name="demo", base_url=f"http://127.0.0.1:{port}/v1", models=(DEMO_MODEL,)),)
@@ -90,9 +92,14 @@ def served(settings: Settings, port: int) -> tuple[tuple[Service, ...], tuple[Up
     services = [
         msgspec.structs.replace(
             each,
+            label=each.label if settings.upstreams or each.label.content_producer else _of_demo(each.label),
             upstreams=each.upstreams or names,
             review_sample_per_mille=common if each.review_sample_per_mille < 0 else each.review_sample_per_mille,
         )
         for each in settings.services
     ]
     return tuple(services), upstreams
+
+
+def _of_demo(label: Label) -> Label:
+    return msgspec.structs.replace(label, content_producer=DEMO_PRODUCER)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
+from urllib.parse import quote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -93,6 +94,45 @@ def send(request: HttpRequest) -> HttpResponseBase:
     return relayed
 
 
+@needs("services.view_apikey")
+@post_only
+def draw(request: HttpRequest) -> HttpResponseBase:
+    """Ask the gateway for a picture and show it with its label; a refusal is shown in its place."""
+    asked = {"model": request.POST.get("model", "")[:200], "prompt": request.POST.get("prompt", "")[:4_000], "response_format": "url"}
+    shown: dict[str, Any] = {"asked": asked["prompt"]}
+    try:
+        connection, response = _ask("POST", "/v1/images/generations", asked, request)
+        with closing(connection):
+            answer = json.loads(response.read(1_000_000))
+        if response.status == 200:
+            item = answer["data"][0]
+            shown |= {"token": str(item["url"]).rpartition("/")[2], "number": str(item["aigc"]["ProduceID"]), "aigc": item["aigc"]}
+        else:
+            shown["problem"] = str(answer["error"]["message"])
+    except GuijuError as error:
+        shown["problem"] = error.text("zh" if chinese() else "en")
+    except (KeyError, IndexError, TypeError, ValueError, OSError, http.client.HTTPException):
+        shown["problem"] = _("网关的回答无法读取。")
+    return render(request, "web/playground_picture.html", {"shown": shown, "model": asked["model"]})
+
+
+@needs("services.view_apikey")
+@require_GET
+def picture(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Give a picture that the gateway keeps for a while, from this page's own address."""
+    try:
+        connection, response = _ask("GET", f"/media/{quote(token, safe='')}", None, request)
+    except GuijuError:
+        return HttpResponse(status=502)
+    kept = StreamingHttpResponse(
+        _pieces(connection, response), status=response.status, content_type=response.headers.get("content-type", "application/json")
+    )
+    for name in ("Content-Length", "Content-Disposition", "Cache-Control"):
+        if name in response.headers:
+            kept.headers[name] = response.headers[name]
+    return kept
+
+
 @needs("records.view_record")
 @require_GET
 def find_record(request: HttpRequest, answer: str) -> HttpResponse:
@@ -136,4 +176,5 @@ def _pieces(connection: http.client.HTTPConnection, response: http.client.HTTPRe
     except (OSError, http.client.HTTPException):
         yield b'data: {"error": {"message": "the gateway closed the connection", "code": "PLAYGROUND-GATEWAY"}}\n\n'
     finally:
+        response.close()  # a connection that ends with its answer has let go of it already
         connection.close()

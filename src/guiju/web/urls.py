@@ -17,6 +17,8 @@ web = (
         path("console/sign-out/", signin.sign_out, name="sign-out"),
         path("console/try/", playground.playground, name="playground"),
         path("console/try/send/", playground.send, name="playground-send"),
+        path("console/try/picture/", playground.draw, name="playground-draw"),
+        path("console/try/picture/<str:token>/", playground.picture, name="playground-picture"),
         path("console/try/record/<str:answer>/", playground.find_record, name="playground-record"),
     ],
     "web",

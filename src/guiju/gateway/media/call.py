@@ -10,6 +10,7 @@ the record says so.
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -26,6 +27,7 @@ from guiju.gateway.guarded import GuardedCall
 from guiju.gateway.guarding import Guarding
 from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
+from guiju.gateway.media.desk import MediaDesk
 from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
 from guiju.gateway.media.publish import File, publish_file
 from guiju.gateway.sample import review_mark
@@ -59,6 +61,8 @@ class MediaCall(GuardedCall):
     _policy: Policy = _NO_POLICY
     _judge: Classifier | None = None
     _answered = False
+    _worked = False
+    """Whether it has begun a file."""
     _output: Sequence[Hit] = ()
     _texts: Sequence[str] = ()
     _usage: object = None
@@ -66,12 +70,15 @@ class MediaCall(GuardedCall):
     _files: Sequence[File] = ()
 
     async def _serve(self) -> None:
-        self._desk = self.gateway.media_desk()
         try:
             await self._take()
         finally:
-            prefix = self.id
-            await asyncio.shield(asyncio.to_thread(self._desk.store.clear_work, prefix))
+            if self._worked:
+                await asyncio.shield(asyncio.to_thread(self._desk.store.clear_work, self.id))
+
+    @cached_property
+    def _desk(self) -> MediaDesk:
+        return self.gateway.media_desk()
 
     async def _take(self) -> None:
         """Do what was asked."""
@@ -209,6 +216,7 @@ class MediaCall(GuardedCall):
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self, name: str) -> Path:
+        self._worked = True
         return self._desk.store.work_path(f"{self.id}-{name}")
 
     async def _publish(self, file: Path, number: str, medium: Medium | None = None) -> File:

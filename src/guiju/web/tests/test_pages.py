@@ -152,11 +152,20 @@ class _Gateway(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
+        if self.path.startswith("/media/"):
+            self._reply(200 if self.path == "/media/TOKEN" else 404, b"picture", "image/png")
+            return
         self._reply(200, json.dumps({"data": [{"id": "<script>alert(1)</script>"}]}).encode())
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.asked.append({"headers": dict(self.headers), "body": body})
+        if "prompt" in body:
+            item = {"url": "http://g/media/TOKEN", "aigc": {"Label": "1", "ProduceID": "01K<b>"}}
+            refused = {"error": {"message": "LABEL-FONT <b>no</b>"}}
+            answers: dict[str, Any] = {"拒绝": refused, "破": {"data": []}}
+            self._reply(500 if body["prompt"] == "拒绝" else 200, json.dumps(answers.get(body["prompt"], {"data": [item]})).encode())
+            return
         text = body["messages"][-1]["content"]
         if "拒绝" in text:
             self._reply(400, b'{"error":{"message":"no","code":"INPUT-REFUSED"}}')
@@ -168,9 +177,9 @@ class _Gateway(BaseHTTPRequestHandler):
         for event in EVENTS[:1] if "断开" in text else EVENTS:
             self.wfile.write(event)
 
-    def _reply(self, status: int, body: bytes) -> None:
+    def _reply(self, status: int, body: bytes, content_type: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -262,3 +271,29 @@ def test_the_record_of_an_answer_is_the_one_that_closes_it(owner: Client, data: 
     write_records(data, [whole])
     assert owner.get(f"/console/try/record/{whole.id}/").json() == {"record": whole.id}
     assert owner.get("/console/try/record/x' OR 1/").json() == {"record": None}
+
+
+def test_a_picture_is_shown_with_its_label_and_comes_from_this_page(owner: Client, gateway: list[dict[str, Any]]) -> None:
+    html = owner.post("/console/try/picture/", {"model": "m", "prompt": "<b>山"}).content.decode()
+    assert gateway[0]["body"] == {"model": "m", "prompt": "<b>山", "response_format": "url"}
+    assert 'src="/console/try/picture/TOKEN/"' in html
+    assert "01K&lt;b&gt;" in html
+    assert "<b>山" not in html
+    response = owner.get("/console/try/picture/TOKEN/")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "image/png")
+    assert b"".join(response.streaming_content) == b"picture"  # type: ignore[attr-defined]
+    gone = owner.get("/console/try/picture/other/")
+    assert (gone.status_code, b"".join(gone.streaming_content)) == (404, b"picture")  # type: ignore[attr-defined]
+
+
+def test_a_picture_that_is_refused_is_told_of(owner: Client, gateway: list[dict[str, Any]]) -> None:
+    html = owner.post("/console/try/picture/", {"model": "m", "prompt": "拒绝"}).content.decode()
+    assert "LABEL-FONT &lt;b&gt;no" in html
+    assert "<img" not in html.partition("<main")[2]
+    assert "<figure" not in owner.post("/console/try/picture/", {"model": "m", "prompt": "破"}).content.decode()
+
+
+def test_a_stranger_draws_nothing(client: Client, gateway: list[dict[str, Any]]) -> None:
+    assert client.post("/console/try/picture/", {"model": "m", "prompt": "山"}).status_code in (302, 403)
+    assert client.get("/console/try/picture/TOKEN/").status_code in (302, 403)
+    assert gateway == []

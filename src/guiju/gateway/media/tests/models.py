@@ -76,6 +76,10 @@ async def slow(call: Call) -> None:
     await encoded(PNG)(call)
 
 
+async def late(call: Call) -> None:
+    await call.hang()
+
+
 async def mirrored(call: Call) -> None:
     """Answer with the length of what came, so that a test sees that a form arrived."""
     await pictures({"b64_json": PICTURE, "revised_prompt": f"{call.body.count(PNG)} of the picture"})(call)
@@ -111,6 +115,7 @@ AUDIO = {"id": "a", "expires_at": 1, "data": SOUND, "transcript": "你好"}
 BEHAVIOURS: dict[str, Behaviour] = {
     "picture": encoded(PNG),
     "picture-slow": slow,
+    "picture-late": late,
     "picture-many": many,
     "picture-words": pictures({"b64_json": PICTURE, "revised_prompt": "一只猫 / a cat"}, usage={"total_tokens": 5}, output_format="png"),
     "picture-strays": pictures({"b64_json": PICTURE, "revised_prompt": f"有人在{TERM}"}),
