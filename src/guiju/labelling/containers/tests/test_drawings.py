@@ -103,14 +103,14 @@ def test_labels_in_tiff_are_read_and_one_is_left(name: str) -> None:
 
 
 def test_a_packet_that_two_pages_share_stays_the_other_pages() -> None:
-    data = tiff([(0x02BC, 7, PLAIN)], [])
-    where = struct.unpack_from("<I", data, data.index(struct.pack("<HHI", 0x02BC, 7, len(PLAIN))) + 8)[0]
-    data = tiff([(0x02BC, 7, PLAIN)], [(0x02BC, 13, struct.pack("<I", 0))])
+    shared = PLAIN.replace(b" " * 200, b" " * 900)
+    data = tiff([(0x02BC, 7, shared)], [(0x02BC, 13, struct.pack("<I", 0))])
+    where = data.index(shared)
     at = data.rindex(struct.pack("<H", 0x02BC))
-    data = data[:at] + struct.pack("<HHII", 0x02BC, 7, len(PLAIN), where) + data[at + 12 :]
+    data = data[:at] + struct.pack("<HHII", 0x02BC, 7, len(shared), where) + data[at + 12 :]
     written = write(data, LABEL)
     assert len(inspect(written).places) == 1
-    assert written[where : where + len(PLAIN)] == PLAIN
+    assert written[where : where + len(shared)] == shared
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -120,6 +120,13 @@ def test_what_a_tiff_holds_stays_where_it_is(order: str, large: bool) -> None:
     written = write(data, LABEL)
     head = 16 if large else 8
     assert written[head : len(data)] == data[head:]
+    count, entry, place = ("Q", 20, "Q") if large else ("H", 12, "I")
+    (first,) = struct.unpack_from(order + place, written, 8 if large else 4)
+    (many,) = struct.unpack_from(order + count, written, first)
+    start = first + struct.calcsize(count)
+    tags = [struct.unpack_from(order + "H", written, start + entry * index)[0] for index in range(many)]
+    assert first % 2 == 0
+    assert tags == [0x010F, 0x0111, 0x0117, 0x02BC, 0x8825]
     assert len(write(written, first_label(OTHER, "second"))) == len(written)
 
 
