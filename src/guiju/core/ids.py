@@ -1,13 +1,16 @@
 """Record ids: 26 characters, sortable by time, unique without asking anybody."""
 
+import base64
 import os
 import time
 from collections.abc import Iterator
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET.encode())
 _BLOCK = 4_000
-_random: Iterator[int] = iter(())  # random bytes are fetched a block at a time: a system call for each id costs more than the id
+_random: Iterator[str] = iter(())  # random bytes are fetched a block at a time: a system call for each id costs more than the id
+_now: tuple[int, str] = (0, "")
+"""The last millisecond, and how its ids begin."""
 
 
 def new_id() -> str:
@@ -16,20 +19,18 @@ def new_id() -> str:
     Ids of different milliseconds sort by time; within one millisecond the order is random. A process that forks must
     not use ids on both sides; guiju starts its processes afresh.
     """
-    global _random
-    low = next(_random, None)
-    if low is None:
-        raw = os.urandom(_BLOCK)
-        _random = iter([int.from_bytes(raw[at : at + 10], "big") for at in range(0, _BLOCK, 10)])
-        low = next(_random)
-    value = (time.time_ns() // 1_000_000) << 80 | low
-    pairs = _PAIRS
-    high, middle = value >> 90, value >> 50
-    return (
-        pairs[high >> 30 & 1023] + pairs[high >> 20 & 1023] + pairs[high >> 10 & 1023] + pairs[high & 1023]
-        + pairs[middle >> 30 & 1023] + pairs[middle >> 20 & 1023] + pairs[middle >> 10 & 1023] + pairs[middle & 1023]
-        + pairs[value >> 40 & 1023] + pairs[value >> 30 & 1023] + pairs[value >> 20 & 1023] + pairs[value >> 10 & 1023] + pairs[value & 1023]
-    )  # fmt: skip
+    global _random, _now
+    rest = next(_random, None)
+    if rest is None:
+        block = base64.b32encode(os.urandom(_BLOCK)).translate(_TO_CROCKFORD).decode()
+        _random = iter([block[at : at + 16] for at in range(0, len(block), 16)])
+        rest = next(_random)
+    at_ms = time.time_ns() // 1_000_000
+    made_at, prefix = _now  # read once: another thread may write it meanwhile
+    if made_at != at_ms:
+        prefix = id_prefix(at_ms)
+        _now = (at_ms, prefix)
+    return prefix + rest
 
 
 def id_prefix(at_ms: int) -> str:

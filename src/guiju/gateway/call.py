@@ -153,18 +153,14 @@ class Call(ABC):
         await self._quietly(self._record("gateway.answer.interrupted", metadata, {"request": self._body} if self._body else None))
 
     def _authenticate(self) -> LiveService:
-        token, declared_bytes = b"", 0
-        for name, value in self.scope["headers"]:
-            if name == b"authorization":
-                token = value
-            elif name == b"accept-language":
-                self._language = value
-            elif name == b"x-guiju-user":
-                self._user = value.decode("utf-8", "replace")
-            elif name == HEADER:
-                self._grant = value.decode("ascii", "replace")
-            elif name == b"content-length" and value.isdigit():
-                declared_bytes = int(value)
+        headers = dict(self.scope["headers"])  # of a name that comes twice, the last
+        token, declared = headers.get(b"authorization", b""), headers.get(b"content-length", b"")
+        declared_bytes = int(declared) if declared.isdigit() else 0
+        self._language = headers.get(b"accept-language", b"")
+        if b"x-guiju-user" in headers:
+            self._user = headers[b"x-guiju-user"].decode("utf-8", "replace")
+        if HEADER in headers:
+            self._grant = headers[HEADER].decode("ascii", "replace")
         if token[:7].lower() != b"bearer " or len(token) == 7:
             raise GuijuError(errors.KEY_MISSING)
         known = self._live.keys.get(hashlib.sha256(token[7:].strip()).digest())

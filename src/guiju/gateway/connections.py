@@ -72,6 +72,9 @@ class Answer:
 
     async def read(self, limit_bytes: int) -> bytes | None:
         """Return the whole body, or None when it is larger than the limit. Raises OSError when the answer breaks off."""
+        if self.complete and len(self._pieces) == 1:  # nearly always
+            raw = await self.readany()
+            return raw if len(raw) <= limit_bytes else None
         body, size = [], 0
         while raw := await self.readany():
             body.append(raw)
@@ -300,24 +303,31 @@ class Pool:
         self._port = url.port or (443 if self._tls else 80)
         self.authority = url.netloc.rpartition("@")[2].encode("idna" if not url.netloc.isascii() else "ascii")
         self._connect_timeout_s = connect_timeout_s
-        self._places = asyncio.Semaphore(limit)
+        self._free = limit
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._idle: deque[Connection] = deque()
         self._context: ssl.SSLContext | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def ask(self, request: bytes) -> Answer:
         """Send a request and return its answer once the head is here. Raises OSError, TimeoutError when nobody accepts."""
-        await self._places.acquire()
+        if self._free > 0:  # nobody waits then
+            self._free -= 1
+        else:
+            await self._wait_for_place()
         connection = self._pooled()
         if connection is not None:
             try:
                 return await connection.ask(request)
             except StaleConnection:
-                await self._places.acquire()
+                if self._free > 0:
+                    self._free -= 1
+                else:
+                    await self._wait_for_place()
         try:
             connection = await self._connected()
         except BaseException:
-            self._places.release()
+            self.ended()
             raise
         return await connection.ask(request)
 
@@ -331,8 +341,13 @@ class Pool:
     # ── what connections say ────────────────────────────────────────────────────────────────────────────────────────
 
     def ended(self) -> None:
-        """An exchange has ended: its place is free."""
-        self._places.release()
+        """An exchange has ended: who has waited longest gets its place."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
 
     def free(self, connection: Connection) -> None:
         """Keep a connection for the next exchange."""
@@ -345,6 +360,16 @@ class Pool:
         """Forget a connection that has ended."""
         if connection in self._idle:
             self._idle.remove(connection)
+
+    async def _wait_for_place(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.ended()  # it was given the place already
+            raise
 
     def _pooled(self) -> Connection | None:
         """Return the connection used last, if one is still good."""

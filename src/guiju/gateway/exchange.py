@@ -225,7 +225,7 @@ class Exchange(GuardedCall):
                 await label_answer(self, body, self._label, self._upstream)
             outside = await self._ask_guards(self._guarding, body.get("choices")) if self._guarding is not None else ()
             make = partial(
-                whole_answer, body, self._live.snapshot, self._policy, self._label, self.id, prose=prose, notice=self._notice(),
+                whole_answer, body, self._live.snapshot, self._policy, self._label, self.id, prose=prose, notice=self._notice,
                 said=Said(self._asked["messages"]), machine=wants_json(self._asked), classifier=self._judge,
                 outside=outside,
                 before=before_of(self._asked["messages"], self._live.snapshot, self._policy),

@@ -55,7 +55,7 @@ def _examine(snapshot: Snapshot, policy: Policy, value: object, view: list[str])
 
 
 def whole_answer(
-    answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: str,
+    answer: dict[str, Any], snapshot: Snapshot, policy: Policy, label: Label, produce_id: str, *, prose: bool, notice: Callable[[], str],
     said: Callable[[str], bool] = NOTHING_SAID, machine: bool = False, before: Before | None = None, classifier: Classifier | None = None,
     outside: Sequence[tuple[int, Hit]] = (),
 ) -> WholeAnswer:  # fmt: skip
@@ -93,14 +93,15 @@ def whole_answer(
         stopped |= _hide(answer, choices, stopped, screen, said, hits, machine)
     hits += judged
     stopped |= stopped_by_classifier
-    if stopped:
-        _put_notices(answer, choices, stopped, notice, produce_id)
+    said_instead = notice() if stopped else None
+    if said_instead is not None:
+        _put_notices(answer, choices, stopped, said_instead, produce_id)
     choices = answer["choices"]
     released = labelled = texts = 0
     for choice in choices:
         message = choice.get("message")
         content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str) and content and content is not notice:  # the notice is written by people
+        if isinstance(content, str) and content and content is not said_instead:  # the notice is written by people
             texts += 1
             released += len(content)
             if prose and label.mode != "interface" and not message.get("tool_calls") and stays_readable(content):

@@ -31,6 +31,8 @@ BINARY_CHARACTERS: Final = 1_000
 """Base64 shorter than this is examined as it is written too."""
 _ENCODED: Final = frozenset(("data", "file_data", "b64_json"))
 """Fields that the API defines to hold base64. In any other field the same characters are words: `how-to-…` is base64 too."""
+_USUAL: Final = API_NAMES - _ENCODED
+"""Names that say nothing, of fields that hold words."""
 _DATA_URL: Final = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
 _CHARSET: Final = re.compile(r";charset=\"?([\w.:-]+)", re.IGNORECASE)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_\-=\r\n]*")
@@ -56,19 +58,21 @@ def without_files(view: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _collect(value: object, found: list[str]) -> None:
-    kind = type(value)
+    kind = value.__class__
     if kind is str:
         found += readings(value) if _is_data_url(value) else (value,)  # type: ignore[arg-type]
     elif kind is dict:
         for name, item in value.items():  # type: ignore[attr-defined]
-            if name not in API_NAMES:
+            usual = name in _USUAL
+            if not usual and name not in API_NAMES:
                 found.append(name)
-            if item.__class__ is str:  # the common case without a call
-                if item[4:5] == ":" or name in _ENCODED:
-                    found += _of_field(name, item)
-                else:
+            kind = item.__class__
+            if kind is str:  # the common cases without a call
+                if usual and item[4:5] != ":":
                     found.append(item)
-            else:
+                else:
+                    found += _of_field(name, item)
+            elif kind is dict or kind is list:
                 _collect(item, found)
     elif kind is list:
         for item in value:  # type: ignore[attr-defined]

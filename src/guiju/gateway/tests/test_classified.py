@@ -50,7 +50,7 @@ def streamed(text: str, width: int, field: str = "content", policy: Policy = STO
 def whole(text: str, policy: Policy = STOPS, field: str = "content") -> tuple[str, str, list[str]]:
     message = {"role": "assistant", "content": "", field: text}
     answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "id": "c", "model": "m"}
-    made = whole_answer(answer, SNAPSHOT, policy, LABEL, "P1", prose=True, notice=NOTICE, classifier=CLASSIFIER)
+    made = whole_answer(answer, SNAPSHOT, policy, LABEL, "P1", prose=True, notice=lambda: NOTICE, classifier=CLASSIFIER)
     body = json.loads(made.body)
     return body["choices"][0]["message"]["content"], made.finishes[0], [hit.rule for hit in made.hits]
 

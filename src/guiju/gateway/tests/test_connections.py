@@ -162,7 +162,7 @@ def test_an_answer_cut_anywhere_is_the_same(raw: bytes, cuts: list[int]) -> None
                 connection.data_received(piece)
 
     async def main() -> None:
-        pool._places = asyncio.Semaphore(0)
+        pool._free = 0
         answer = await connection.ask(REQUEST)
         assert await answer.read(10) == b"hello"
         assert pool._idle.pop() is connection
@@ -199,7 +199,7 @@ def test_what_is_no_answer_or_half_of_one_is_an_error_and_frees_its_place(raw: b
             with pytest.raises(AnswerBroken):
                 await ask(pool)
         assert upstream.accepted == 3
-        assert pool._places._value == 1
+        assert pool._free == 1
 
     play(story, answers(raw, then_closes=True), limit=1)
 
@@ -210,7 +210,7 @@ def test_whatever_bytes_come_the_exchange_ends(first: bytes, second: bytes) -> N
         for _ in range(2):
             with contextlib.suppress(OSError):
                 await ask(pool)
-        assert pool._places._value == 1
+        assert pool._free == 1
 
     play(story, answers(b"HTTP/1.1 200 OK\r\n" + first, then_closes=True), answers(second, then_closes=True), limit=1)
 
@@ -248,7 +248,7 @@ def test_a_pooled_connection_that_was_closed_is_tried_on_a_new_one_once() -> Non
         assert await ask(pool) == b"hello"
         assert await ask(pool) == b"hello"
         assert upstream.accepted == 2
-        assert pool._places._value == 1
+        assert pool._free == 1
 
     play(story, closes_at_the_second_request, answers(OK), limit=1)
 
@@ -283,7 +283,7 @@ def test_what_nobody_asked_for_is_never_taken_for_the_next_answer(surplus: bytes
             with contextlib.suppress(AnswerBroken):
                 assert await ask(pool) == b"hello"
             assert len(pool._idle) <= 1  # twice in the pool, a connection would carry two exchanges at once
-        assert pool._places._value == 10
+        assert pool._free == 10
 
     play(story, answers(OK + surplus))
 
@@ -322,7 +322,7 @@ def test_an_answer_given_up_ends_its_connection_and_frees_its_place() -> None:
         answer.close()
         await upstream.left.wait()
         assert await waiting == b"hello"
-        assert pool._places._value == 1
+        assert pool._free == 1
 
     play(story, endless, answers(OK), limit=1)
 
@@ -340,7 +340,7 @@ def test_who_stops_waiting_takes_nothing_with_him() -> None:
         first.cancel()  # waits for the head
         await asyncio.gather(first, second, return_exceptions=True)
         assert await ask(pool) == b"hello"
-        assert pool._places._value == 1
+        assert pool._free == 1
 
     play(story, silent, answers(OK), limit=1)
 

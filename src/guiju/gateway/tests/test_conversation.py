@@ -46,7 +46,7 @@ def streamed(last: str, text: str, places: list[int]) -> tuple[str, list[tuple[s
 
 def whole(last: str, text: str) -> tuple[str, list[tuple[str, int, int]]]:
     answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
-    made = whole_answer(answer, SNAPSHOT, POLICY, LABEL, "P1", prose=True, notice=NOTICE, before=before(last))
+    made = whole_answer(answer, SNAPSHOT, POLICY, LABEL, "P1", prose=True, notice=lambda: NOTICE, before=before(last))
     return json.loads(made.body)["choices"][0]["message"]["content"], _told(made.hits)
 
 
@@ -83,7 +83,7 @@ def test_over_choices_and_fields_a_term_is_flagged_and_stops_nothing_streamed_or
     choices = [{"index": each, "message": {"role": "assistant"}, "finish_reason": "stop"} for each in range(3)]
     for (choice, name), text in texts.items():
         choices[choice]["message"][name] = text  # type: ignore[index]
-    made = whole_answer({"choices": choices}, SNAPSHOT, POLICY, LABEL, "P1", prose=True, notice=NOTICE)
+    made = whole_answer({"choices": choices}, SNAPSHOT, POLICY, LABEL, "P1", prose=True, notice=lambda: NOTICE)
     assert NOTICE not in made.body.decode()
     for hits in (stream.hits, made.hits):
         assert {(hit.rule, hit.action, hit.confidence) for hit in hits} == {("kw-1", "deliver", "low"), ("kw-2", "deliver", "low")}
@@ -100,7 +100,7 @@ def test_values_of_the_arguments_that_a_model_gives_a_tool_are_read_together() -
         LABEL,
         "P1",
         prose=True,
-        notice=NOTICE,
+        notice=lambda: NOTICE,
     )
     hit: Hit
     [hit] = made.hits

@@ -164,7 +164,7 @@ def test_calls_keep_their_names_and_numbers() -> None:
 
 
 def whole(answer: dict[str, Any], policy: Policy = MASKING, *, said: Said = NOTHING_SAID, machine: bool = False) -> WholeAnswer:
-    return whole_answer(answer, SNAPSHOT, policy, LABEL, "P1", prose=True, notice=NOTICE, said=said, machine=machine)
+    return whole_answer(answer, SNAPSHOT, policy, LABEL, "P1", prose=True, notice=lambda: NOTICE, said=said, machine=machine)
 
 
 # ── a real worker ───────────────────────────────────────────────────────────────────────────────────────────────────

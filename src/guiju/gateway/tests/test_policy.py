@@ -85,7 +85,7 @@ def test_for_every_reader_and_cut_a_stream_gives_what_the_whole_gives(text: str,
     policy, label = OUTPUT.read_by(audience), Label(mode="interface", content_producer="p")
     ending = [hit for hit in READ.examine(text, "output", policy).hits if hit.action in ENDS]
     answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]}
-    whole = whole_answer(answer, READ, policy, label, "P1", prose=True, notice="【停】")
+    whole = whole_answer(answer, READ, policy, label, "P1", prose=True, notice=lambda: "【停】")
     stream = AnswerStream(READ, policy, label, "P1", choices=1, prose=True, notice="【停】")
     out, at = [], 0
     while at < len(text) and not stream.ended:

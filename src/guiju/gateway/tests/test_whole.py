@@ -94,7 +94,7 @@ def put(value: Any, path: tuple[str | int, ...], text: str) -> Any:
 
 def answer(value: dict[str, Any], mode: ExplicitMode = "interface", *, prose: bool = True) -> tuple[WholeAnswer, dict[str, Any]]:
     label = Label(mode=mode, text=LABEL, content_producer="p")
-    whole = whole_answer(copy.deepcopy(value), SNAPSHOT, Policy(), label, "P1", prose=prose, notice=NOTICE)
+    whole = whole_answer(copy.deepcopy(value), SNAPSHOT, Policy(), label, "P1", prose=prose, notice=lambda: NOTICE)
     return whole, json.loads(whole.body)
 
 

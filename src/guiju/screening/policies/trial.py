@@ -74,7 +74,7 @@ def try_output(text: str, service: Service, policy: Policy, snapshot: Snapshot, 
         judge_answer(Classifier.load(), _acting(service, policy), answer["choices"]) if service.classifier == "evidence" else ([], set())
     )
     classifier = Classifier.load() if service.classifier == "policy" else None
-    whole = whole_answer(answer, snapshot, policy, service.label, SAMPLE_NUMBER, prose=True, notice=notice, classifier=classifier)
+    whole = whole_answer(answer, snapshot, policy, service.label, SAMPLE_NUMBER, prose=True, notice=lambda: notice, classifier=classifier)
     received = str(json.loads(whole.body)["choices"][0]["message"]["content"])
     hits = (*whole.hits, *judged)
     action: Action = max((hit.action for hit in hits), key=GRAVITY.__getitem__, default="deliver")

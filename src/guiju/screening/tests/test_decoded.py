@@ -132,7 +132,7 @@ def streamed(text: str, width: int, policy: Policy) -> tuple[str, str, list[tupl
 
 def whole(text: str, policy: Policy) -> tuple[str, str, list[tuple[Any, ...]]]:
     answer = {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}], "id": "c"}
-    made = whole_answer(answer, SNAPSHOT, policy, LABEL, "P1", prose=True, notice="【停】")
+    made = whole_answer(answer, SNAPSHOT, policy, LABEL, "P1", prose=True, notice=lambda: "【停】")
     told: list[tuple[Any, ...]] = [(hit.start, hit.end, hit.rule, hit.action, hit.confidence) for hit in made.hits]
     return json.loads(made.body)["choices"][0]["message"]["content"], made.finishes[0], told
 
