@@ -14,7 +14,7 @@ from guiju.core.keys import load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records.erasure import erase_subject, finish_erasures
 from guiju.records.hold import held_records, held_subjects, lift_hold, set_hold
-from guiju.records.issued import LEAST_CHARACTERS, Issued, file_hashes, find_number, find_text, holds_texts, is_findable, since
+from guiju.records.issued import LEAST_CHARACTERS, Issued, find_file, find_number, find_text, holds_texts, is_findable, since
 from guiju.records.marked import Marked, list_marked, list_sealed, tell_whereabouts
 from guiju.records.merkle import PROOF_INVALID, inclusion_path
 from guiju.records.models import Record
@@ -45,7 +45,7 @@ __all__ = [
     "begin_reading",
     "check_ledger",
     "erase_subject",
-    "file_hashes",
+    "find_file",
     "find_number",
     "find_review_permission",
     "find_text",

@@ -29,8 +29,9 @@ LEAST_CHARACTERS: Final = 20
 TEXT_CHARACTERS: Final = 200_000
 _NUMBER: Final = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})(?:[.-]\d{1,4})?")
 _LISTED: Final = 8
-PLACES: Final = 16
-"""Room for the fingerprints of one record: as many wordings as texts, both listed in part."""
+PLACES: Final = 64
+"""Room for the fingerprints of one record: of wordings, texts, and two of each file, all listed in part."""
+_FILES: Final = 16
 _LOOKED_AT: Final = 20
 
 Match = Literal["exact", "wording"]
@@ -106,15 +107,40 @@ def worded(entry: Entry, key: bytes) -> Entry:
     return msgspec.structs.replace(entry, metadata={**entry.metadata, WORDING: marks}) if marks else entry
 
 
-def note_issued(entries: Sequence[Entry], first: int) -> None:
-    """Keep the way from the fingerprints of these entries to the records that they became, numbered from `first`; in the caller's transaction."""
+def note_issued(entries: Sequence[Entry], first: int, key: bytes) -> None:
+    """Keep the way from the fingerprints of these entries to the records that they became, numbered from `first`; in the caller's transaction.
+
+    Of a file that was delivered, its SHA-256 and its number lead there.
+    """
     rows = [
         ((first + place) * PLACES + number, bytes.fromhex(mark))
         for place, entry in enumerate(entries)
-        if entry.kind == DELIVERED
-        for number, mark in enumerate(_marks(entry.metadata))
+        if entry.kind == DELIVERED or "media" in entry.metadata
+        for number, mark in enumerate([*_marks(entry.metadata), *_file_marks(entry.metadata, key)])
     ]
     insert_rows(IssuedText, ("place", "mark"), rows)
+
+
+def _file_marks(metadata: dict[str, Any], key: bytes) -> list[str]:
+    found = [(name, each[name]) for each in _files(metadata) for name in ("sha256", "produce_id") if isinstance(each.get(name), str)]
+    return list(dict.fromkeys(fingerprint(key, f"file.{name}", value) for name, value in found))
+
+
+def _files(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    files = metadata.get("media")
+    return [each for each in files[:_FILES] if isinstance(each, dict)] if isinstance(files, (list, tuple)) else []
+
+
+def find_file(sha256: str, numbers: Iterable[str], key: bytes) -> tuple[Record, bool] | None:
+    """Return the newest record that says that this file was delivered, and True; or one of a file under one of these numbers, and False."""
+    for name, values in (("sha256", [sha256]), ("produce_id", list(numbers))):
+        marks = [bytes.fromhex(fingerprint(key, f"file.{name}", value)) for value in values]
+        places = IssuedText.objects.filter(mark__in=marks).order_by("-place").values_list("place", flat=True)[:_LOOKED_AT]
+        for index in dict.fromkeys(place // PLACES for place in places):
+            record = Record.objects.filter(index=index).first()
+            if record is not None and any(each.get(name) in values for each in _files(record.metadata)):
+                return record, name == "sha256"
+    return None
 
 
 def is_findable(text: str) -> bool:
@@ -166,13 +192,6 @@ def find_number(number: str) -> Record | None:
 
     match = _NUMBER.fullmatch(number)
     return find_closing_record(match[1]) if match else None
-
-
-def file_hashes(record: Record) -> set[str]:
-    """Return the SHA-256 of the files that a record says were delivered."""
-    files = record.metadata.get("files")
-    hashes = (each.get("sha256") for each in files if isinstance(each, dict)) if isinstance(files, list) else ()
-    return {each for each in hashes if isinstance(each, str)}
 
 
 def holds_texts(record: Record) -> bool:

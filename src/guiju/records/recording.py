@@ -116,7 +116,7 @@ class Recorder:
             with transaction.atomic():
                 self._hold()
                 written = write_incoming([each.incoming for each in arrived], self._masters)
-                note_issued([each.incoming.entry for each in arrived], written.first)
+                note_issued([each.incoming.entry for each in arrived], written.first, self._pseudonyms)
                 opened = self._note_answers(arrived)
                 _move_cursors(moved)
                 _delete_outbox(outbox)

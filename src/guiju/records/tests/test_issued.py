@@ -1,17 +1,20 @@
 """Texts are found by their wording through the record that lies in the log, and by nothing else."""
 
 import os
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from guiju.core.fingerprint import fingerprint
 from guiju.core.keys import load_pseudonym_key
 from guiju.core.layout import DataFolder
 from guiju.records import issued
 from guiju.records.entry import Entry
 from guiju.records.models import IssuedText, Record
+from guiju.records.tests.site import make_postgresql_site
 from guiju.web.tests.conftest import data  # noqa: F401  # the fixture
 from guiju.web.tests.rig import entry, write_records
 
@@ -81,7 +84,7 @@ def test_a_way_that_its_record_does_not_confirm_leads_nowhere(data: DataFolder) 
     marked = issued.worded(answer(TEXT), key)
     (record,) = write_records(data, [marked])
     assert issued.find_text(TEXT, (), key) is None  # nothing leads there yet
-    issued.note_issued([marked], record.index)
+    issued.note_issued([marked], record.index, key)
     found = issued.find_text(TEXT, (), key)
     assert found is not None
     assert (found.record, found.match) == (record.id, "wording")
@@ -97,8 +100,46 @@ def test_ways_to_records_that_are_gone_go(data: DataFolder) -> None:  # noqa: F8
     key = load_pseudonym_key(data.keys)
     marked = issued.worded(answer(TEXT), key)
     (record,) = write_records(data, [marked])
-    issued.note_issued([marked, marked], record.index)
+    issued.note_issued([marked, marked], record.index, key)
     issued.forget_issued([record.index, record.index + 1])
     assert [place // issued.PLACES for place in IssuedText.objects.values_list("place", flat=True)] == [record.index]
     assert Record.objects.count() == 1
     assert issued.since() == record.at
+
+
+def test_a_file_is_found_by_its_hash_and_by_its_number_through_the_record_that_says_so(data: DataFolder) -> None:  # noqa: F811
+    key = load_pseudonym_key(data.keys)
+    media = [{"produce_id": f"N-{number}", "sha256": f"{number:064x}"} for number in range(10)]
+    made = entry("gateway.media.delivered", metadata={"media": media})
+    (record,) = write_records(data, [made])
+    issued.note_issued([made], record.index, key)
+    assert issued.find_file(f"{9:064x}", [], key) == (record, True)
+    assert issued.find_file("f" * 64, ["N-9"], key) == (record, False)
+    assert issued.find_file("f" * 64, ["N-10"], key) is None
+    (other,) = write_records(data, [entry("gateway.media.delivered", metadata={"media": "wrong"})])
+    IssuedText.objects.create(mark=bytes.fromhex(fingerprint(key, "file.sha256", "e" * 64)), place=other.index * issued.PLACES)
+    assert issued.find_file("e" * 64, [], key) is None
+
+
+RECORD = """
+from django.db import transaction
+from guiju.core.keys import load_pseudonym_key
+from guiju.core.master_keys import load_master_keys
+from guiju.records import issued
+from guiju.records.ingest import write_entries
+from guiju.records.models import IssuedText, Record
+from guiju.records.tests.test_issued import TEXT, answer
+key = load_pseudonym_key(settings.DATA_FOLDER.keys)
+made = issued.worded(answer(TEXT, media=[{"sha256": "a", "produce_id": "b"}]), key)
+with transaction.atomic():
+    issued.note_issued([made], write_entries([made], load_master_keys(settings.DATA_FOLDER.keys)).first, key)
+found = issued.find_text(TEXT, (), key)
+file = issued.find_file("a", (), key)
+issued.forget_issued([0])
+print(found.match, file[1], IssuedText.objects.count())
+"""
+
+
+def test_on_postgresql_too(tmp_path: Path, postgresql_url: str) -> None:
+    site = make_postgresql_site(tmp_path / "data", postgresql_url, "issued")
+    assert site.run(RECORD).split() == [b"wording", b"True", b"3"]
