@@ -25,13 +25,12 @@ def sniff(head: bytes) -> bool:
 def examine(source: Source) -> Found:
     """Read the tags at the beginning; frames must follow. Raises Broken."""
     tags, at = id3.tags_before(source, "aac")
-    first = at
     for _ in range(_FRAMES):
         length = _frame_length(source.read(at, min(7, source.size - at)))
         if not length or at + length > source.size:
             raise Broken("a frame of ADTS is cut, or none follows", at)
         at += length
-        if at == source.size or (at > first and source.read(at, min(3, source.size - at)) == b"TAG"):
+        if at == source.size or source.read(at, min(3, source.size - at)) == b"TAG":
             break
     traces = ("c2pa",) if any(tag.manifest for _, tag in tags) else ()
     return Found(tuple(site for _, tag in tags for site in tag.sites), traces, lambda inner: id3.placed(tags, inner))
