@@ -168,6 +168,21 @@ def test_signed_documents_are_read_and_not_written(entry: tuple[str, str]) -> No
     assert "文件未改动" in told.value.text("zh")
 
 
+def _overlapping(parts: dict[str, bytes]) -> bytes:
+    """Return a package whose custom properties lie inside of another entry, whole and with their own headers."""
+    inner = custom(a_property(INNER)).encode()
+    name = b"docProps/custom.xml"
+    local = b"PK\3\4" + struct.pack("<5H3I2H", 20, 0, 0, 0, 0x21, zlib.crc32(inner), len(inner), len(inner), len(name), 0) + name + inner
+    data = archive({**parts, "film.bin": b"xx" + local}, stored=True)
+    end = data.rindex(b"PK\5\6")
+    count, _, _length, at = struct.unpack_from("<2H2I", data, end + 8)
+    facts = struct.pack(
+        "<6H3I5H2I", 20, 20, 0, 0, 0, 0x21, zlib.crc32(inner), len(inner), len(inner), len(name), 0, 0, 0, 0, 0, data.index(local)
+    )
+    listed = data[at:end] + b"PK\1\2" + facts + name
+    return data[:at] + listed + b"PK\5\6" + struct.pack("<4H2IH", 0, 0, count + 1, count + 1, len(listed), at, 0)
+
+
 def _damaged() -> dict[str, bytes]:
     plain = sample("plain.docx")
     end = plain.rindex(b"PK\5\6")
@@ -180,8 +195,10 @@ def _damaged() -> dict[str, bytes]:
 
     twice = io.BytesIO()
     with zipfile.ZipFile(twice, "w") as opened:
-        for name, content in [*unpacked(plain).items(), ("_rels/.relx", b"<other/>")]:
+        for name, content in [*unpacked(plain).items(), ("_rels/.relx", unpacked(plain)["_rels/.rels"])]:
             opened.writestr(name, content)
+    parts = unpacked(plain)
+    behind = plain[listed:end] + plain[end : end + 16] + struct.pack("<IH", len(plain), 0)  # a directory of its own, as good as the first
     bomb = changed(plain, custom=custom(a_property(" " * 5_000_000)))
     hidden = changed(plain, custom=custom(a_property(INNER))).replace(b"docProps/custom.xml", b"docProps/c\0stom.xml", 1)
     entity = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]>'
@@ -190,12 +207,13 @@ def _damaged() -> dict[str, bytes]:
         "directory encrypted": put(second + 9, b"\x20", put(local + 7, b"\x20")),
         "name twice": twice.getvalue().replace(b"_rels/.relx", b"_rels/.rels"),
         "names that differ by case": changed(plain, **{"docprops/CUSTOM.xml": "x", "docProps/custom.xml": custom("")}),
-        "overlap": put(second + 42, struct.pack("<I", 0)),
+        "overlap": _overlapping(parts),
+        "offset of another": put(second + 42, struct.pack("<I", 0)),
         "local name": hidden,
         "local size": put(local + 22, struct.pack("<I", 7)),
         "local check sum": put(local + 14, b"\0\0\0\0"),
         "check sum": put(local + 14, b"\0\0\0\0", put(second + 16, b"\0\0\0\0")),
-        "two ends": plain[:-2] + struct.pack("<H", 22) + plain[end:],
+        "two ends": plain[:-2] + struct.pack("<H", len(behind)) + behind,
         "something behind": plain + b"\0",
         "count": put(end + 8, struct.pack("<2H", 2, 2)),
         "volumes": put(end + 4, b"\1"),

@@ -119,6 +119,7 @@ def _browser_reads(text: str) -> list[str]:
         ("<!doctype html><html><head><meta charset=utf-8><title>x</title><body>", "<body>"),
         ("<!doctype html><meta charset=utf-8><title>x</title><script>a</script><p>x", "<p>"),
         ("<!doctype html><title>x</title>words", "words"),
+        ("<!doctype html><title>x</title>words<meta charset=utf-8>", "words"),
         ("<html><body>x", "<body>"),
         ("<!doctype html><!-- a --><html lang=zh><!-- b --><head><link rel=x></head>", "</head>"),
         ("<head></head>", "</head>"),
@@ -240,6 +241,7 @@ def test_code_and_prose_are_no_places(text: str) -> None:
         f"---\n{MAP}",
         "---\na: b: c\n---\n",
         "---\nAIGC: &x {}\nb: *y\n---\n",
+        "---\nb: &x\n  Label: '1'\nAIGC: *x\n---\n",
         f"---\n{{AIGC: '{INNER}'}}\n---\n",
         "---\n" + "a: " * 3000 + "\n---\n",
         "---\n" + "[" * 5000 + "\n---\n",
@@ -250,7 +252,7 @@ def test_code_and_prose_are_no_places(text: str) -> None:
         "# x\n" + f"---\n{MAP}---\n\n" * 200,
         "+++\nAIGC = [\n+++\n",
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_markdown_that_cannot_be_told_is_damaged(text: str | bytes) -> None:
     assert inspect(data(text), hint="a.md").verdict == "inconclusive"
