@@ -23,6 +23,8 @@ LEGIBLE_PX: Final = 12
 INK: Final = 128
 """A pixel counts as ink from this coverage on."""
 _FLAT: Final = 0.5
+_LEAST_PERCENT: Final = 5
+LEAST_OPACITY: Final = 0.6
 _WORDS: Final = re.compile(r"人工智能|生成|合成|[A-Za-z0-9]+|\s+|.", re.DOTALL)
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -51,7 +53,7 @@ class Sketch(NamedTuple):
 
 def floor_px(width: int, height: int, style: ExplicitStyle) -> int:
     """Return the least height of a glyph in a picture of this size."""
-    return max(math.ceil(style.height_percent * min(width, height) / 100), LEGIBLE_PX)
+    return max(math.ceil(max(style.height_percent, _LEAST_PERCENT) * min(width, height) / 100), LEGIBLE_PX)
 
 
 def sketch(width: int, height: int, style: ExplicitStyle, font: Font) -> Sketch:

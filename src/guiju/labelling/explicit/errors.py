@@ -12,6 +12,10 @@ def _define(code: str, zh: str, en: str, todo_zh: str, todo_en: str, status: int
     return define(code, status=status, kind="server_error", zh=Text(zh, _KEPT_ZH, todo_zh), en=Text(en, _KEPT_EN, todo_en))
 
 
+LABEL_WORDING = _define(
+    "LABEL-WORDING", "“{text}”不是标识：须含“人工智能”或“AI”，并含“生成”或“合成”。", "'{text}' is no label: it must hold 人工智能 or AI, and 生成 or 合成.",
+    "请改正 service.label.style.text。", "Correct service.label.style.text.", 500,
+)  # fmt: skip
 LABEL_MEDIUM = _define(
     "LABEL-MEDIUM", "这种文件（{form}）不能加显式标识：{reason_zh}。", "A file of this form ({form}) cannot carry an explicit label: {reason}.",
     "请让模型给出 docs/explicit-labels.md 所列的格式。", "Let the model give one of the forms in docs/explicit-labels.md.",

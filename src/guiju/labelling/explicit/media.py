@@ -7,7 +7,8 @@ import re
 from typing import Final
 
 from guiju.core.errors import GuijuError
-from guiju.labelling.explicit.errors import LABEL_MEDIUM
+from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_WORDING
+from guiju.labelling.explicit.text import holds_elements
 from guiju.labelling.values import ExplicitStyle, Marked, Medium
 
 _HEAD_BYTES: Final = 4096
@@ -31,8 +32,10 @@ def mark(data: bytes, style: ExplicitStyle) -> Marked:
 
     The form is told by the bytes, never by a name. This decodes and encodes media: call it outside of an event loop.
     Raises GuijuError: LABEL-MEDIUM, LABEL-UNDECODABLE, LABEL-TOO-LARGE, LABEL-TOO-SMALL, LABEL-FONT, LABEL-LIBRARY, LABEL-PROMPT,
-    LABEL-NOT-SEEN.
+    LABEL-NOT-SEEN, LABEL-WORDING.
     """
+    if not holds_elements(style.text):
+        raise GuijuError(LABEL_WORDING, text=style.text[:100])
     form = find_form(data)
     medium = _MEDIUM.get(form)
     if medium == "picture":

@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from guiju.core.errors import GuijuError
 from guiju.labelling.explicit import png, segments, svg
-from guiju.labelling.explicit.drawing import CONTRAST, Array, Inks, Sketch, blend, choose_inks, look, sketch
+from guiju.labelling.explicit.drawing import CONTRAST, LEAST_OPACITY, Array, Inks, Sketch, blend, choose_inks, look, sketch
 from guiju.labelling.explicit.encoders import MOVING, STILL, is_ycc
 from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_NOT_SEEN, LABEL_TOO_LARGE, LABEL_UNDECODABLE
 from guiju.labelling.explicit.fonts import Font, find_font
@@ -156,7 +156,7 @@ def draw(image: Image.Image, orientation: int, style: ExplicitStyle, font: Font)
     planned = sketch(*seen_size(image, orientation), style, font)
     image = _drawable(image)
     region, corner = _region(image, planned, orientation)
-    inks = choose_inks(np.asarray(_rgb(region)), 1.0 if _must_be_dense(region) else style.opacity_percent / 100)
+    inks = choose_inks(np.asarray(_rgb(region)), 1.0 if _must_be_dense(region) else max(style.opacity_percent / 100, LEAST_OPACITY))
     region = _covered(region, planned, inks)
     image.paste(region.transpose(_BACK[orientation]) if orientation in _BACK else region, corner)
     return image, Drawn(planned, inks)
@@ -194,7 +194,6 @@ def _drawable(image: Image.Image) -> Image.Image:
     if image.mode in ("P", "PA") or (image.mode in ("L", "RGB") and "transparency" in image.info):
         clear = image.mode == "PA" or "transparency" in image.info
         image = image.convert({"L": "LA"}.get(image.mode, "RGBA") if clear else "RGB")
-        image.info.pop("transparency", None)
     if image.mode not in _BLACK_WHITE:
         _refuse(image.format or "picture", f"pixels of mode {image.mode} are not supported", f"不支持 {image.mode} 像素")
     return image
@@ -248,7 +247,7 @@ def _deep(data: bytes, style: ExplicitStyle, font: Font) -> tuple[bytes, Drawn, 
     below = _turned(samples[top:bottom, left:right], orientation)
     colours = below[..., : 3 if channels >= 3 else 1] >> 8
     clear = channels in (2, 4) and bool((below[..., -1] != 65535).any())
-    inks = choose_inks(np.broadcast_to(colours, (*colours.shape[:2], 3)), 1.0 if clear else style.opacity_percent / 100)
+    inks = choose_inks(np.broadcast_to(colours, (*colours.shape[:2], 3)), 1.0 if clear else max(style.opacity_percent / 100, LEAST_OPACITY))
     black = np.array([0] * channels if channels in (1, 3) else [0] * (channels - 1) + [65535])
     mixed = blend(below, planned, inks, black, np.full(channels, 65535))
     samples[top:bottom, left:right] = _turned(mixed, {6: 8, 8: 6}.get(orientation, orientation))

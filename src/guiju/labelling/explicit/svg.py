@@ -29,7 +29,7 @@ def mark_svg(data: bytes, style: ExplicitStyle, font: Font) -> Marked:
     short = min(width, height)
     face = font.at(200)
     shortest = min(ink_height(face, sign) for sign in set(style.text) if sign.isalnum())
-    size = _SPARE * style.height_percent / 100 * short * 200 / shortest
+    size = _SPARE * max(style.height_percent, 5) / 100 * short * 200 / shortest
     unit = size / 200
     margin, pad = style.margin_percent / 100 * short, size / 4
     lines = wrap(style.text, face, int((width - 2 * margin - 2 * pad) / unit))

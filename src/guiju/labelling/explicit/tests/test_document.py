@@ -211,7 +211,7 @@ def test_a_bomb_in_an_archive_is_not_unpacked() -> None:
 def test_two_parts_of_one_name_are_refused() -> None:
     out = io.BytesIO(docx())
     with zipfile.ZipFile(out, "a") as file:
-        file.writestr("word/document.xml", "<a/>")
+        file.writestr("word/document.xml", f'<w:document xmlns:w="{W}"><w:body><w:p/></w:body></w:document>')
     with pytest.raises(GuijuError) as caught:
         mark(out.getvalue(), STYLE)
     assert code_of(caught) == "LABEL-UNDECODABLE"
@@ -246,6 +246,9 @@ def test_others_read_the_pdf_and_see_the_words(tmp_path: Path, streams: bool, ro
     subprocess.run(["qpdf", "--check", str(tmp_path / "a.pdf")], check=True, capture_output=True)
     shown = subprocess.run(["pdftotext", str(tmp_path / "a.pdf"), "-"], check=True, capture_output=True, text=True)
     assert shown.stdout.count(WORDS) == 2
+    told = subprocess.run(["pdfinfo", "-custom", str(tmp_path / "a.pdf")], check=True, capture_output=True, text=True).stdout
+    assert "AIGC" in told
+    assert "a river" in told
     assert not shown.stderr
     drawn = subprocess.run(["pdftoppm", "-r", "72", "-png", "-singlefile", str(tmp_path / "a.pdf"), str(tmp_path / "a")], check=True, capture_output=True)  # fmt: skip
     assert not drawn.stderr

@@ -102,6 +102,10 @@ def test_every_picture_of_the_opening_has_the_words(form: str, codec: str, pixel
         assert has_words(min(new, key=lambda each: abs(each[0] - wanted))[1]), wanted
     assert not has_words(new[-1][1])
     assert not any(has_words(picture) for _, picture in old)
+    # Behind the opening nothing is left of them: what the decoder still needed was not drawn upon.
+    for (time, before), (_, after) in zip(old, new, strict=True):
+        if time > 3:
+            assert np.abs(before - after)[-20:, -80:].mean() < 12, time
     # Away from the words the pictures are as they were, but for the encoder.
     assert np.abs(old[5][1][:120] - new[5][1][:120]).mean() < 6
     if sound:
