@@ -40,12 +40,15 @@ def walk(
 
 
 def addresses(data: bytes) -> list[int]:
-    """Return every address of samples in the tables of chunks."""
+    """Return every address of samples in the tables of chunks, and of what is beside them (`saio`)."""
     found: list[int] = []
     for path, body, _ in walk(data):
         if path[-1] in (b"stco", b"co64"):
             (count,) = struct.unpack_from(">I", data, body + 4)
             found += struct.unpack_from(f">{count}{'I' if path[-1] == b'stco' else 'Q'}", data, body + 8)
+        elif path[-1] == b"saio":
+            (count,) = struct.unpack_from(">I", data, body + 12)
+            found += struct.unpack_from(f">{count}{'Q' if data[body] else 'I'}", data, body + 16)
     return found
 
 
@@ -173,6 +176,7 @@ class Chance:
             box(b"free", bytes(chance.choice([0, 4, 306, 307, 2000]))) if chance.random() < 0.5 else box(b"wide")
             for _ in range(chance.randint(0, 2))
         )
+        with_saio = chance.random() < 0.3
         head_first, long, to_end = chance.random() < 0.7, chance.random() < 0.3, chance.random() < 0.3
 
         def moov(at: list[int]) -> bytes:
@@ -183,16 +187,23 @@ class Chance:
                     b"co64" if is_wide else b"stco", struct.pack(f">II{len(places)}{'Q' if is_wide else 'I'}", 0, len(places), *places)
                 )
                 dinf = box(b"dinf", box(b"dref", struct.pack(">II", 0, 1), box(b"url ", bytes(3) + b"\1")))
-                made.append(box(b"trak", box(b"mdia", box(b"minf", dinf, box(b"stbl", table)))))
+                letter = "Q" if is_wide else "I"
+                beside = box(b"saio", struct.pack(f">BBBB4sII{len(places)}{letter}", is_wide, 0, 0, 1, b"cenc", 0, len(places), *places))
+                made.append(box(b"trak", box(b"mdia", box(b"minf", dinf, box(b"stbl", table, beside if with_saio else b"")))))
             return box(b"moov", box(b"mvhd", bytes(100)), *made, inside, described)
 
-        start = len(moov([0] * len(bodies))) + len(between) if head_first else 0
         front = box(b"ftyp", b"isom", bytes(4), b"mp42")
-        at, places = len(front) + start + (16 if long else 8), []
-        for body in bodies:
+        early = chance.randint(1, len(bodies)) if head_first and chance.random() < 0.4 else 0
+        if early:  # some of the samples stand in front of the head, too
+            front += box(b"mdat", *bodies[:early])
+        start = len(moov([0] * len(bodies))) + len(between) if head_first else 0
+        at, places = len(front) - sum(map(len, bodies[:early])), []
+        for number, body in enumerate(bodies):
+            if number == early:
+                at = len(front) + start + (16 if long else 8)
             places.append(at)
             at += len(body)
-        samples = box(b"mdat", *bodies, long=long)
+        samples = box(b"mdat", *bodies[early:], long=long)
         if to_end and head_first and not long:
             samples = bytes(4) + samples[4:]
         self.chunks = bodies

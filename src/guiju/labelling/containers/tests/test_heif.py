@@ -305,6 +305,14 @@ def test_many_items_in_one_place_and_many_boxes_take_no_long() -> None:
         struct.pack_into(">II", data, at + 32 + 16 * number, where, len(wide))
     started = time.process_time()
     assert isinstance(read(bytes(data)), Damaged)
+    few = picture(*[(b"mime", wide if not number else b"") for number in range(200)])
+    at, (where,) = few.index(b"iloc") + 4, struct.unpack_from(">I", few, few.index(b"iloc") + 4 + 32)
+    again = bytearray(few)
+    for number in range(200):
+        struct.pack_into(">II", again, at + 32 + 16 * number, where, len(wide))
+    found = read(bytes(again))
+    assert isinstance(found, Damaged)
+    assert "longer than what is examined" in found.reason
     assert isinstance(read(sample("plain.mp4") + box(b"wide") * 1_000_001), Damaged)
     free = inserted(sample("plain.mp4"), [b"moov", b"udta"], box(b"skip") * 20_000 + box(b"aigc", INNER.encode()) * 2_000)
     assert len(inspect(write(free, first_label(OTHER, "second"))).places) == 1

@@ -143,10 +143,11 @@ def test_a_film_with_other_keys_keeps_them_and_a_key_without_a_value_gets_one() 
         meta(b"mdta", box(b"ilst"), keys(b"title")),
         meta(b"mdta", keys(b"title")),
         meta(b"mdta"),
+        meta(b"mdta", box(b"ilst")),
         meta(b"mdta", keys(b"title"), box(b"ilst", value(1, b"a title"), bytes(4))),
         meta(b"mdta", box(b"free", bytes(100)), keys(), box(b"ilst"), full=False),
     ):
-        film = inserted(FILM, [b"moov"], box(b"udta", own)).replace(b"udta\x00\x00\x00\x35meta", b"skip\x00\x00\x00\x35meta")
+        film = inserted(FILM, [b"moov"], box(b"udta", own)).replace(b"udta\x00\x00\x00\x35meta", b"skip\x00\x00\x00\x35meta", 1)
         written = write(film, LABEL)
         assert in_guides_place(written), own
         assert (b"a title" in written) == (b"a title" in film)
@@ -247,7 +248,7 @@ def test_films_that_cannot_take_a_label_are_refused_before_anything_is_written(t
     place = labelled.index(b"stco") + 12
     struct.pack_into(">I", astray, place, labelled.index(b'{"Label"'))
     unnamed = inserted(FILM, [b"moov"], box(b"udta", meta(b"mdta", box(b"ilst", value(1, b"a title")))))
-    unnamed = unnamed.replace(b"udta\x00\x00\x00\x35meta", b"skip\x00\x00\x00\x35meta")
+    unnamed = unnamed.replace(b"udta\x00\x00\x00\x35meta", b"skip\x00\x00\x00\x35meta", 1)
     for data in (bytes(astray), unnamed):
         (tmp_path / "a").write_bytes(data)
         with pytest.raises(GuijuError) as told:
