@@ -12,6 +12,12 @@ pytestmark = pytest.mark.browser
 
 PAGES = {
     "portal": "/",
+    "law": "/law/",
+    "duty of the law": "/law/GAI-13.4",
+    "board": "/console/board/",
+    "duty": "/console/board/chat/GAI-9.2/",
+    "profile": "/console/board/chat/profile/",
+    "supply": "/console/supply/",
     "home": "/console/",
     "records": "/console/records/",
     "requests": "/console/records/requests/",
@@ -49,6 +55,32 @@ def test_a_chat_is_labelled_recorded_and_proven(visit: Open) -> None:
     expect(page.locator("#content")).to_contain_text("脚本演示模型")
     page.goto("/console/records/?kind=gateway.answer.delivered")
     expect(page.locator("#found tbody tr").first).to_contain_text("chat")
+
+
+def test_what_is_copied_and_exported_carries_the_label(visit: Open) -> None:
+    # Guarded: `labelled` in playground.js; a part of an answer has no words of its own.
+    page = visit("/console/try/")
+    sign_in(page)
+    ask(page, "你好，请介绍一下你自己。")
+    answer = page.locator(".said.model").last
+    expect(answer.locator(".state")).to_have_text("已送达", timeout=RECORDED_MS)
+    copied = answer.locator(".words").evaluate(
+        """(words) => {
+          const range = document.createRange();
+          range.setStart(words.firstChild, 0);
+          range.setEnd(words.firstChild, 4);
+          getSelection().removeAllRanges();
+          getSelection().addRange(range);
+          const event = new ClipboardEvent("copy", { clipboardData: new DataTransfer(), bubbles: true, cancelable: true });
+          words.dispatchEvent(event);
+          return event.clipboardData.getData("text/plain");
+        }"""
+    )
+    assert re.fullmatch(r".{4}\n\n（本内容由人工智能生成）", copied), copied
+    with page.expect_download() as download:
+        answer.get_by_role("button", name="导出 txt").click()
+    assert download.value.suggested_filename.endswith(".txt")
+    assert download.value.path().read_text().count("（本内容由人工智能生成）") == 1
 
 
 def test_an_answer_that_strays_is_struck_out_and_replaced(visit: Open) -> None:

@@ -20,6 +20,7 @@ from guiju.gateway import errors
 from guiju.gateway.bundle import Bundle, current_hash, load_bundle
 from guiju.gateway.call import RECORD_BYTES, Call, Receive, Scope, Send
 from guiju.gateway.exchange import Exchange
+from guiju.gateway.exports import Export
 from guiju.gateway.guard import GuardClient
 from guiju.gateway.live import Live, LiveService, compile_bundle
 from guiju.gateway.moderations import Moderation
@@ -37,7 +38,7 @@ _MODELS_KEPT_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 5.0
 _BACKLOG_KEPT_S: Final = 1.0
 _ENCODE: Final = msgspec.json.Encoder().encode
-_NOT_ANSWERS: Final = frozenset(("gateway.moderation.examined",))
+_NOT_ANSWERS: Final = frozenset(("gateway.moderation.examined", "gateway.export.delivered", "gateway.export.withheld"))
 """Left out of heartbeats: what they tell is compared with the records of answers, refusals and failures (`records/watch.py`)."""
 
 log = logging.getLogger("guiju.gateway")
@@ -99,6 +100,8 @@ class Gateway:
                 await self._take(Exchange(self, scope, receive, send))
             elif path == "/v1/moderations" and scope["method"] == "POST":
                 await self._take(Moderation(self, scope, receive, send))
+            elif path == "/v1/exports" and scope["method"] == "POST":
+                await self._take(Export(self, scope, receive, send))
             elif path == "/v1/models" and scope["method"] == "GET":
                 await self._list_models(scope, send)
             elif path == "/healthz":

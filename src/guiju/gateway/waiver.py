@@ -16,7 +16,13 @@ from guiju.labelling.values import Label, WaivedLabel
 HEADER: Final = b"x-guiju-unlabelled"
 SUPPLIED: Final = "labelling.unlabelled.supplied"
 DELIVERIES: Final = frozenset(
-    {"gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted", "gateway.media.delivered"}
+    {
+        "gateway.answer.delivered",
+        "gateway.answer.stopped",
+        "gateway.answer.interrupted",
+        "gateway.media.delivered",
+        "gateway.export.delivered",
+    }
 )
 """Closing records with which content may have left."""
 

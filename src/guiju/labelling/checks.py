@@ -67,4 +67,21 @@ def supplies_logged(case: Case) -> Finding:
     return Finding("met", said, (Proof("record", latest[0].id if latest else supplied.id),))
 
 
-CHECKS: Final[dict[str, Check]] = {"GAI-12.1": answers_labelled, "GAI-12.2": files_labelled, "GAI-12.5": supplies_logged}
+def exports_labelled(case: Case) -> Finding:
+    """Judge GAI-12.3: each of the latest exports carries its words, or had them waived."""
+    exports = [each for each in latest_records(case) if each.kind == "gateway.export.delivered"]
+    if not exports:
+        return Finding("due", Words("还没有导出过", "Nothing was exported yet"))
+    bare = [each for each in exports if each.metadata.get("export", {}).get("explicit") not in ("text", "waived")]
+    if bare:
+        return Finding("breach", Words("有导出没有标识", "An export carries no label"), (Proof("record", bare[0].id),))
+    said = Words(f"最近 {len(exports)} 次导出均带标识", f"Each of the latest {len(exports)} exports carries its label")
+    return Finding("met", said, (Proof("record", exports[0].id),))
+
+
+CHECKS: Final[dict[str, Check]] = {
+    "GAI-12.1": answers_labelled,
+    "GAI-12.2": files_labelled,
+    "GAI-12.3": exports_labelled,
+    "GAI-12.5": supplies_logged,
+}

@@ -57,6 +57,8 @@ declare("gateway.moderation.examined", "应请求审查文本", "Texts were exam
 declare("gateway.upstream.failed", "上游模型失败", "The upstream model failed", ("GAI-9.3", "GAI-13.1"))
 declare("gateway.media.submitted", "接受视频生成任务", "An order for a film was accepted", ("GAI-9.3",))
 declare("gateway.media.delivered", "带标识的文件已送出", "Labelled files were delivered", (*_ANSWER, "GAI-12.1"))
+declare("gateway.export.delivered", "带标识的文本文件已送出", "A text left as a labelled file", ("GAI-9.3", "GAI-12.2", "GAI-12.3"))
+declare("gateway.export.withheld", "文本文件未送出", "A text was not exported", ("GAI-9.3", "GAI-4.1"))
 declare("gateway.media.withheld", "生成的文件未送出", "Files that were made were withheld", (*_ANSWER, "GAI-12.1", "GAI-4.1"))
 declare("gateway.worker.alive", "网关进程的心跳", "Heartbeat of a gateway worker", ("GAI-9.3",))
 declare("gateway.worker.ended", "网关进程停止", "A gateway worker ended in order", ("GAI-9.3",))

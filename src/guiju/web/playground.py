@@ -22,7 +22,7 @@ from guiju.core.errors import GuijuError, Text, define
 from guiju.core.layout import DataFolder
 from guiju.records.browse import find_closing_record
 from guiju.web.access import actor_of, needs, post_only
-from guiju.web.live import gateway_address
+from guiju.web.live import bundle_in_force, gateway_address
 from guiju.web.templatetags.guiju import chinese
 
 BODY_LIMIT_BYTES: Final = 256 * 1024
@@ -65,7 +65,9 @@ def playground(request: HttpRequest) -> HttpResponse:
         problem = error.text("zh" if chinese() else "en")
     except (KeyError, TypeError, ValueError, OSError, http.client.HTTPException):
         problem = _("网关没有给出模型列表。")
-    return render(request, "web/playground.html", {"models": models, "problem": problem})
+    force = bundle_in_force()
+    words = next((each.label.text for each in force.bundle.services), "") if force else ""
+    return render(request, "web/playground.html", {"models": models, "problem": problem, "words": words})
 
 
 @needs("services.view_apikey")
@@ -131,6 +133,24 @@ def picture(request: HttpRequest, token: str) -> HttpResponseBase:
         if name in response.headers:
             kept.headers[name] = response.headers[name]
     return kept
+
+
+@needs("services.view_apikey")
+@post_only
+def export(request: HttpRequest) -> HttpResponseBase:
+    """Give an answer as a file with both labels: the gateway makes it, as for every application."""
+    if len(request.body) > BODY_LIMIT_BYTES:
+        return JsonResponse({"error": {"message": _("文本过长，没有导出。")}}, status=413)
+    asked = {name: request.POST.get(name, "") for name in ("text", "format", "produce_id")}
+    try:
+        connection, response = _ask("POST", "/v1/exports", asked, request)
+    except GuijuError as error:
+        return HttpResponse(error.text("zh" if chinese() else "en"), status=error.code.status, content_type="text/plain; charset=utf-8")
+    relayed = StreamingHttpResponse(_pieces(connection, response), status=response.status, content_type=response.headers["content-type"])
+    for name in ("Content-Disposition", "X-AIGC-Label", "X-AIGC-ProduceID"):
+        if name in response.headers:
+            relayed.headers[name] = response.headers[name]
+    return relayed
 
 
 @needs("records.view_record")

@@ -19,6 +19,7 @@ web = (
         path("console/try/send/", playground.send, name="playground-send"),
         path("console/try/picture/", playground.draw, name="playground-draw"),
         path("console/try/picture/<str:token>/", playground.picture, name="playground-picture"),
+        path("console/try/export/", playground.export, name="playground-export"),
         path("console/try/record/<str:answer>/", playground.find_record, name="playground-record"),
     ],
     "web",

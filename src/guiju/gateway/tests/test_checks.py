@@ -86,6 +86,15 @@ def test_answers_are_labelled(data: DataFolder, settings: Settings) -> None:
     assert (found.status, found.evidence[0].id) == ("breach", bare.id)
 
 
+def test_exports_carry_their_label(data: DataFolder) -> None:
+    assert labelling.exports_labelled(_case()).status == "due"
+    [export] = write_records(data, [entry("gateway.export.delivered", metadata={"export": {"explicit": "text"}})])
+    found = labelling.exports_labelled(_case())
+    assert (found.status, found.evidence[0].id) == ("met", export.id)
+    write_records(data, [entry("gateway.export.delivered", metadata={"export": {"explicit": ""}})])
+    assert labelling.exports_labelled(_case()).status == "breach"
+
+
 def test_each_unlabelled_delivery_has_its_grant(data: DataFolder) -> None:
     assert labelling.supplies_logged(_case()).status == "due"
     supply = supplies.ask(

@@ -62,6 +62,37 @@
     place.textContent = words.late;
   }
 
+  // What is copied or taken along carries the label (Labelling Measures Art. 4): the words go with the text.
+  const labelled = (text) => (text.includes(words.words) || text.includes(words.shown) ? text : `${text.trimEnd()}\n\n${words.words}`);
+
+  function takeAlong(shown, under, answered, label) {
+    shown.addEventListener("copy", (event) => {
+      event.clipboardData.setData("text/plain", labelled(String(getSelection())));
+      event.preventDefault();
+    });
+    const copy = make("button", "small", words.copy);
+    copy.type = "button";
+    copy.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(labelled(answered));
+      copy.textContent = words.copied;
+    });
+    const out = make("form", "inline");
+    out.method = "post";
+    out.action = words.export;
+    const fields = { csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value, text: answered, produce_id: label.ProduceID };
+    for (const [name, value] of Object.entries(fields)) {
+      const field = make("input");
+      Object.assign(field, { type: "hidden", name, value });
+      out.append(field);
+    }
+    for (const format of ["docx", "md", "html", "txt"]) {
+      const button = make("button", "small", `${words.take} ${format}`);
+      Object.assign(button, { name: "format", value: format });
+      out.append(button);
+    }
+    under.append(copy, out);
+  }
+
   async function ask(text) {
     const mine = bubble("user");
     mine.firstChild.textContent = text;
@@ -126,6 +157,7 @@
       line.dataset.produce = label.ProduceID;
       under.append(line);
       if (label.explicit_required) under.append(make("strong", "", words.shown));
+      if (!retraction && !problem && answered) takeAlong(shown, under, answered, label);
     }
     await findRecord(answer, under);
   }
