@@ -6,8 +6,10 @@ Source: Labelling Measures Art. 4; GB 45438-2025 §5.2–5.4.
 import re
 from typing import Final
 
+import msgspec
+
 from guiju.core.errors import GuijuError
-from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_WORDING
+from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_NOT_SEEN, LABEL_WORDING
 from guiju.labelling.explicit.text import holds_elements
 from guiju.labelling.values import ExplicitStyle, Marked, Medium
 
@@ -36,6 +38,10 @@ def mark(data: bytes, style: ExplicitStyle) -> Marked:
     """
     if not holds_elements(style.text):
         raise GuijuError(LABEL_WORDING, text=style.text[:100])
+    return _with_label_of(data, _marked(data, style))
+
+
+def _marked(data: bytes, style: ExplicitStyle) -> Marked:
     form = find_form(data)
     medium = _MEDIUM.get(form)
     if medium == "picture":
@@ -57,15 +63,40 @@ def mark(data: bytes, style: ExplicitStyle) -> Marked:
     raise GuijuError(LABEL_MEDIUM, form=form, reason="guiju does not know it", reason_zh="guiju 不认识")
 
 
+def _with_label_of(data: bytes, marked: Marked) -> Marked:
+    """Return the marked file with the metadata label of whoever made it: an encoder may have left that out. Raises LABEL-NOT-SEEN."""
+    from guiju.labelling.files import LABEL_CONTAINER, read, write
+    from guiju.labelling.values import FileLabel
+
+    try:
+        label = read(data)
+        if not isinstance(label, FileLabel) or read(marked.data) == label:
+            return marked
+        again = write(marked.data, label)
+    except GuijuError as error:
+        if error.code is LABEL_CONTAINER:
+            return marked  # a form that has no such label
+        raise
+    if read(again) != label:
+        raise GuijuError(
+            LABEL_NOT_SEEN, form=find_form(data), reason="the label of whoever made it is lost", reason_zh="原有的生成者标识丢失"
+        )
+    return msgspec.structs.replace(marked, data=again)
+
+
 def find_form(data: bytes) -> str:
     """Return what the first bytes say the file is; `unknown` for anything else."""
     head = data[:_HEAD_BYTES]
     brand = head[8:12]
+    if head[:3] == b"ID3":
+        size = sum((each & 127) << shift for each, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
+        behind = data[10 + size + (10 if len(head) > 5 and head[5] & 0x10 else 0) :][:4]
+        return {b"fLaC": "FLAC"}.get(behind, "AAC" if _is_adts(behind) else "MP3")
     if head[4:8] == b"ftyp":
         return _FTYP.get(brand, "MP4")
     for magic, form in (
         (b"\xff\xd8\xff", "JPEG"), (b"\x89PNG\r\n\x1a\n", "PNG"), (b"GIF87a", "GIF"), (b"GIF89a", "GIF"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
-        (b"BM", "BMP"), (b"fLaC", "FLAC"), (b"OggS", "Ogg"), (b"ID3", "MP3"), (b"\x1aE\xdf\xa3", "Matroska"), (b"FLV\x01", "FLV"),
+        (b"BM", "BMP"), (b"fLaC", "FLAC"), (b"OggS", "Ogg"), (b"\x1aE\xdf\xa3", "Matroska"), (b"FLV\x01", "FLV"),
         (b"%PDF-", "PDF"), (b"PK\x03\x04", "ZIP"),
     ):  # fmt: skip
         if head.startswith(magic):
@@ -73,12 +104,16 @@ def find_form(data: bytes) -> str:
     if head[:4] in (b"RIFF", b"RF64"):
         return {b"WEBP": "WebP", b"WAVE": "WAV", b"AVI ": "AVI"}.get(brand, "unknown")
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
-        return "AAC" if head[1] & 0xF6 == 0xF0 else "MP3"
+        return "AAC" if _is_adts(head) else "MP3"
     if _SVG.match(head):
         return "SVG"
     if _HTML.match(head):
         return "HTML"
     return "text" if _is_text(data) else "unknown"
+
+
+def _is_adts(head: bytes) -> bool:
+    return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
 
 
 def _is_text(data: bytes) -> bool:

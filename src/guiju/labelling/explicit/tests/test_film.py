@@ -12,6 +12,7 @@ from guiju.core.errors import GuijuError
 from guiju.labelling.explicit import boxes
 from guiju.labelling.explicit.media import find_form, mark
 from guiju.labelling.explicit.tests.canvas import STYLE, code_of, facts, needs_font, waves
+from guiju.labelling.files import first_label, read, write
 from guiju.labelling.values import ExplicitStyle
 
 av = pytest.importorskip("av", reason="PyAV is not installed (guiju[media]), so films cannot be made or marked")
@@ -182,6 +183,16 @@ def test_a_file_with_sound_alone_is_a_sound() -> None:
     data = compress(melody(1, 44_100), "mp4", "aac", 44_100)
     assert find_form(data) == "MP4"
     assert mark(data, STYLE).medium == "sound"
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"), [("mp4", "libx264"), ("matroska", "libx264"), ("webm", "libvpx"), ("avi", "mpeg4"), ("flv", "libx264")]
+)
+def test_the_label_of_whoever_made_it_stays(form: str, codec: str) -> None:
+    theirs = first_label("001191310104MACE0YX63918020", "7f3a")
+    marked = mark(write(film(form, codec, seconds=0.3), theirs), STYLE).data
+    assert read(marked) == theirs
+    assert has_words(shown(marked)[0][1])
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -261,7 +261,10 @@ def test_a_compressed_sound_has_the_rhythm_and_keeps_its_own(form: str, codec: s
             assert titles.get("title", titles.get("TITLE")) == "a river"
 
 
-@pytest.mark.parametrize(("form", "codec", "rate"), [("mp3", "libmp3lame", 24_000), ("flac", "flac", 24_000)])
+@pytest.mark.parametrize(
+    ("form", "codec", "rate"),
+    [("mp3", "libmp3lame", 24_000), ("flac", "flac", 24_000), ("adts", "aac", 24_000), ("ogg", "libopus", 48_000), ("ipod", "aac", 44_100)],
+)
 def test_the_label_of_whoever_made_it_stays(form: str, codec: str, rate: int) -> None:
     theirs = first_label("001191310104MACE0YX63918020", "7f3a")
     data = write(compress(melody(1, rate), form, codec, rate), theirs)
