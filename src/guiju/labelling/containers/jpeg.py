@@ -15,6 +15,10 @@ from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Site,
 NAME: Final = "JPEG"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _EXIF: Final = b"Exif\0\0"
+_EXTENSION: Final = b"http://ns.adobe.com/xmp/extension/\0"
+_EXTENSION_HEAD: Final = len(_EXTENSION) + 40
+_WORDS: Final = (b"tc260.org.cn", b"ContentProducer", b"ContentPropagator")
+"""Without one of these no XMP holds a label. Longer than those of `may_hide_label`: megabytes of base64 stand in extensions."""
 _ROOM: Final = 65_533 - len(_XMP)
 _SEGMENTS_LIMIT: Final = 16_384
 
@@ -32,6 +36,7 @@ def examine(source: Source) -> Found:
     drops: list[Edit] = []
     packets: list[tuple[int, int, bytes, xmp.Packet]] = []
     insert_at = 2
+    extension = b""
     for marker, at, length in _segments(source):
         stop = at + 2 + length
         if marker == 0xE0 and insert_at == at:
@@ -46,6 +51,10 @@ def examine(source: Source) -> Found:
             sites += [Site("jpeg:APP1 XMP", at, stop, each) for each in packet.texts]
             traces += packet.traces
             notes += packet.notes
+        elif data.startswith(_EXTENSION) and marker == 0xE1:
+            extension = extension[-32:] + data[_EXTENSION_HEAD:]
+            if any(word in extension for word in _WORDS):
+                raise Broken("a label may stand in extended XMP, which is not read", at)
         elif data.startswith(_EXIF) and marker == 0xE1:
             found = exif.examine(data[len(_EXIF) :], at + 4 + len(_EXIF))
             sites += found.sites

@@ -155,6 +155,18 @@ def test_an_empty_place_is_filled(text: str) -> None:
     assert read(write(png_with((b"tEXt", b"AIGC\0" + text.encode()), (b"tEXt", b"AIGC\0")), LABEL)) == LABEL
 
 
+def test_a_label_in_extended_xmp_is_not_overlooked() -> None:
+    def extended(*parts: bytes) -> bytes:
+        return jpeg_with(*[(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8) + part) for part in parts])
+
+    assert read(extended(b"aigc" * 1000, b"words")) is None
+    assert read(write(extended(b"words"), LABEL)) == LABEL
+    assert isinstance(read(extended(description(f"<q:AIGC>{INNER}</q:AIGC>").encode())), Damaged)
+    whole = b"xxxxx ContentProducer yyyyy"
+    for cut in range(1, len(whole)):  # a word may be cut by the end of a segment
+        assert isinstance(read(extended(whole[:cut], whole[cut:])), Damaged), cut
+
+
 BROKEN_EXIF = {
     "no header": b"junk",
     "leads out": b"II*\0\xff\xff\xff\x7f",
