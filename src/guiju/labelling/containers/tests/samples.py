@@ -132,13 +132,17 @@ def decoded(path: Path) -> str:
 
 
 def memory_to_label(big: Path, out: Path) -> int:
-    """Label a large sparse file in a process of its own; return by how many KiB its highest memory grew."""
+    """Label a large sparse file in a process of its own; return by how many KiB its highest memory grew.
+
+    That of its address space is asked for: `ru_maxrss` begins with that of the process that started it, and would tell of no growth.
+    """
     code = (
-        "import resource; from pathlib import Path; from guiju.labelling import *\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "import re; from pathlib import Path; from guiju.labelling import *\n"
+        "highest = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+        "before = highest()\n"
         f"write_file(Path({str(big)!r}), Path({str(out)!r}), first_label({OTHER!r}, 'big'))\n"
         f"assert read_file(Path({str(out)!r})).produce_id == 'big'\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "print(highest() - before)"
     )
     return int(run(sys.executable, "-c", code))
 
