@@ -2,8 +2,8 @@
 
 Group commit. `append` only queues, on the loop thread, and the loop hands over what has gathered: one batch at a time, two milliseconds
 apart unless many wait. The writer thread seals a batch, writes it with one system call that returns when the disk has it, and resolves
-all its futures with one call into the loop. It asks for the interpreter's lock as seldom as that can be done, twice for a batch, and
-does not push the loop off its core when it wakes. Idle, it sleeps; it wakes once, to let go of a segment in which nothing has moved for a minute.
+all its futures with one call into the loop. It asks for the interpreter's lock as seldom as that can be done, twice for a batch.
+Idle, it sleeps; it wakes once, to let go of a segment in which nothing has moved for a minute.
 
 The folder is bounded. When it is full, new requests are refused before anything of them is recorded; what closes an answer
 that has begun is still taken, so that nothing stays half-recorded: there is at most one such entry for each open answer.
@@ -215,7 +215,6 @@ class SpoolWriter:
 
     def _write_batches(self) -> None:
         assert self._loop is not None
-        _wait_politely()
         while (batch := self._next_batch()) is not None:
             if not batch:
                 self._let_go()
@@ -280,12 +279,6 @@ class SpoolWriter:
         if now - self._looked_at > _LOOK_AGAIN_S:
             self._used_bytes = _folder_bytes(self._folder)
             self._looked_at = now
-
-
-def _wait_politely() -> None:
-    """Have this thread let another that runs go on when it wakes: it is the loop, and has the interpreter's lock. Linux; elsewhere nothing."""
-    with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 class _Segment:
