@@ -52,17 +52,25 @@ def check_request(request: Mapping[str, Any]) -> None:
 
 
 def may_hold_files(raw: bytes, answer: Mapping[str, Any]) -> bool:
-    """Tell whether a whole answer may hold files: quickly, and never no where there are some."""
-    if b"base64" in raw or b"\\u00" in raw or not answer.keys() <= _BESIDE:
+    """Tell whether a whole answer may hold files: quickly, and never no where one stands in a field of its own or is as large as counts."""
+    if not answer.keys() <= _BESIDE:
         return True
+    beyond = len(raw) - TEXT_CHARACTERS  # what is not the words of the answer, as far as it could be a file
     choices = answer.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
         if not isinstance(message, dict):
             continue  # no chat completion, and refused as none
-        if not (choice.keys() <= _CHOICE and message.keys() <= _MESSAGE) or isinstance(message.get("content"), list):
+        if not (choice.keys() <= _CHOICE and message.keys() <= _MESSAGE):
             return True
-    return False
+        content = message.get("content")
+        if isinstance(content, str):
+            if "base64," in content:
+                return True
+            beyond -= 3 * len(content)
+        elif content is not None:
+            return True
+    return beyond > 0 and (b"base64" in raw or b"\\u00" in raw)
 
 
 def refuse_field(path: tuple[str | int, ...], value: str) -> None:

@@ -20,7 +20,9 @@ from guiju.web.chart import Hour
 DELIVERED: Final = "gateway.answer.delivered"
 STOPPED: Final = "gateway.answer.stopped"
 REFUSED: Final = "gateway.input.refused"
-FAILED: Final = ("gateway.answer.interrupted", "gateway.upstream.failed", "gateway.request.rejected")
+FAILED: Final = ("gateway.answer.interrupted", "gateway.upstream.failed", "gateway.request.rejected", "gateway.media.withheld")
+FILES: Final = "gateway.media.delivered"
+"""An answer that is a file counts as one that was delivered."""
 _KEPT_S: Final = 10
 _T = TypeVar("_T")
 
@@ -79,16 +81,25 @@ def spool() -> Spool:
 
 def _today() -> Today:
     midnight = timezone.now().astimezone(BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
-    counts = browse.count_by_kind((DELIVERED, STOPPED, REFUSED, *FAILED), midnight)
-    return Today(counts.get(DELIVERED, 0), counts.get(STOPPED, 0), counts.get(REFUSED, 0), sum(counts.get(kind, 0) for kind in FAILED))
+    counts = browse.count_by_kind((DELIVERED, FILES, STOPPED, REFUSED, *FAILED), midnight)
+    delivered = counts.get(DELIVERED, 0) + counts.get(FILES, 0)
+    return Today(delivered, counts.get(STOPPED, 0), counts.get(REFUSED, 0), sum(counts.get(kind, 0) for kind in FAILED))
 
 
 def _last_day() -> list[Hour]:
     this_hour = timezone.now().astimezone(BEIJING).replace(minute=0, second=0, microsecond=0)
     since = this_hour - timedelta(hours=23)
-    counts = browse.count_by_hour((DELIVERED, STOPPED, REFUSED), since)
+    counts = browse.count_by_hour((DELIVERED, FILES, STOPPED, REFUSED), since)
     hours = [since + timedelta(hours=place) for place in range(24)]
-    return [Hour(hour, counts.get((hour, DELIVERED), 0), counts.get((hour, STOPPED), 0), counts.get((hour, REFUSED), 0)) for hour in hours]
+    return [
+        Hour(
+            hour,
+            counts.get((hour, DELIVERED), 0) + counts.get((hour, FILES), 0),
+            counts.get((hour, STOPPED), 0),
+            counts.get((hour, REFUSED), 0),
+        )
+        for hour in hours
+    ]
 
 
 def _remembered(name: str, count: Callable[[], _T]) -> _T:

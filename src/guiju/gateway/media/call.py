@@ -8,8 +8,9 @@ the record says so.
 """
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -29,6 +30,7 @@ from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
 from guiju.gateway.media.desk import MediaDesk
 from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
+from guiju.gateway.media.forms import Part, fields_of
 from guiju.gateway.media.publish import File, publish_file
 from guiju.gateway.sample import review_mark
 from guiju.gateway.upstream import UpstreamClient, refusal
@@ -64,7 +66,8 @@ class MediaCall(GuardedCall):
     _worked = False
     """Whether it has begun a file."""
     _output: Sequence[Hit] = ()
-    _texts: Sequence[str] = ()
+    _texts: Mapping[str, str] = {}  # replaced whole, never changed
+    """The words beside the files, by path."""
     _usage: object = None
     _upstream_id = ""
     _files: Sequence[File] = ()
@@ -130,6 +133,17 @@ class MediaCall(GuardedCall):
                     await self._await_input(guarding, guarding.input)
             finally:
                 guarding.close()
+
+    def take_form(self, form: list[Part]) -> dict[str, Any]:
+        """Return the texts of a form, and keep it for the record as people can read it: of its files, what they are. Raises FIELD-INVALID."""
+        fields = fields_of(form)
+        files = [
+            {"field": part.name, "name": part.filename, "size_bytes": len(part.value), "sha256": hashlib.sha256(part.value).hexdigest()}
+            for part in form
+            if part.filename is not None
+        ]
+        self._body = ENCODE({**fields, "files": files})
+        return fields
 
     async def _verdict_on_input(self) -> Verdict:
         snapshot, policy, asked, judge = self._live.snapshot, self._policy, self._asked, self._judge
@@ -197,7 +211,7 @@ class MediaCall(GuardedCall):
             raise self.broken("it is no JSON object")
         return found
 
-    def words(self, rest: dict[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+    def words(self, rest: dict[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
         """Return what stands beside the files as it may leave. Raises ANSWER-WITHHELD where screening stops it."""
         self._texts = texts
         try:
@@ -283,7 +297,7 @@ class MediaCall(GuardedCall):
         status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
         content = self._kept(error)
         if content is not None and self._texts:
-            content["answer"] = "\n".join(self._texts)
+            content["answer"] = self._texts
         await self._refuse(kind, error, status, metadata, content)
 
     async def _deliver(self, files: Sequence[File], kind: str = "gateway.media.delivered", **more: object) -> None:
@@ -293,7 +307,7 @@ class MediaCall(GuardedCall):
         self._mark(metadata)
         content: dict[str, object] = {"request": self._body} if self._body else {}
         if self._texts:
-            content["answer"] = "\n".join(self._texts)
+            content["answer"] = self._texts
         await self._record(kind, metadata, content or None)
 
     def _metadata(self) -> dict[str, object]:
@@ -311,17 +325,17 @@ class MediaCall(GuardedCall):
         if upstream is not None:
             metadata["upstream"] = upstream.upstream.name
         if self._answered and upstream is not None and service is not None and response is not None:
-            key = live.bundle.pseudonym_key
+            key, texts = live.bundle.pseudonym_key, list(self._texts.values())
             outcome = Outcome(
                 self._output,
                 (),
                 "interface",
-                sum(map(len, self._texts)),
+                sum(map(len, texts)),
                 self._upstream_id,
                 self._usage,
                 self._sent_model,
                 None,
-                self._texts,
+                texts,
                 (),
             )
             if self._asked:

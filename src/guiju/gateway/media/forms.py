@@ -5,10 +5,11 @@ Source: RFC 7578, RFC 2046 §5.1.
 
 import re
 import secrets
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from guiju.core.errors import GuijuError
 from guiju.gateway import errors
+from guiju.gateway.call import field_invalid
 
 PARTS_AT_MOST: Final = 64
 _HEAD_BYTES: Final = 4096
@@ -111,3 +112,21 @@ def _quoted(text: str) -> bytes:
 
 def _broken(reason: str) -> GuijuError:
     return GuijuError(errors.BODY_NOT_FORM, reason=reason)
+
+
+def fields_of(form: list[Part]) -> dict[str, Any]:
+    """Return the texts of a form; of a name that comes twice, all. Raises FIELD-INVALID for a text that is no UTF-8."""
+    fields: dict[str, Any] = {}
+    for part in form:
+        if part.filename is not None:
+            continue
+        try:
+            text = part.value.decode()
+        except UnicodeDecodeError:
+            raise field_invalid(part.name[:100], "UTF-8 文本", "text in UTF-8") from None
+        if part.name in fields:
+            before = fields[part.name]
+            fields[part.name] = [*before, text] if isinstance(before, list) else [before, text]
+        else:
+            fields[part.name] = text
+    return fields

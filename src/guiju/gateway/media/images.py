@@ -59,7 +59,10 @@ class ImageCall(MediaCall):
         self._usage = answer.get("usage")
         pictures = [(item.pop("b64_json", None), item.pop("url", None)) for item in items]
         rest = {name: value for name, value in answer.items() if name not in _OURS}
-        words = self.words({**rest, "data": items}, [text for item in items if isinstance(text := item.get("revised_prompt"), str)])
+        words = self.words(
+            {**rest, "data": items},
+            {f"data[{n}].revised_prompt": text for n, item in enumerate(items) if isinstance(text := item.get("revised_prompt"), str)},
+        )
         refuse_other_files(self, words)
         files = await self._published(pictures)
         await self._leave(words, pictures, files)
@@ -71,7 +74,7 @@ class ImageCall(MediaCall):
         if boundary is None:
             return await self._request()
         self._form = read_form(await self._read_body(), boundary)
-        return fields_of(self._form)
+        return self.take_form(self._form)
 
     def _body_for_upstream(self, request: dict[str, Any]) -> tuple[bytes, bytes]:
         if self._form is None:
@@ -130,24 +133,6 @@ class ImageCall(MediaCall):
                 await asyncio.shield(asyncio.to_thread(self._desk.store.withdraw, token))
             raise
         await self._reply(200, body, self._label_headers())
-
-
-def fields_of(form: list[Part]) -> dict[str, Any]:
-    """Return the texts of a form; of a name that comes twice, all. Raises FIELD-INVALID for a text that is no UTF-8."""
-    fields: dict[str, Any] = {}
-    for part in form:
-        if part.filename is not None:
-            continue
-        try:
-            text = part.value.decode()
-        except UnicodeDecodeError:
-            raise field_invalid(part.name[:100], "UTF-8 文本", "text in UTF-8") from None
-        if part.name in fields:
-            before = fields[part.name]
-            fields[part.name] = [*before, text] if isinstance(before, list) else [before, text]
-        else:
-            fields[part.name] = text
-    return fields
 
 
 def with_model(form: list[Part], model: str) -> list[Part]:

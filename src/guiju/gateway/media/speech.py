@@ -39,7 +39,7 @@ class SpeechCall(MediaCall):
             raise field_invalid("stream_format", "audio：声音完整之后才能加标识", "audio: a sound can be labelled only when it is whole")
         self._admit(request, live_service)
         await self._examine(live_service)
-        self.words({"input": request["input"]}, [request["input"]])
+        self.words({"input": request["input"]}, {"input": request["input"]})
         response = await self._ask("POST", "/audio/speech", ENCODE(request))
         if response.content_type in ("application/json", "text/event-stream") or response.content_type.startswith("text/"):
             raise self.broken(f"it sent {response.content_type} where a sound was asked for")

@@ -21,7 +21,7 @@ from guiju.gateway.media.addresses import headers_of, host_file
 from guiju.gateway.media.call import ENCODE, MediaCall
 from guiju.gateway.media.fetch import save
 from guiju.gateway.media.forms import boundary_of, read_form, write_form
-from guiju.gateway.media.images import fields_of, with_model
+from guiju.gateway.media.images import with_model
 from guiju.gateway.media.publish import File
 from guiju.gateway.media.store import Job
 from guiju.labelling.values import Medium
@@ -57,7 +57,7 @@ class VideoOrder(MediaCall):
         content_type = next((value for name, value in self.scope["headers"] if name == b"content-type"), b"")
         boundary = boundary_of(content_type)
         form = read_form(await self._read_body(), boundary) if boundary is not None else None
-        request = fields_of(form) if form is not None else await self._request()
+        request = self.take_form(form) if form is not None else await self._request()
         if not isinstance(request.get("prompt"), str) or not request["prompt"]:
             raise field_invalid("prompt", "非空字符串", "a non-empty string")
         self._admit(request, live_service)
@@ -151,7 +151,7 @@ def _told_of(call: MediaCall, answer: dict[str, Any], number: str, model: str) -
     error = words.get("error")
     if isinstance(error, dict):
         words["error"] = {name: str(error[name])[:500] for name in ("code", "message") if name in error}
-    words = call.words(words, [text for text in (words.get("prompt"),) if isinstance(text, str)])
+    words = call.words(words, {"prompt": text} if isinstance(text := words.get("prompt"), str) else {})
     plain = {name: answer[name] for name in _PLAIN if isinstance(answer.get(name), (int, str)) and len(str(answer[name])) < 100}
     return {"id": f"video_{number}", "object": "video", "model": model, "progress": 0, **plain, **words}
 

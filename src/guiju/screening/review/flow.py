@@ -32,7 +32,10 @@ from guiju.screening.review.models import NOTE_CHARACTERS, Decision, Finding, It
 from guiju.screening.review.texts import Shown, find_quote, texts_shown
 from guiju.screening.risks import BY_ID
 
-KINDS: Final = ("gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted", "gateway.input.refused")
+KINDS: Final = (
+    "gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted", "gateway.input.refused",
+    "gateway.media.submitted", "gateway.media.delivered", "gateway.media.withheld",
+)  # fmt: skip
 _LOOKED_AT_ONCE: Final = 5_000
 _CHECKED_AT_ONCE: Final = 500
 State = Item.State

@@ -53,6 +53,10 @@ class Shown:
         return len(self.text) < self.whole_characters
 
 
+_ASKED: Final = ("prompt", "input", "instructions")
+"""Fields that hold what a person asks for where there are no messages."""
+
+
 def texts_shown(contents: Sequence[bytes], hits: Sequence[Mapping[str, Any]]) -> list[Shown]:
     """Return what a reviewer sees of the contents of one exchange, the input first. `hits` are those of the item."""
     request, answer = None, None
@@ -71,7 +75,8 @@ def _input(request: object) -> tuple[dict[str, str], set[str]]:
     texts = dict(paths(request))
     messages = request.get("messages")
     if not isinstance(messages, list):
-        return texts, set(texts)
+        asked_for = {path for path in texts if path in _ASKED}  # a picture, a sound, a film: not who asks
+        return texts, asked_for or set(texts)
     asked = [place for place, message in enumerate(messages) if isinstance(message, dict) and message.get("role") == "user"]
     latest = f"messages[{asked[-1]}]." if asked else f"messages[{len(messages) - 1}]."
     return texts, {path for path in texts if path.startswith(latest) and path.rpartition(".")[2] not in _FORMAL}

@@ -30,7 +30,7 @@ def test_today_begins_at_midnight_in_beijing(owner: Client, data: DataFolder) ->
     write_records(
         data,
         [
-            entry("gateway.answer.delivered", at_us=midnight_us),
+            entry("gateway.media.delivered", at_us=midnight_us),
             entry("gateway.answer.delivered", at_us=midnight_us - 1),
             entry("gateway.answer.stopped", at_us=midnight_us),
             entry("gateway.input.refused", at_us=midnight_us - 1),

@@ -59,7 +59,7 @@ def test_a_picture_is_marked_labelled_and_recorded(worker: Worker, site: Site) -
     assert record.metadata["usage"] == {"total_tokens": 5}
     content = msgspec.msgpack.decode(record.content)
     assert json.loads(content["request"])["prompt"] == "一只猫"
-    assert content["answer"] == "一只猫 / a cat"
+    assert content["answer"] == {"data[0].revised_prompt": "一只猫 / a cat"}
 
 
 def test_an_address_of_ours_gives_the_labelled_file(worker: Worker, site: Site) -> None:
@@ -181,12 +181,16 @@ def form(fields: dict[str, str], picture: bytes) -> tuple[bytes, str]:
 
 
 @pytest.mark.parametrize("path", ["/v1/images/edits", "/v1/images/variations"])
-def test_a_form_with_a_picture(worker: Worker, upstream: ScriptedUpstream, path: str) -> None:
+def test_a_form_with_a_picture(worker: Worker, site: Site, upstream: ScriptedUpstream, path: str) -> None:
     body, content_type = form({"model": "picture-mirrored", "prompt": "加一顶帽子", "n": "1"}, PNG)
     reply = worker.ask("POST", path, body, {"Content-Type": content_type, "Authorization": "Bearer sk-main"})
     assert reply.status == 200, reply.body
     assert reply.json["data"][0]["revised_prompt"] == "1 of the picture"
     assert upstream.calls[-1].head.split()[1] == path
+    content = msgspec.msgpack.decode(site.closing(reply.headers["x-request-id"]).content)
+    kept = json.loads(content["request"])
+    assert kept["prompt"] == "加一顶帽子"
+    assert kept["files"] == [{"field": "image", "name": "a.png", "size_bytes": len(PNG), "sha256": hashlib.sha256(PNG).hexdigest()}]
     refused, _ = form({"model": "picture-mirrored", "prompt": f"画{TERM}"}, PNG)
     reply = worker.ask("POST", path, refused, {"Content-Type": content_type, "Authorization": "Bearer sk-main"})
     assert (reply.status, reply.json["error"]["code"]) == (400, "input_refused")

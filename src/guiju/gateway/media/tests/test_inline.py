@@ -1,11 +1,12 @@
 """Files in streams: none of it leaves, in whatever field and pieces it comes; words about files are words."""
 
+import json
 from typing import Any
 
 import pytest
 
 from guiju.core.errors import GuijuError
-from guiju.gateway.inline import TEXT_CHARACTERS
+from guiju.gateway.inline import TEXT_CHARACTERS, may_hold_files
 from guiju.gateway.tests.test_stream import SNAPSHOT, chunk, plain, pour, said, stream_of
 
 FILES: dict[str, list[dict[str, Any]]] = {
@@ -65,3 +66,39 @@ def test_a_file_beside_the_delta(event: dict[str, Any]) -> None:
     with pytest.raises(GuijuError) as caught:
         stream_of(SNAPSHOT).feed(plain([event], done=False)[0])
     assert caught.value.code.code == "MEDIA-IN-STREAM"
+
+
+def whole(**message: object) -> dict[str, Any]:
+    return {
+        "id": "c",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "好" * 300} | message, "finish_reason": "stop"}],
+    }
+
+
+LONG = "data:image/png;base64," + "A" * 3_000
+HOLDING: list[dict[str, Any]] = [
+    whole(audio={"data": "AAAA"}),
+    whole(images=[]),
+    whole(content=[{"type": "text", "text": "x"}]),
+    whole(content="看 " + URL),
+    whole(tool_calls=[{"function": {"name": "f", "arguments": LONG}}]),
+    whole(reasoning_content=LONG),
+    whole() | {"extra": 1},
+    whole() | {"usage": {"deep": [LONG]}},
+    whole() | {"model": LONG},
+]
+
+
+@pytest.mark.parametrize("answer", HOLDING)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_where_there_may_be_files(answer: dict[str, Any], escaped: bool) -> None:
+    raw = json.dumps(answer, ensure_ascii=escaped).replace("base64", "b\\u0061se64" if escaped else "base64").encode()
+    assert may_hold_files(raw, json.loads(raw))
+
+
+@pytest.mark.parametrize(
+    "answer", [whole(), whole(content=None, tool_calls=[{"function": {"arguments": "{}"}}]), whole(content="x" * 9_000)]
+)
+def test_where_there_are_none(answer: dict[str, Any]) -> None:
+    for escaped in (False, True):
+        assert not may_hold_files(json.dumps(answer, ensure_ascii=escaped).encode(), answer)

@@ -38,6 +38,15 @@ def test_earlier_turns_are_shown_only_where_something_hit() -> None:
     assert [(piece.text, piece.rules) for piece in shown[0].pieces] == [("第一", "kw-1"), ("句", "")]
 
 
+def test_of_an_order_for_a_picture_the_words_are_shown_and_not_who_asks() -> None:
+    content = sealed({"model": "m", "user": PHONE, "prompt": "画违禁的猫"}, {"data[0].revised_prompt": "一只猫"})
+    shown = texts_shown([content], [at("prompt", 1, 3)])
+    assert [(each.direction, each.path, each.text) for each in shown] == [
+        ("input", "prompt", "画违禁的猫"), ("output", "data[0].revised_prompt", "一只猫"),
+    ]  # fmt: skip
+    assert [(piece.text, piece.rules) for piece in shown[0].pieces] == [("画", ""), ("违禁", "kw-1"), ("的猫", "")]
+
+
 def test_a_long_text_is_shown_around_its_hit_and_a_number_at_the_cut_is_hidden_whole() -> None:
     text = "好" * 60_000 + "违禁" + "好" * (SHOWN_CHARACTERS - 2_000 - 2 - 5) + PHONE + "好" * 9_000
     (shown,) = texts_shown([sealed(asked(text))], [at("messages[0].content", 60_000, 60_002)])
