@@ -30,5 +30,5 @@ DUTIES: Final[tuple[Duty, ...]] = (
     Duty("guiju.labelling", (12,), app=True, urls="guiju.labelling.urls", commands="guiju.labelling.cli.keys", command_name="label-keys", checks="guiju.labelling.checks"),
     Duty("guiju.labelling.supply", (12,), app=True, urls="guiju.labelling.supply.urls", urls_at="console/supply/"),
     Duty("guiju.records", (9, 11, 14, 19), app=True, commands="guiju.records.cli", command_name="records", urls="guiju.records.urls", urls_at="console/records/", checks="guiju.records.checks"),
-    Duty("guiju.obligations", tuple(range(1, 25)), app=True, urls="guiju.obligations.urls", checks="guiju.obligations.checks"),
+    Duty("guiju.obligations", tuple(range(1, 25)), app=True, commands="guiju.obligations.cli", command_name="obligations", urls="guiju.obligations.urls", checks="guiju.obligations.checks"),
 )  # fmt: skip

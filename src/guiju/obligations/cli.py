@@ -37,6 +37,54 @@ class Form(StrEnum):
     GITHUB = "github"
 
 
+app = typer.Typer(no_args_is_help=True, help="Duties as documents: OSCAL, the gap matrix. 义务的导出：OSCAL、差距表。")
+
+
+class Part(StrEnum):
+    """Which OSCAL document."""
+
+    CATALOG = "catalog"
+    COMPONENT = "component"
+    RESULTS = "results"
+
+
+@app.command()
+def oscal(
+    part: Annotated[Part, typer.Argument(help="catalog, component or results. 目录、组件或结果。")],
+    data: Data = _DATA,
+    out: Annotated[Path | None, typer.Option(help="Write to this file. 写入文件。", dir_okay=False)] = None,
+) -> None:
+    """Write the catalogue, what guiju does, or the lights as an OSCAL document. 导出 OSCAL。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from guiju.obligations.exports import oscal_document
+
+    text = json.dumps(oscal_document(part.value), ensure_ascii=False, indent=1) + "\n"
+    _write(text.encode(), out)
+
+
+@app.command()
+def matrix(
+    data: Data = _DATA,
+    out: Annotated[Path | None, typer.Option(help="A .csv or .xlsx file; without it CSV on the terminal. 文件。", dir_okay=False)] = None,
+) -> None:
+    """Write the gap matrix for counsel (DOC-19). 差距表。"""
+    from guiju.web import open_data_folder
+
+    open_data_folder(data)
+    from guiju.obligations.exports import matrix_file
+
+    _write(matrix_file("xlsx" if out is not None and out.suffix.lower() == ".xlsx" else "csv"), out)
+
+
+def _write(content: bytes, out: Path | None) -> None:
+    if out is not None:
+        out.write_bytes(content)
+    else:
+        sys.stdout.buffer.write(content)
+
+
 def check_command(
     data: Data = _DATA,
     service: Annotated[str, typer.Option(help="Only this service. 只查一项服务。")] = "",

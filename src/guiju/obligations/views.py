@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 
 from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
-from guiju.obligations import flow, history
+from guiju.obligations import exports, flow, history
 from guiju.obligations.finding import GRAVEST
 from guiju.obligations.judging import Light, all_checks, count_states, judge_service, next_deadlines
 from guiju.obligations.loading import differences, shipped_catalogue
@@ -235,6 +235,29 @@ def determination(request: HttpRequest, service: str, number: str) -> HttpRespon
         raise Http404(_("没有这份判断书。"))
     response = HttpResponse(found.note, content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="DOC-01-{service}-{found.id}.txt"'
+    return response
+
+
+@needs("obligations.view_profile")
+@require_GET
+def matrix(request: HttpRequest, form: str) -> HttpResponse:
+    """Give the gap matrix for counsel (DOC-19) as CSV or workbook."""
+    if form not in ("csv", "xlsx"):
+        raise Http404(_("没有这份文件。"))
+    kind = "text/csv; charset=utf-8" if form == "csv" else "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    response = HttpResponse(exports.matrix_file("csv" if form == "csv" else "xlsx"), content_type=kind)
+    response["Content-Disposition"] = f'attachment; filename="DOC-19.{form}"'
+    return response
+
+
+@needs("obligations.view_profile")
+@require_GET
+def oscal(request: HttpRequest, part: str) -> HttpResponse:
+    """Give an OSCAL document: the law, what guiju does, or the lights."""
+    if part not in ("catalog", "component", "results"):
+        raise Http404(_("没有这份文件。"))
+    response = JsonResponse(exports.oscal_document(part), json_dumps_params={"ensure_ascii": False, "indent": 1})  # type: ignore[arg-type]  # looked up above
+    response["Content-Disposition"] = f'attachment; filename="oscal-{part}.json"'
     return response
 
 
