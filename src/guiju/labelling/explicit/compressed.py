@@ -297,7 +297,8 @@ def _encoded(av: Any, source: Any, stream: Any, form: str, head: Array, tail: Ar
         def frames() -> Iterator[Any]:
             if len(head):
                 yield from _label_frames(av, head, _Plain(encoder))
-            yield from _frames(source)
+            alike = av.AudioResampler(format=encoder.format.name, layout=encoder.layout.name, rate=encoder.sample_rate)
+            yield from _flushed(alike, _frames(source))
             if len(tail):
                 yield from _label_frames(av, tail, _Plain(encoder))
 

@@ -271,6 +271,27 @@ def test_the_label_of_whoever_made_it_stays(form: str, codec: str, rate: int) ->
     assert read(mark(data, STYLE).data) == theirs
 
 
+@pytest.mark.parametrize(("form", "codec", "layout", "kept"), [("ogg", "libopus", "5.1", "samples=encoded_anew"), ("ipod", "alac", "stereo", "samples=same"), ("ogg", "flac", "mono", "samples=same")])  # fmt: skip
+@pytest.mark.parametrize("place", ["start", "both"])
+def test_what_cannot_be_joined_is_encoded_anew(form: str, codec: str, layout: str, kept: str, place: Any) -> None:
+    out = io.BytesIO()
+    with av.open(out, "w", format=form) as file:
+        stream = file.add_stream(codec, rate=48_000, layout=layout)
+        frame = av.AudioFrame.from_ndarray(melody(1.5, 48_000)[:, 0].astype(np.float32)[None], format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+        for part in av.AudioResampler(format=stream.format.name, layout=layout, rate=48_000).resample(frame):
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+    marked = mark(out.getvalue(), ExplicitStyle(sound_place=place))
+    assert kept in marked.how
+    new, rate = heard(marked.data)
+    assert len(new) / rate == pytest.approx(1.5 + 1.82 * (2 if place == "both" else 1), abs=0.1)
+    if kept == "samples=same":
+        old, _ = heard(out.getvalue())
+        at = round(1.82 * rate)
+        assert (new[at : at + len(old)] == old).all()
+
+
 def test_an_id3_tag_stays_byte_for_byte() -> None:
     tag = b"ID3\x04\0\0\0\0\0\x20" + b"TIT2\0\0\0\x08\0\0\0a river" + bytes(14)
     plain = compress(melody(1), "mp3", "libmp3lame")
