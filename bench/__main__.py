@@ -29,6 +29,7 @@ NAMES = (
     "sealing",
     "growth",
     "labels",
+    "watermark",
 )
 _QUICK_S = 240
 _FULL_S = 900

@@ -140,6 +140,7 @@ def whole_app() -> typer.Typer:
     app.command("screen")(import_module("guiju.screening.screen_cli").screen_command)
     app.command("inspect")(import_module("guiju.labelling.cli.inspect").inspect_command)
     app.command("label")(import_module("guiju.labelling.cli.label").label_command)
+    app.command("watermark")(import_module("guiju.labelling.cli.watermark").watermark_command)
     app.command("check")(import_module("guiju.obligations.cli").check_command)
     app.command("verify")(import_module("guiju.records.cli").verify_command)
     return app

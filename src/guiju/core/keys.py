@@ -7,7 +7,7 @@
 | `recorder.key`, `recorder.pub` | X25519; the spool is sealed to it | recorder; the public half by way of the bundle |
 | `master.key` | 32 bytes; wraps the keys of subjects (core/master_keys.py tells how it is rotated) | recorder, records |
 | `master-next.key`, `master-….key` | the master key of a rotation under way; those of earlier times, by id | recorder, records |
-| `pseudonym.key` | 32 bytes; end users appear in records under an HMAC | live side, by way of the bundle |
+| `pseudonym.key` | 32 bytes; end users appear in records under an HMAC; the key of watermarks is derived from it | live side, by way of the bundle |
 | `labels.json`, `label-<id>.key` | the ring of keys that sign labels, and their private halves (labelling/signatures/ring.py) | paper side; whoever labels files |
 | `django.key` | text; signs sessions | console |
 | `playground.key` | text; the API key of the console's playground | console, tour |
@@ -23,6 +23,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from guiju.core.durable import write_new
 from guiju.core.errors import GuijuError, Text, define
@@ -152,6 +154,11 @@ def load_master_key(folder: Path) -> bytes:
 def load_pseudonym_key(folder: Path) -> bytes:
     """Return the 32 bytes under which end users get their pseudonyms."""
     return read_key_file(folder / "pseudonym.key")
+
+
+def load_watermark_key(folder: Path) -> bytes:
+    """Return the 32 bytes of watermarks: derived from `pseudonym.key`, which they do not tell; whoever takes pictures apart gets them alone."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"guiju watermark 1").derive(load_pseudonym_key(folder))
 
 
 def read_text_key(folder: Path, name: str) -> str:

@@ -306,6 +306,7 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("signature", "文件标识的 ReservedCode1 用什么签名：none 不签，sm2（须安装扩展 sm2），ed25519。密钥在发布时自动生成，存于数据目录 keys/，公钥在 /label-keys.json 公布。", "What signs ReservedCode1 of files: none, sm2 (needs the extra sm2) or ed25519. The key is made at publishing and lies in keys/ of the data folder; its public half is published at /label-keys.json.", source="GB 45438-2025 Annex E; TC260-PG-202511A"),
             Setting("c2pa_chain_file", "C2PA 证书链（PEM，从签名证书开始）；须安装扩展 c2pa，并同时设 c2pa_key_file。文件在写入标识之后以它签署。", "Certificates for C2PA manifests (PEM, the signer's first); needs the extra c2pa, and c2pa_key_file. Files are signed with it behind the label.", example='"c2pa.pem"'),
             Setting("c2pa_key_file", "签名证书的私钥文件（PKCS #8 PEM，未加密，权限 600）。", "File with the key of the signer's certificate (PKCS #8 PEM, not encrypted, mode 600).", example='"c2pa.key"'),
+            Setting("watermark", "图片是否加只有本站能读出的水印：off 或 on。仅供自查，不是标识，不能代替显式和隐式标识；裁剪后读不出。", "Whether pictures get a watermark that only this site can read: off or on. An aid for audits, no label, and no stand-in for one; cropping loses it.", source="Labelling Measures Art. 5"),
         ),
     ),
     Table(

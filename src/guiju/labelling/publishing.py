@@ -1,6 +1,6 @@
 """The one place where a generated file becomes one that may leave: looked at, marked for people, labelled for programs, read back.
 
-    sniff → what an upstream said of itself → explicit label → metadata label → read back
+    sniff → what an upstream said of itself → (watermark) → explicit label → metadata label → read back
     and, where there are certificates, in another process → C2PA manifest → read back
 
 Whatever cannot take one of these steps does not leave: every other way out of here is an error.
@@ -83,6 +83,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     style: ExplicitStyle = ExplicitStyle()
     waived: bool = False
     """Whether its recipient may have it without the explicit label (Labelling Measures Art. 9)."""
+    watermark_key: bytes = b""
+    """Pictures get the site's watermark under this key; empty for none."""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +104,8 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     sealed: bool = False
     """Whether a C2PA manifest was signed over the whole of it."""
+    watermark: str = ""
+    """What became of the watermark that was asked for, in `key=value` pairs; empty where none was."""
 
 
 def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
@@ -120,7 +124,8 @@ def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
     if isinstance(before, Damaged):
         raise GuijuError(LABEL_DAMAGED, container=before.container, at=before.at, reason=before.reason)
     own = first_label(order.producer, order.number, reserved=order.reserved)
-    marked = Marked(data=data, medium=medium, how=WAIVED) if order.waived else mark(data, order.style)
+    plain, watermark = _watermarked(data, medium, before, order)
+    marked = Marked(data=plain, medium=medium, how=WAIVED) if order.waived else mark(plain, order.style)
     labelled = write(_with(before, marked.data), own, break_manifest=True)  # drawing has broken it already
     container, medium, media_type, ending = _form_of(labelled)
     found = inspect(labelled)
@@ -133,7 +138,32 @@ def publish(data: bytes, order: Order) -> tuple[bytes, Published]:
     return labelled, Published(
         container=container, medium=medium, media_type=media_type, ending=ending, explicit=marked.how, label=label, kept=kept,
         original_sha256=hashlib.sha256(data).hexdigest(), sha256=hashlib.sha256(labelled).hexdigest(), size_bytes=len(labelled),
+        watermark=_watermark_told(labelled, watermark, order),
     )  # fmt: skip
+
+
+def _watermarked(data: bytes, medium: Medium, before: FileLabel | None, order: Order) -> tuple[bytes, str]:
+    """Return the file with the watermark that was asked for, and what is told of it. It hinders no file: what cannot bear one goes without."""
+    if not order.watermark_key or medium != "picture":
+        return data, ""
+    if before is not None:
+        return data, "skipped;reason=it came with a label"  # another's picture may bear another's watermark
+    from guiju.labelling.watermark import embed
+
+    borne = embed(data, order.number, order.watermark_key)
+    return borne.data, f"skipped;reason={borne.skipped}" if borne.skipped else f"psnr_db={borne.psnr_db}"
+
+
+def _watermark_told(labelled: bytes, told: str, order: Order) -> str:
+    """Return what the record says of the watermark, which is looked for in the file as it leaves."""
+    if not told or told.startswith("skipped"):
+        return told
+    from guiju.labelling.watermark import PREFIX_CHARACTERS, extract
+
+    found = extract(labelled, order.watermark_key)
+    if found is None or found.prefix != order.number[:PREFIX_CHARACTERS]:
+        return f"lost;{told}"  # below the words of the explicit label
+    return f"held;{told};confidence={found.confidence}"
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):

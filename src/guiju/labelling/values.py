@@ -62,6 +62,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
     c2pa_chain_file: str = ""
     """Certificates of the provider, PEM, the signer's first: files get a C2PA manifest behind the label."""
     c2pa_key_file: str = ""
+    watermark: Literal["off", "on"] = "off"
+    """Whether pictures get a watermark that only this site can read; an aid for audits, no label."""
     style: ExplicitStyle = ExplicitStyle()
     """How files are labelled."""
 

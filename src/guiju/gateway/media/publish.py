@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from guiju.core.errors import GuijuError
+from guiju.core.keys import load_watermark_key
 from guiju.gateway.media.desk import MediaDesk
 from guiju.gateway.media.labellers import MEDIA_UNLABELLED
 from guiju.labelling.files import first_label
@@ -57,6 +58,7 @@ class File(NamedTuple):
                 "size_bytes": published.size_bytes,
             }
             | ({"c2pa": True} if published.sealed else {})
+            | ({"watermark": published.watermark} if published.watermark else {})
             | ({"producer": published.label.content_producer, "their_id": published.label.produce_id} if published.kept else {})
         )
 
@@ -80,7 +82,11 @@ async def _published(desk: MediaDesk, label: Label, file: Path, number: str, med
     reserved = ""
     if label.signature != "none":
         reserved = await asyncio.to_thread(_signature, desk.keys, label, number)
-    order = Order(medium=medium, producer=label.content_producer, number=number, reserved=reserved, style=label.style, waived=label.waived)
+    watermark_key = await asyncio.to_thread(load_watermark_key, desk.keys) if label.watermark == "on" else b""
+    order = Order(
+        medium=medium, producer=label.content_producer, number=number, reserved=reserved, style=label.style, waived=label.waived,
+        watermark_key=watermark_key,
+    )  # fmt: skip
     target = file.with_name(file.name + ".labelled")
     published = await desk.labellers.publish(file, target, order)
     if label.c2pa_chain_file:

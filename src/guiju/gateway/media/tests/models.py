@@ -114,6 +114,7 @@ AUDIO = {"id": "a", "expires_at": 1, "data": SOUND, "transcript": "你好"}
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "picture": encoded(PNG),
+    "picture-large": encoded(png(400, 300)),
     "picture-slow": slow,
     "picture-late": late,
     "picture-many": many,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from guiju.core.keys import load_watermark_key
 from guiju.gateway.media.tests.conftest import CODE, site_for
 from guiju.gateway.media.tests.models import PNG
 from guiju.gateway.tests.rig import TERM, Reply, ScriptedUpstream, Site, Worker, wait_for
@@ -19,6 +20,7 @@ from guiju.labelling.signatures.check import check
 from guiju.labelling.signatures.ring import put_in_force
 from guiju.labelling.tests.chains import new_chain
 from guiju.labelling.values import FileLabel
+from guiju.labelling.watermark import extract
 
 PATH = "/v1/images/generations"
 
@@ -231,6 +233,36 @@ def test_the_label_is_signed_where_the_service_wants_it(upstream: ScriptedUpstre
         assert findings[0].key_id == key.id
     finally:
         running.stop()
+
+
+def test_pictures_bear_the_watermark_where_the_service_wants_it(upstream: ScriptedUpstream, tmp_path: Path) -> None:
+    site = site_for(upstream, tmp_path / "data")
+    services = tuple(
+        msgspec.structs.replace(each, label=msgspec.structs.replace(each.label, watermark="on")) for each in site.bundle.services
+    )
+    site.publish(msgspec.structs.replace(site.bundle, services=services))
+    running = Worker(site, tmp_path / "log")
+    try:
+        reply = ask(running, "picture-large")
+        data = base64.b64decode(reply.json["data"][0]["b64_json"])
+        number = label_of(data).produce_id
+        found = extract(data, load_watermark_key(site.folder.keys))
+        assert found is not None
+        assert found.prefix == number[: len(found.prefix)]
+        (told,) = told_of(site, reply.headers["x-request-id"])
+        assert told["watermark"].startswith("held;")
+        reply = ask(running, "picture")
+        (told,) = told_of(site, reply.headers["x-request-id"])
+        assert told["watermark"].startswith("skipped;reason=size ")
+    finally:
+        running.stop()
+
+
+def test_pictures_bear_none_unless_the_service_asks(worker: Worker, site: Site) -> None:
+    reply = ask(worker, "picture-large")
+    data = base64.b64decode(reply.json["data"][0]["b64_json"])
+    assert extract(data, load_watermark_key(site.folder.keys)) is None
+    assert "watermark" not in told_of(site, reply.headers["x-request-id"])[0]
 
 
 def test_a_manifest_is_signed_last_in_another_process(upstream: ScriptedUpstream, tmp_path: Path) -> None:
