@@ -21,6 +21,7 @@ from guiju.core.ids import new_id
 from guiju.core.keys import create_keys, load_pseudonym_key, load_watermark_key
 from guiju.labelling import first_label, write
 from guiju.labelling.publishing import Order, publish
+from guiju.labelling.values import ExplicitStyle
 from guiju.labelling.watermark import PREFIX_CHARACTERS, WATERMARK_UNEXAMINED, embed, extract
 
 CODE, OTHER = "001191110102MACQD9K64010000", "001191110102MAD55U9H0F10002"
@@ -215,6 +216,15 @@ def test_jpeg_bears_it_below_the_words(waived: bool) -> None:
     found = extract(file, KEY)
     assert found is not None
     assert found.prefix == PREFIX
+
+
+def test_what_the_words_cover_too_much_of_is_told_as_lost() -> None:
+    """A small JPEG under a large plate: it held before the words were drawn, and not in the file that leaves."""
+    data = encoded(drawn(1, 260, 256), "JPEG", quality=55)
+    style = ExplicitStyle(height_percent=20)
+    file, told = publish(data, Order(medium="picture", producer=CODE, number=NUMBER, watermark_key=KEY, style=style))
+    assert told.watermark.startswith("lost;psnr_db=")
+    assert extract(file, KEY) is None
 
 
 def test_a_picture_of_another_producer_is_left_alone() -> None:
