@@ -30,6 +30,7 @@ NAMES = (
     "growth",
     "labels",
     "watermark",
+    "board",
 )
 _QUICK_S = 240
 _FULL_S = 900
