@@ -23,7 +23,7 @@ help:  ## Show the verbs
 
 # The service alone; a development set-up that is already there stays.
 .venv/.service: uv.lock pyproject.toml | .tools/.uv-$(UV_VERSION)
-	$(UV) sync --python $(PYTHON) --frozen --quiet --no-dev --extra demo --extra sm2 --inexact
+	$(UV) sync --python $(PYTHON) --frozen --quiet --no-dev --extra demo --extra sm2 --extra media --extra documents --inexact
 	@touch $@
 
 .venv/.development: uv.lock pyproject.toml | .tools/.uv-$(UV_VERSION)

@@ -79,7 +79,12 @@ def furnish(root: Path, count: int) -> None:
         flow.answer_profile(f"s{number}", whole, "person:bench")
         flow.determine_scope(f"s{number}", "person:bench")
     masters, chance, content = load_master_keys(data.keys), random.Random(1), os.urandom(200)
-    metadata: dict[str, object] = {"model": "m", "label": {"produce_id": "x", "explicit": "suffix"}, "bundle": "0" * 16, "duration_us": 1_000}
+    metadata: dict[str, object] = {
+        "model": "m",
+        "label": {"produce_id": "x", "explicit": "suffix"},
+        "bundle": "0" * 16,
+        "duration_us": 1_000,
+    }
     for batch in range(count // BATCH):
         entries = []
         for number in range(BATCH):
@@ -87,7 +92,9 @@ def furnish(root: Path, count: int) -> None:
             service = chance.randrange(2) if batch < count // BATCH // 20 else chance.randrange(2, SERVICES)
             kind = chance.choice(_OTHERS) if number % 10 == 0 else "gateway.answer.delivered"
             entries.append(Entry(new_id(), now_us(), kind, f"s{service}", "key-1", f"u-{number % 300}", (), metadata, content))
-        entries.append(Entry(new_id(), now_us(), "gateway.worker.alive", "", "w-0", "", (), {"writer": "w", "beat": batch, "services": {}}, b""))
+        entries.append(
+            Entry(new_id(), now_us(), "gateway.worker.alive", "", "w-0", "", (), {"writer": "w", "beat": batch, "services": {}}, b"")
+        )
         with transaction.atomic():
             write_entries(entries, masters)
         if batch % 100 == 99:

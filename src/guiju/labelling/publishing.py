@@ -46,6 +46,7 @@ FORMS: Final[dict[str, Form]] = {
     "WebP": ("picture", "image/webp", "webp"),
     "GIF": ("picture", "image/gif", "gif"),
     "HEIF": ("picture", "image/heic", "heic"),
+    "TIFF": ("picture", "image/tiff", "tif"),
     "WAV": ("sound", "audio/wav", "wav"),
     "MP3": ("sound", "audio/mpeg", "mp3"),
     "FLAC": ("sound", "audio/flac", "flac"),
@@ -54,6 +55,12 @@ FORMS: Final[dict[str, Form]] = {
     "MP4": ("film", "video/mp4", "mp4"),
     "MKV": ("film", "video/x-matroska", "mkv"),
     "AVI": ("film", "video/x-msvideo", "avi"),
+    "FLV": ("film", "video/x-flv", "flv"),
+    "PDF": ("document", "application/pdf", "pdf"),
+    "DOCX": ("document", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+    "XLSX": ("document", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+    "PPTX": ("document", "application/vnd.openxmlformats-officedocument.presentationml.presentation", "pptx"),
+    "EPUB": ("document", "application/epub+zip", "epub"),
 }
 """By the name of the container. What is not here is not published: its kind would be a guess."""
 _INSIDE: Final[dict[str, tuple[tuple[bytes, Form], ...]]] = {

@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 
 from guiju.core.errors import GuijuError
 from guiju.labelling import first_label, read, write
+from guiju.labelling.explicit.tests.test_document import pdf
 from guiju.labelling.publishing import LABEL_UNEXPECTED, WAIVED, Order, publish
 from guiju.labelling.values import FileLabel
 
@@ -58,3 +59,13 @@ def test_another_kind_of_file_does_not_leave() -> None:
     with pytest.raises(GuijuError) as told:
         publish(_picture(), Order(medium="sound", producer=CODE, number="n-1", waived=True))
     assert told.value.code is LABEL_UNEXPECTED
+
+
+def test_a_document_leaves_with_words_and_label() -> None:
+    # Guarded: PDF in `FORMS`.
+    original = pdf(info=False)
+    file, told = publish(original, Order(medium=None, producer=CODE, number="n-1"))
+    assert read(file) == first_label(CODE, "n-1")
+    assert file.startswith(original)  # a revision, and the first stays byte for byte
+    assert len(file) > len(original)
+    assert (told.medium, told.media_type) == ("document", "application/pdf")
