@@ -292,7 +292,7 @@ def test_a_large_drawing_is_labelled_in_little_memory(tmp_path: Path) -> None:
             file.write(b"<path d='" + b"M0 0h9 " * 142_000 + b"'/>")
         file.write(b"</svg>")
     grown = memory_to_label(tmp_path / "big", tmp_path / "out")
-    assert grown < 48 * 1024, f"{grown} KiB"
+    assert grown < 64 * 1024, f"{grown} KiB"
 
 
 def test_what_only_looks_like_a_drawing_is_not_one(tmp_path: Path) -> None:
