@@ -19,7 +19,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from guiju.core.errors import GuijuError
 from guiju.labelling.findings import CHECKS
@@ -27,7 +27,7 @@ from guiju.labelling.flow import verifying as flow
 from guiju.labelling.flow.verifying import Issue, SeenText
 from guiju.labelling.notices import NOTICES
 from guiju.records import flow as records
-from guiju.web.access import text_of
+from guiju.web.access import post_only, text_of
 from guiju.web.live import bundle_in_force
 
 _FORM_BYTES: Final = 1024 * 1024
@@ -95,7 +95,7 @@ def _verify(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
-@require_POST
+@post_only
 @_bounded
 def verify_api(request: HttpRequest) -> HttpResponse:
     """Answer a program: a file as multipart, or JSON with `text` (and `number`) or `url`. No cookie counts here, so no token is asked for."""
