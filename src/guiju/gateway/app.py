@@ -64,7 +64,9 @@ class Gateway:
         self.live: Live = compile_bundle(self._load(digest), digest, None)
         self._hear_guards()
         bundle = self.live.bundle
-        self.spool = SpoolWriter(data.spool, bundle.recorder_public_key, worker=worker, limit_bytes=bundle.limits.spool_bytes)
+        self.spool = SpoolWriter(
+            data.spool, bundle.recorder_public_key, worker=worker, limit_bytes=bundle.limits.spool_bytes, active=self.exchanges.__len__
+        )
 
     async def start(self) -> None:
         """Begin to watch the bundle and the clocks."""

@@ -19,6 +19,7 @@ import fcntl
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -102,8 +103,11 @@ class SpoolWriter:
         worker: str,
         segment_bytes: int = 64 * 2**20,
         limit_bytes: int = 4 * 2**30,
+        active: Callable[[], int] = lambda: GATHER_ENOUGH,
     ) -> None:
         self._folder = folder
+        self._active = active
+        """How many may still append: when all of them wait for the disk, nobody is waited for."""
         self._recorder = recorder_public_key
         self._worker = worker
         self.id = new_id()
@@ -143,9 +147,10 @@ class SpoolWriter:
         future: asyncio.Future[None] = loop.create_future()
         self._queue.append((raw_entry, future))
         if not self._busy:
+            waiting = len(self._queue)
             if self._next is None:
                 self._hand_over_soon(loop)
-            elif len(self._queue) == GATHER_ENOUGH:
+            elif waiting == GATHER_ENOUGH or waiting == self._active():
                 self._next.cancel()
                 self._next = loop.call_soon(self._hand_over)
         return future
@@ -163,10 +168,13 @@ class SpoolWriter:
         self._thread.start()
         return self._loop
 
-    def _hand_over_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Hand over at the end of this turn of the loop, so that whoever else appends in it comes along; or when it is time again."""
+    def _hand_over_soon(self, loop: asyncio.AbstractEventLoop, told: int = 0) -> None:
+        """Hand over at the end of this turn of the loop, so that whoever else appends in it comes along; or when it is time again.
+
+        `told` of those who are active have been told just now, and append nothing more.
+        """
         rest_s = self._handed_at + GATHER_MS / 1000 - time.monotonic()
-        if rest_s <= 0 or len(self._queue) >= GATHER_ENOUGH:
+        if rest_s <= 0 or len(self._queue) >= min(GATHER_ENOUGH, self._active() - told):
             self._next = loop.call_soon(self._hand_over)
         else:
             self._next = loop.call_later(rest_s, self._hand_over)
@@ -190,7 +198,7 @@ class SpoolWriter:
                     future.set_exception(error)
         self._busy = False
         if self._queue and self._next is None and self._loop is not None:
-            self._hand_over_soon(self._loop)
+            self._hand_over_soon(self._loop, len(batch))
 
     @property
     def used_bytes(self) -> int:
