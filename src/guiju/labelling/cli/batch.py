@@ -13,8 +13,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from guiju.labelling.values import SIDECAR_SUFFIX
-
 Row = TypeVar("Row")
 _ALONE: Final = 16
 """So few files are done before other processes have started."""
@@ -29,6 +27,8 @@ def default_jobs() -> int:
 
 def list_files(path: str) -> Iterator[str]:
     """Yield the files of a folder in order, links and labels beside texts left out; anything else as it is."""
+    from guiju.labelling.values import SIDECAR_SUFFIX  # here, so that the help loads nothing heavy
+
     if path == "-" or not Path(path).is_dir():
         yield path
         return
