@@ -1,11 +1,13 @@
 """What the processes of one service owe each other: a child does not outlive the supervisor, and answers come first."""
 
+import contextlib
 import ctypes
 import os
 import platform
 import signal
 import struct
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 SUPERVISOR_PID: Final = "GUIJU_SUPERVISOR_PID"
@@ -16,6 +18,9 @@ _SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
 """The number of the system call `sched_setattr`, which no library wraps."""
 _SCHED_ATTR: Final = struct.Struct("=IIQiIQQQII")
 _SHORT_TURN_NS: Final = 100_000
+_CAPABILITIES_3: Final = 0x20080522
+"""The form in which the kernel takes capabilities: two sets of 32, each effective, permitted, inheritable."""
+_CAP_SYS_NICE: Final = 1 << 23
 
 
 def die_with_parent(sent: signal.Signals = signal.SIGTERM) -> None:
@@ -43,3 +48,27 @@ def take_short_turns() -> None:
         niceness = os.getpriority(os.PRIO_PROCESS, 0)
         asked = _SCHED_ATTR.pack(_SCHED_ATTR.size, os.SCHED_OTHER, 0, niceness, 0, _SHORT_TURN_NS, 0, 0, 0, 0)
         ctypes.CDLL(None).syscall(number, 0, asked, 0)
+
+
+@contextlib.contextmanager
+def without_real_time() -> Iterator[None]:
+    """Let nothing that this thread does, or the threads that it starts, take a core for itself while the block runs. Linux; elsewhere nothing.
+
+    SVT-AV1 asks for real-time priority when it runs as root, and would let nothing else run on a machine with few cores.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "capset"):
+        yield
+        return
+    head, sets = (ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)()
+    kept = 0
+    if libc.capget(head, sets) == 0:
+        kept = sets[0]
+        sets[0] = kept & ~_CAP_SYS_NICE
+        libc.capset(head, sets)
+    try:
+        yield
+    finally:
+        if kept:
+            sets[0] = kept
+            libc.capset(head, sets)

@@ -78,6 +78,8 @@ SPOOL_FULL = define(
 
 GATHER_MS: Final = 2.0
 GATHER_ENOUGH: Final = 32
+FEW: Final = 4
+"""So few do not wait for the time when all of them wait for the disk; with more, a larger batch is worth the wait."""
 _GROW_BYTES: Final = 2**20
 _ZEROS: Final = bytes(_GROW_BYTES)
 _DSYNC: Final[int] = getattr(os, "RWF_DSYNC", 0)
@@ -107,7 +109,7 @@ class SpoolWriter:
     ) -> None:
         self._folder = folder
         self._active = active
-        """How many may still append: when all of them wait for the disk, nobody is waited for."""
+        """How many may still append: when they are few, and all of them wait for the disk, nobody is waited for."""
         self._recorder = recorder_public_key
         self._worker = worker
         self.id = new_id()
@@ -150,7 +152,7 @@ class SpoolWriter:
             waiting = len(self._queue)
             if self._next is None:
                 self._hand_over_soon(loop)
-            elif waiting == GATHER_ENOUGH or waiting == self._active():
+            elif waiting == GATHER_ENOUGH or (waiting <= FEW and waiting == self._active()):
                 self._next.cancel()
                 self._next = loop.call_soon(self._hand_over)
         return future
@@ -174,7 +176,8 @@ class SpoolWriter:
         `told` of those who are active have been told just now, and append nothing more.
         """
         rest_s = self._handed_at + GATHER_MS / 1000 - time.monotonic()
-        if rest_s <= 0 or len(self._queue) >= min(GATHER_ENOUGH, self._active() - told):
+        waiting, active = len(self._queue), self._active() - told
+        if rest_s <= 0 or waiting >= GATHER_ENOUGH or (active <= FEW and waiting >= active):
             self._next = loop.call_soon(self._hand_over)
         else:
             self._next = loop.call_later(rest_s, self._hand_over)

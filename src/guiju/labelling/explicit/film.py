@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from guiju.core.errors import GuijuError
+from guiju.core.process import without_real_time
 from guiju.labelling.explicit import boxes
 from guiju.labelling.explicit.compressed import faults, load_av, mark_compressed
 from guiju.labelling.explicit.drawing import CONTRAST, Array, Inks, Sketch, choose_inks, look, sketch
@@ -55,7 +56,7 @@ def mark_film(data: bytes, form: str, style: ExplicitStyle) -> Marked:
     """Return the film with the words in its opening. Raises as `media.mark` does."""
     av = load_av(form)
     try:
-        with av.open(io.BytesIO(data)) as source:
+        with without_real_time(), av.open(io.BytesIO(data)) as source:
             pictures = [each for each in source.streams.video if not _is_cover(each)]
             if not pictures and form == "MP4":
                 return mark_compressed(data, "M4A", style)
