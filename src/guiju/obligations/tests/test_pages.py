@@ -5,6 +5,8 @@ Guarded: `needs` on each view, `_service`, the size before the read in `attest`,
 
 import re
 from datetime import timedelta
+from importlib import resources
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,10 +15,10 @@ from django.test import Client
 from django.utils import timezone
 
 from guiju.core.layout import DataFolder
-from guiju.obligations import flow, history
+from guiju.obligations import flow, history, views
 from guiju.obligations.finding import GRAVEST
 from guiju.obligations.judging import judge_service
-from guiju.obligations.loading import shipped_catalogue
+from guiju.obligations.loading import FORMS, load_catalogue, shipped_catalogue
 from guiju.obligations.models import Attestation, BoardDay, Profile
 from guiju.obligations.tests.test_flow import OFFICER, TODAY, WHOLE, _attest
 from guiju.web.people import add_person
@@ -163,3 +165,22 @@ def test_the_profile_page_shows_who_answered(owner: Client) -> None:
     page = _text(owner, "/console/board/chat/profile/")
     assert OFFICER in page
     assert 'name="fact-public" value="yes" checked' in page
+
+
+def test_an_amended_duty_shows_its_versions_and_their_difference(anybody: Client) -> None:
+    folder = resources.files("guiju.obligations").joinpath("catalogue")
+    files = {name: folder.joinpath(f"{name}.yaml").read_bytes() for name in FORMS}
+    entry = files["chapter-5"].decode().split("- id: GAI-23.2")[1].split("- id: GAI-24.0")[0]
+    later = "- id: GAI-23.2" + entry.replace(
+        "since: 2023-08-15", "since: 2027-01-01\n  version: 2\n  changed: {zh: 试点扩大, en: The pilot grew}"
+    ).replace("zh: 存在外资", "zh: 外资过半")
+    amended = load_catalogue({**files, "chapter-5": files["chapter-5"] + later.encode()})
+    with patch.object(views, "shipped_catalogue", return_value=amended):
+        page = _text(anybody, "/law/GAI-23.2")
+    assert "试点扩大" in page
+    assert "2027-01-01" in page
+    assert re.search(r"<del><pre>zh: 存在外资.*</pre></del>\s*<ins><pre>zh: 外资过半", page, re.DOTALL)
+
+
+def test_statutes_tell_where_articles_moved(anybody: Client) -> None:
+    assert "23 ← 21" in _text(anybody, "/law/")
