@@ -6,6 +6,7 @@ Source: Measures Arts. 9, 13 and 14.
 from datetime import timedelta
 from typing import Final
 
+from guiju.gateway.bundle import Service
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
@@ -23,6 +24,16 @@ FAILING_PERCENT: Final = 5
 def latest_records(case: Case) -> list[Recent]:
     """Return the latest records of the service, looked up once in a judging."""
     return case.once(f"records.latest.{case.service}", lambda: recent.latest_of_service(case.service))
+
+
+def in_force(case: Case) -> tuple[Service, Proof] | None:
+    """Return the service as the bundle in force has it, and that bundle as evidence; None where there is none. Looked up once in a judging."""
+    force = case.once("bundle_in_force", bundle_in_force)
+    service = next((each for each in force.bundle.services if each.id == case.service), None) if force else None
+    return (service, Proof("bundle", force.digest)) if force and service else None
+
+
+NOT_IN_FORCE: Final = Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
 
 
 def answers_recorded(case: Case) -> Finding:
@@ -65,12 +76,11 @@ def service_stable(case: Case) -> Finding:
 
 def generation_stops(case: Case) -> Finding:
     """Judge GAI-14.1: what is surely prohibited ends an answer, for every risk; the latest stop is the evidence."""
-    force = case.once("bundle_in_force", bundle_in_force)
-    service = next((each for each in force.bundle.services if each.id == case.service), None) if force else None
-    if force is None or service is None:
-        return Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
+    found = in_force(case)
+    if found is None:
+        return NOT_IN_FORCE
+    service, proof = found
     passed = [risk.id for risk in RISKS if service.policy.action("output", risk.id) in ("deliver", "warn")]
-    proof = Proof("bundle", force.digest)
     if passed:
         return Finding(
             "breach",

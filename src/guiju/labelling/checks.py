@@ -5,7 +5,7 @@ Source: Measures Art. 12; Labelling Measures Arts. 4 and 5.
 
 from typing import Final
 
-from guiju.gateway.checks import latest_records
+from guiju.gateway.checks import NOT_IN_FORCE, in_force, latest_records
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_provider_code
 from guiju.labelling.supply.flow import list_supplies
@@ -13,20 +13,18 @@ from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
 from guiju.records.recent import LOOKED_AT
-from guiju.web.live import bundle_in_force
 
 
 def answers_labelled(case: Case) -> Finding:
     """Judge GAI-12.1: the wording is a label, and each of the latest answers says how people were told."""
-    force = case.once("bundle_in_force", bundle_in_force)
-    service = next((each for each in force.bundle.services if each.id == case.service), None) if force else None
-    if force is None or service is None:
-        return Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
-    proof = Proof("bundle", force.digest)
+    found = in_force(case)
+    if found is None:
+        return NOT_IN_FORCE
+    service, proof = found
     if not holds_elements(service.label.text):
         return Finding("breach", Words("标识文字缺少要素", "The wording of the label lacks an element"), (proof,))
     answers = [each for each in latest_records(case) if each.kind == "gateway.answer.delivered"]
-    bare = [each for each in answers if not each.metadata.get("label")]
+    bare = [each for each in answers if not each.metadata.get("label") and each.metadata.get("approved_answer", {}).get("id") is None]
     if bare:
         said = Words(
             f"最近 {len(answers)} 个回答中有 {len(bare)} 个没有标识", f"{len(bare)} of the latest {len(answers)} answers have no label"
@@ -39,15 +37,26 @@ def answers_labelled(case: Case) -> Finding:
 
 
 def files_labelled(case: Case) -> Finding:
-    """Judge GAI-12.2: the provider code that goes into metadata is one, and is the provider's."""
-    force = case.once("bundle_in_force", bundle_in_force)
-    service = next((each for each in force.bundle.services if each.id == case.service), None) if force else None
-    if force is None or service is None:
-        return Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
-    proof = (Proof("bundle", force.digest),)
+    """Judge GAI-12.2: the provider code is one, and each of the latest files left with a label that was read back."""
+    found = in_force(case)
+    if found is None:
+        return NOT_IN_FORCE
+    service, proof = found
     if not is_provider_code(service.label.content_producer):
-        return Finding("breach", Words("没有填写 27 位服务提供者编码", "The 27-character provider code is not filled in"), proof)
-    return Finding("met", Words("编码格式和校验位正确；每次写入后回读", "The code is well formed; every write is read back"), proof)
+        return Finding("breach", Words("没有填写 27 位服务提供者编码", "The 27-character provider code is not filled in"), (proof,))
+    records = [each for each in latest_records(case) if each.kind == "gateway.media.delivered"]
+    bare = [each for each in records if not all(file.get("produce_id") and file.get("sha256") for file in each.metadata.get("media", ()))]
+    if bare:
+        return Finding(
+            "breach", Words("有文件没有标识的记录", "A file left without its label on record"), (Proof("record", bare[0].id), proof)
+        )
+    if not records:
+        return Finding("due", Words("编码正确；还没有送出文件", "The code is well formed; no file was delivered yet"), (proof,))
+    said = Words(
+        f"最近 {len(records)} 次送出的文件均已写入并回读标识",
+        f"The files of the latest {len(records)} deliveries carry labels that were read back",
+    )
+    return Finding("met", said, (Proof("record", records[0].id), proof))
 
 
 def supplies_logged(case: Case) -> Finding:

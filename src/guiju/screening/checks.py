@@ -6,6 +6,7 @@ Source: Measures Art. 4; GB/T 45654-2025 App. B, whose figures are read second-h
 from datetime import timedelta
 from typing import Final
 
+from guiju.gateway.checks import NOT_IN_FORCE, in_force
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
@@ -59,19 +60,19 @@ def _prohibited_screened(case: Case) -> Finding:
 
 def persons_protected(case: Case) -> Finding:
     """Judge GAI-4.5: no detector's finds leave an answer as they are."""
-    force = case.once("bundle_in_force", bundle_in_force)
-    service = next((each for each in force.bundle.services if each.id == case.service), None) if force else None
-    if force is None or service is None:
-        return Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
+    found = in_force(case)
+    if found is None:
+        return NOT_IN_FORCE
+    service, bundle = found
     actions = service.policy.personal_on_output
     open_ = [code for code in CODES if actions.get(code, actions.get("*")) == "pass"]
     if open_:
         said = Words(f"回答中不掩去：{'、'.join(open_)}", f"Not masked in answers: {', '.join(open_)}")
-        return Finding("needs_person", said, (Proof("bundle", force.digest),))
+        return Finding("needs_person", said, (bundle,))
     return Finding(
         "met",
         Words("回答中的个人信息和密钥一律掩去或停止", "Personal information and keys in answers are masked or stop them"),
-        (Proof("bundle", force.digest),),
+        (bundle,),
     )
 
 

@@ -57,13 +57,13 @@ def queue_due() -> None:
     records_tasks.queue_due()
     records.finish_erasures()
     reviews.do_due()
-    history.keep_day()
     latest = _checks().order_by("-enqueued_at").first()
     if latest is None or latest.enqueued_at < timezone.now() - EVERY:
         queue_check()
     old = list(_checks().order_by("-enqueued_at").values_list("pk", flat=True)[KEPT_RESULTS:])
     if old:
         _checks().filter(pk__in=old).delete()
+    history.keep_day()  # last: what it judges may fail, and the rest is queued by then
 
 
 def latest_check() -> Check:

@@ -86,6 +86,13 @@ def test_answers_are_labelled(data: DataFolder, settings: Settings) -> None:
     assert (found.status, found.evidence[0].id) == ("breach", bare.id)
 
 
+def test_what_people_wrote_needs_no_label(data: DataFolder) -> None:
+    write_records(
+        data, [entry(metadata={"approved_answer": {"id": "help-1"}}), entry(metadata={"label": {"produce_id": "1", "explicit": "suffix"}})]
+    )
+    assert labelling.answers_labelled(_case()).status == "met"
+
+
 def test_exports_carry_their_label(data: DataFolder) -> None:
     assert labelling.exports_labelled(_case()).status == "due"
     [export] = write_records(data, [entry("gateway.export.delivered", metadata={"export": {"explicit": "text"}})])
@@ -114,7 +121,12 @@ def test_files_need_a_provider_code(data: DataFolder, settings: Settings) -> Non
     _serve(settings, label=msgspec.structs.replace(service.label, content_producer="某公司"))
     assert labelling.files_labelled(_case()).status == "breach"
     _serve(settings, label=msgspec.structs.replace(service.label, content_producer=CODE))
-    assert labelling.files_labelled(_case()).status == "met"
+    assert labelling.files_labelled(_case()).status == "due"  # nothing was delivered that could prove it
+    [file] = write_records(data, [entry("gateway.media.delivered", metadata={"media": [{"produce_id": "n-1", "sha256": "0" * 64}]})])
+    found = labelling.files_labelled(_case())
+    assert (found.status, found.evidence[0].id) == ("met", file.id)
+    write_records(data, [entry("gateway.media.delivered", metadata={"media": [{"sha256": "0" * 64}]})])
+    assert labelling.files_labelled(_case()).status == "breach"
 
 
 def test_the_library_is_filled_and_renewed(data: DataFolder) -> None:
