@@ -90,10 +90,12 @@ class Site:
         self.port: int = self.listener.getsockname()[1]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.started: dict[str, float] = {}
+        self.logged_before: dict[str, int] = {}
 
     def start(self, name: str) -> None:
         """Start `gateway-0`, `gateway-1` or `recorder`."""
         number = str(self.listener.fileno())
+        self.logged_before[name] = self.log.stat().st_size if self.log.exists() else 0
         command = ["guiju.records.recorder"] if name == "recorder" else ["guiju.gateway.worker", "--fd", number, "--number", name[-1]]
         with self.log.open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -116,15 +118,22 @@ class Site:
             self.processes[name].terminate()
         for name in WORKERS:  # a worker told to stop before it came up dies of the signal: nothing was under way
             assert self.processes[name].wait(60) in (0, -signal.SIGTERM), name
-        # Killed last, the recorder is only coming up now. It is told to stop once the spool is empty: what it lost is missing
-        # from the records, and what it leaves lying never lets this end.
+        # Killed last, the recorder is only coming up now. It is told to stop once it is at work and the spool is empty: what it
+        # lost is missing from the records, and what it leaves lying never lets this end.
+        recorder = self.processes["recorder"]
         deadline = time.monotonic() + 120
-        while list_segments(self.data / "spool"):
-            assert self.processes["recorder"].poll() is None, "the recorder ended"
+        while list_segments(self.data / "spool") or not self._at_work("recorder"):
+            assert recorder.poll() is None, f"the recorder ended with {recorder.returncode}"
             assert time.monotonic() < deadline, "the spool is not drained"
             time.sleep(0.02)
-        self.processes["recorder"].terminate()
-        assert self.processes["recorder"].wait(60) == 0
+        recorder.terminate()
+        left = recorder.wait(60)
+        assert left == 0, (left, self.log.read_text()[-2000:])
+
+    def _at_work(self, name: str) -> bool:
+        """Tell whether the newest process of this name has said that it is ready."""
+        said = self.log.read_bytes()[self.logged_before[name] :].splitlines()
+        return any(line.endswith(b" ready") and name.encode() in line for line in said)
 
     def ready(self) -> dict[str, Any]:
         """Return what a worker says at /readyz."""
