@@ -98,6 +98,9 @@ def read_text(text: str) -> Reading:
         if not reading.empty:
             reading.errors.append("json_object")
         return reading
+    if not _is_text(found):
+        reading.errors.append("charset: half a character stands there, which no text has")
+        return reading
     if missing := [key for key in KEYS if key not in found]:
         reading.errors.append(f"keys_present: {', '.join(missing)}")
     for key in sorted(set(found) - set(KEYS)):
@@ -137,6 +140,15 @@ def _value(reading: Reading, key: str, value: Any) -> str:
         return str(value) if 0 <= value <= 9 else ""
     reading.errors.append(f"value_is_string: {key}")
     return ""
+
+
+def _is_text(found: dict[str, Any]) -> bool:
+    """Tell whether all of it can be written down: JSON can spell halves of characters alone."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _object(text: str) -> dict[str, Any] | None:

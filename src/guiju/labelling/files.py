@@ -315,7 +315,7 @@ def _inspect(source: Source, user_declares: bool, strict: bool, hint: str | None
 def _judged(name: str, found: Found, user_declares: bool, strict: bool) -> Inspection:
     readings = [annex_e.read_text(site.text) for site in found.sites]
     places = [
-        Place(channel=site.channel, start=site.start, stop=site.stop, text=site.text[: annex_e.VALUE_LIMIT_BYTES], label=reading.label)
+        Place(channel=site.channel, start=site.start, stop=site.stop, text=_shown(site.text), label=reading.label)
         for site, reading in zip(found.sites, readings, strict=True)
     ]
     errors = [error for reading in readings for error in reading.errors]
@@ -341,6 +341,10 @@ def _judged(name: str, found: Found, user_declares: bool, strict: bool) -> Inspe
     return Inspection(
         verdict=verdict, state=state, container=name, label=label, places=places, errors=errors, warnings=warnings, traces=sorted(set(found.traces))
     )  # fmt: skip
+
+
+def _shown(text: str) -> str:
+    return text[: annex_e.VALUE_LIMIT_BYTES].encode("utf-8", "replace").decode()
 
 
 def _inconclusive(damaged: Damaged) -> Inspection:

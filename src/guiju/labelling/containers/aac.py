@@ -32,6 +32,7 @@ def examine(source: Source) -> Found:
         at += length
         if at == source.size or source.read(at, min(3, source.size - at)) == b"TAG":
             break
+    id3.refuse_hidden(source)
     traces = ("c2pa",) if any(tag.manifest for _, tag in tags) else ()
     return Found(tuple(site for _, tag in tags for site in tag.sites), traces, lambda inner: id3.placed(tags, inner))
 

@@ -10,8 +10,8 @@ import struct
 from typing import Final
 
 from guiju.labelling.containers import xmp
-from guiju.labelling.containers.riff import Chunk, chunk, info_labels, list_chunks, resized
-from guiju.labelling.containers.source import PARTS_LIMIT, Broken, Edit, Found, NoRoom, Site, Source
+from guiju.labelling.containers.riff import CHUNKS_LIMIT, Chunk, chunk, info_labels, list_chunks, resized
+from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Site, Source
 
 NAME: Final = "AVI"
 
@@ -81,7 +81,7 @@ def _later_parts(source: Source, at: int) -> list[Chunk]:
         if magic != b"RIFF" or kind != b"AVIX":
             break
         found += list_chunks(source, at)
-        if len(found) > PARTS_LIMIT:
+        if len(found) > CHUNKS_LIMIT:
             raise Broken("there are too many parts", at)
         at += 8 + size + size % 2
     return found

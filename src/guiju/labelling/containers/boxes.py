@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from guiju.labelling.containers.source import PARTS_LIMIT, Broken, Edit, NoRoom, Source
+from guiju.labelling.containers.source import Broken, Edit, NoRoom, Source
 
+_BOXES_LIMIT: Final = 250_000
 _FILLING_LIMIT_BYTES: Final = 64 * 1024
 WORD: Final = 0xFFFFFFFF
 
@@ -37,7 +38,7 @@ class Boxes:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._left = PARTS_LIMIT
+        self._left = _BOXES_LIMIT
 
     def top(self) -> list[Box]:
         """Return the outermost boxes. Raises Broken."""
@@ -57,7 +58,7 @@ class Boxes:
                 break
             self._left -= 1
             if self._left < 0:
-                raise Broken(f"there are more than {PARTS_LIMIT} boxes", at)
+                raise Broken(f"there are more than {_BOXES_LIMIT} boxes", at)
             found.append(box)
             at = box.stop
         return found

@@ -13,7 +13,7 @@ from guiju.labelling.annex_e import mentions_label
 from guiju.labelling.containers.boxes import Box, box, end_of
 from guiju.labelling.containers.film import Film, Meta, UserData
 from guiju.labelling.containers.settled import Change, removed
-from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, NoRoom, Site
+from guiju.labelling.containers.source import LABELS_LIMIT, VALUE_LIMIT_BYTES, Broken, Edit, NoRoom, Site
 
 _KEY: Final = b"AIGC"
 _UTF16: Final = 2
@@ -35,6 +35,8 @@ def find_labels(film: Film, container: str) -> list[Described]:
     found: list[Described] = []
     for meta in film.metas:
         found += _in_meta(film, meta, container)
+        if len(found) > LABELS_LIMIT:
+            raise Broken(f"there are more than {LABELS_LIMIT} labels", meta.box.at)
     for data in film.user_data:
         found += _in_user_data(film, data, container)
     return found
@@ -124,6 +126,8 @@ def _in_meta(film: Film, meta: Meta, container: str) -> list[Described]:
             if is_label or mentions_label(text):
                 channel = f"{container}:{meta.path} {'----:' * (item.kind == b'----')}{name.rstrip(chr(0))}"
                 guides = meta.path == _GUIDE and meta.handler == b"mdta" and item.kind != b"----" and name == "AIGC"
+                if len(found) > LABELS_LIMIT:
+                    raise Broken(f"there are more than {LABELS_LIMIT} labels", part.at)
                 found.append(Described(Site(channel, part.at, part.stop, text), item, guides))
     return found
 

@@ -10,6 +10,7 @@ from guiju.labelling.containers.source import PARTS_LIMIT, STEP_BYTES, Broken, E
 
 NAME: Final = "GIF"
 _HEAD: Final = b"\x21\xff\x0bXMP DataXMP"
+_WINDOW: Final = 1024
 _TRAILER: Final = bytes([1, *range(255, -1, -1), 0])
 
 
@@ -35,7 +36,7 @@ def examine(source: Source) -> Found:
             stop = _skip(source, at + 2)
             if stop - at > len(_HEAD) and source.read(at, len(_HEAD)) == _HEAD:
                 packet_bytes = _packet(source.read(at + len(_HEAD), stop - at - len(_HEAD)))
-                packet = xmp.examine(packet_bytes, at)
+                packet = xmp.examine(source.held(packet_bytes, at), at)
                 packets.append((at, stop, packet_bytes, packet))
                 sites += [Site("gif:XMP", at, stop, each) for each in packet.texts]
                 traces += packet.traces
@@ -68,8 +69,10 @@ def _colours(flags: int) -> int:
 
 def _skip(source: Source, at: int) -> int:
     """Return the place behind the sub-blocks that begin at `at`."""
+    width = _WINDOW  # most blocks are short, and each is looked up by itself
     while True:
-        window = source.read(at, min(STEP_BYTES, source.size - at))
+        window = source.read(at, min(width, source.size - at))
+        width = STEP_BYTES
         place, end = 0, len(window)
         while place < end:
             length = window[place]

@@ -12,7 +12,7 @@ from typing import Final
 
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES
 from guiju.labelling.containers.html_tags import Tag, Unclosed, attributes, list_tags
-from guiju.labelling.containers.source import Broken, Edit, Found, Site, Source, whole_text
+from guiju.labelling.containers.source import LABELS_LIMIT, Broken, Edit, Found, Site, Source, whole_text
 
 NAME: Final = "HTML"
 _BEGINS: Final = re.compile(
@@ -61,6 +61,8 @@ def examine(source: Source) -> Found:
         for tag in list_tags(page.text, xml=page.text[:200].lstrip(_MARK).startswith(b"<?xml")):
             place_at.take(tag, page.text)
             if tag.name == b"meta" and not tag.closes and (value := _label(page, tag)) is not None:
+                if len(labels) > LABELS_LIMIT:
+                    raise Broken(f"there are more than {LABELS_LIMIT} labels", page.place(tag.start))
                 labels.append((tag, value))
     except Unclosed as error:
         raise Broken("a tag, a comment or a script of the page has no end", page.place(error.at)) from error

@@ -1,17 +1,19 @@
 """ID3v2 tags: the label is a user text frame, TXXX (TXX in version 2.2), with the description AIGC.
 
 A new frame goes in front of the others, so that nothing that is there is moved within the tag or written anew; its bytes are ASCII
-and hold nothing that unsynchronisation would change. Source: ID3v2.2, 2.3, 2.4; TC260-PG-202510A.
+and only a length may need unsynchronisation. Source: ID3v2.2, 2.3, 2.4; TC260-PG-202510A.
 """
 
+import re
 import struct
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES, mentions_label
-from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, NoRoom, Site, Source
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, NoRoom, Site, Source, may_hide_label
 
 HEADER_BYTES: Final = 10
 _UNSYNCHRONISED: Final = 0x80
@@ -22,6 +24,8 @@ _ENCODINGS: Final = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 _FRAMES_LIMIT: Final = 100_000
 _TAGS_LIMIT: Final = 16
 _PADDING_LIMIT: Final = 65_536
+_NAME: Final = re.compile(rb"[0-9A-Z]{4}")
+_STUFFED: Final = re.compile(rb"\xff(?=[\0\xe0-\xff])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag with what it holds; `frames_at` is where the first frame begins. `movable`: offsets of frames are those of the file."""
+    """A tag with what it holds; `frames_at` is where the first frame begins. `movable`: no byte was put between its others."""
 
     start: int
     stop: int
@@ -67,14 +71,20 @@ def examine(tag: bytes, at: int, channel: str) -> Tag:
     skip = _extended(plain, version, at) if flags & _EXTENDED and version > 2 else 0
     sites, drops, manifest = [], [], False
     base = at + HEADER_BYTES
-    for frame in _frames(plain, skip, version, at):
+    put_in = [] if movable else [hit.start() - number for number, hit in enumerate(re.finditer(rb"\xff\0", body))]
+
+    def lies(place: int) -> int:
+        """Return where in the file that lies which is read at this place of the tag."""
+        return base + place + bisect_left(put_in, place)
+
+    for frame in _frames(plain, skip, version, at, unsynchronised=bool(flags & _UNSYNCHRONISED)):
         manifest = manifest or (frame.name == "GEOB" and b"c2pa" in plain[frame.start : frame.start + 80])
         text = _label_of(frame)
         if text is None:
             continue
-        sites.append(Site(f"{channel}:{frame.name}", base + frame.start, base + frame.stop, text))
-        drops.append(Edit(base + frame.start, base + frame.stop))
-    return Tag(at, at + len(tag), version, base + skip, tuple(sites), tuple(drops), movable, flags, manifest)
+        sites.append(Site(f"{channel}:{frame.name}", lies(frame.start), lies(frame.stop), text))
+        drops.append(Edit(lies(frame.start), lies(frame.stop)))
+    return Tag(at, at + len(tag), version, lies(skip), tuple(sites), tuple(drops), movable, flags, manifest)
 
 
 def tags_before(source: Source, channel: str) -> tuple[list[tuple[bytes, Tag]], int]:
@@ -84,7 +94,7 @@ def tags_before(source: Source, channel: str) -> tuple[list[tuple[bytes, Tag]], 
     while length := tag_length(source.read(at, min(HEADER_BYTES, source.size - at))):
         if len(tags) == _TAGS_LIMIT:
             raise Broken("there are too many tags", at)
-        block = source.read(at, length)
+        block = source.held(source.read(at, length), at)
         tags.append((block, examine(block, at, channel)))
         at += length
     stop = at + _PADDING_LIMIT
@@ -93,12 +103,29 @@ def tags_before(source: Source, channel: str) -> tuple[list[tuple[bytes, Tag]], 
     return tags, at
 
 
+def refuse_hidden(source: Source) -> None:
+    """Raise Broken when a tag at the end, APE or an appended ID3, may hold a label: such tags are not read."""
+    end = source.size
+    if end >= 128 and source.read(end - 128, 3) == b"TAG":
+        end -= 128
+    foot = source.read(max(end - 32, 0), min(32, end))
+    length = 0
+    if foot.startswith(b"APETAGEX"):
+        length = int.from_bytes(foot[12:16], "little")
+    elif foot[-10:].startswith(b"3DI") and not any(byte & 0x80 for byte in foot[-4:]):
+        length = _seven(foot[-4:]) + HEADER_BYTES
+    if length and may_hide_label(source.read(max(end - length, 0), min(length, end))):
+        raise Broken("a label may stand in a tag at the end of the file, which is not read", end)
+
+
 def placed(tags: list[tuple[bytes, Tag]], inner: str) -> list[Edit]:
     """Return the edits after which the label stands in the first of these tags, or in a new one, and in no other."""
     if not tags:
         return [Edit(0, 0, new_tag(inner))]
     block, first = tags[0]
     # In later tags it is blanked in place: their sizes stay, and the frame holds nothing.
+    if any(tag.sites and not tag.movable for _, tag in tags[1:]):
+        raise NoRoom("an old label stands in a later tag that is unsynchronised")
     later = [drop for _, tag in tags[1:] for drop in tag.drops if drop.stop - drop.start > HEADER_BYTES]
     blanks = [Edit(drop.start + HEADER_BYTES, drop.stop, bytes(drop.stop - drop.start - HEADER_BYTES)) for drop in later]
     return [Edit(first.start, first.stop, with_label(block, first, inner)), *blanks]
@@ -106,12 +133,12 @@ def placed(tags: list[tuple[bytes, Tag]], inner: str) -> list[Edit]:
 
 def with_label(tag: bytes, read: Tag, inner: str) -> bytes:
     """Return the tag with this label alone."""
-    if read.sites and not read.movable:
-        raise NoRoom("the old label stands in an unsynchronised tag")
     extended = tag[HEADER_BYTES : read.frames_at - read.start]
-    if extended and not read.movable:
-        raise NoRoom("the tag has an extended header and is unsynchronised")
     frame = new_frame(inner, read.version)
+    if read.flags & _UNSYNCHRONISED and read.version < 4:
+        frame = _STUFFED.sub(b"\xff\0", frame)
+        if extended and not (read.movable and len(frame) == len(new_frame(inner, read.version))):
+            raise NoRoom("the tag has an extended header and is unsynchronised")
     footer = HEADER_BYTES if read.version == 4 and read.flags & _FOOTER else 0
     at, parts = read.frames_at - read.start, [frame]
     for drop in read.drops:
@@ -166,35 +193,41 @@ def new_frame(inner: str, version: int) -> bytes:
     return b"TXXX" + (_four(len(data)) if version == 4 else len(data).to_bytes(4, "big")) + b"\0\0" + data
 
 
-def _frames(body: bytes, at: int, version: int, tag_at: int) -> Iterator[Frame]:
-    head = 6 if version == 2 else 10
+def _frames(body: bytes, at: int, version: int, tag_at: int, *, unsynchronised: bool) -> Iterator[Frame]:
+    head, filled = 6 if version == 2 else 10, len(body.rstrip(b"\0"))
     for _ in range(_FRAMES_LIMIT):
         if at + head > len(body) or not body[at]:
+            if may_hide_label(body[at:]):
+                raise Broken("a label may stand behind the frames of an ID3 tag", tag_at)
             return  # padding
         if version == 2:
             name, length, flags = body[at : at + 3], int.from_bytes(body[at + 3 : at + 6], "big"), 0
         else:
             name, flags = body[at : at + 4], int.from_bytes(body[at + 8 : at + 10], "big")
-            length = _frame_length(body, at, version)
+            length = _frame_length(body, at, version, filled)
         if not all(48 <= byte <= 57 or 65 <= byte <= 90 for byte in name):
             raise Broken("an ID3 frame has no name", tag_at)
         stop = at + head + length
         if stop > len(body):
             raise Broken("an ID3 frame reaches beyond its tag", tag_at)
         data = body[at + head : stop] if name in (b"TXXX", b"TXX", b"COMM", b"COM") else b""
-        yield Frame(name.decode(), at, stop, _unpacked(data, flags, version, tag_at))
+        each = flags | 0x0002 if unsynchronised and version == 4 else flags  # some writers say it of the tag alone
+        yield Frame(name.decode(), at, stop, _unpacked(data, each, version, tag_at))
         at = stop
     raise Broken("an ID3 tag has too many frames", tag_at)
 
 
-def _frame_length(body: bytes, at: int, version: int) -> int:
-    """Return the length of a frame; some writers of 2.4 wrote plain numbers, and only then does what follows begin a frame."""
+def _frame_length(body: bytes, at: int, version: int, filled: int) -> int:
+    """Return the length of a frame; some writers of 2.4 wrote plain numbers, and only then does what follows begin a frame.
+
+    Behind `filled` there are zeros alone.
+    """
     plain = int.from_bytes(body[at + 4 : at + 8], "big")
-    if version == 3:
+    if version == 3 or any(byte & 0x80 for byte in body[at + 4 : at + 8]):
         return plain
-    if any(byte & 0x80 for byte in body[at + 4 : at + 8]):
-        return plain
-    return _seven(body[at + 4 : at + 8])
+    seven = _seven(body[at + 4 : at + 8])
+    goes_on = [at + 10 + length >= filled or bool(_NAME.match(body, at + 10 + length)) for length in (seven, plain)]
+    return plain if goes_on == [False, True] and at + 10 + plain <= len(body) else seven
 
 
 def _unpacked(data: bytes, flags: int, version: int, at: int) -> bytes:

@@ -1,7 +1,8 @@
 """JPEG: the label stands in the XMP packet, an APP1 segment behind JFIF and EXIF.
 
+Further pictures behind the first (MPF) are counted from their own index, and the first one's length is told there: both follow.
 Read as well: EXIF UserComment, a bare `AIGC{…}` in an APP segment, a COM segment with the wrapped JSON.
-Source: TC260-PG-20259A; ITU-T T.81 Annex B; ISO 16684-3 §2.
+Source: TC260-PG-20259A; ITU-T T.81 Annex B; ISO 16684-3 §2; CIPA DC-007 §5.2 (MPF).
 """
 
 import struct
@@ -19,6 +20,8 @@ _EXTENSION: Final = b"http://ns.adobe.com/xmp/extension/\0"
 _EXTENSION_HEAD: Final = len(_EXTENSION) + 40
 _WORDS: Final = (b"tc260.org.cn", b"ContentProducer", b"ContentPropagator")
 """Without one of these no XMP holds a label. Longer than those of `may_hide_label`: megabytes of base64 stand in extensions."""
+_MPF: Final = b"MPF\0"
+_MPF_ENTRIES: Final = 0xB002
 _ROOM: Final = 65_533 - len(_XMP)
 _SEGMENTS_LIMIT: Final = 16_384
 
@@ -36,6 +39,7 @@ def examine(source: Source) -> Found:
     drops: list[Edit] = []
     packets: list[tuple[int, int, bytes, xmp.Packet]] = []
     insert_at = 2
+    indexes: list[tuple[int, bytes]] = []
     extension = b""
     for marker, at, length in _segments(source):
         stop = at + 2 + length
@@ -46,7 +50,7 @@ def examine(source: Source) -> Found:
         data = source.read(at + 4, length - 2)
         if data.startswith(_XMP) and marker == 0xE1:
             text = data[len(_XMP) :]
-            packet = xmp.examine(text, at)
+            packet = xmp.examine(source.held(text, at), at)
             packets.append((at, stop, text, packet))
             sites += [Site("jpeg:APP1 XMP", at, stop, each) for each in packet.texts]
             traces += packet.traces
@@ -68,6 +72,8 @@ def examine(source: Source) -> Found:
             if mentions_label(text_of):
                 sites.append(Site("jpeg:COM" if marker == 0xFE else f"jpeg:APP{marker - 0xE0}", at, stop, text_of))
                 drops.append(Edit(at, stop))
+        elif data.startswith(_MPF) and marker == 0xE2:
+            indexes.append((at + 4 + len(_MPF), data[len(_MPF) :]))
         elif marker == 0xEB and b"c2pa" in data:
             traces.append("c2pa")
 
@@ -78,7 +84,7 @@ def examine(source: Source) -> Found:
             edits.append(Edit(start, stop, _segment(new)))
         if not packets:
             edits.append(Edit(insert_at, insert_at, _segment(xmp.new_packet(inner))))
-        return edits
+        return [*edits, *(edit for base, index in indexes for edit in _moved(base, index, edits))]
 
     return Found(tuple(sites), tuple(traces), place, tuple(notes))
 
@@ -105,6 +111,27 @@ def _segments(source: Source) -> Iterator[tuple[int, int, int]]:
                 raise Broken("the picture has no end", source.size)
             return
     raise Broken(f"there are more than {_SEGMENTS_LIMIT} segments", at)
+
+
+def _moved(base: int, index: bytes, edits: list[Edit]) -> list[Edit]:
+    """Return the edits of an index of pictures that begins at `base`: the first one's length, and where the others lie behind the index."""
+    order = "<" if index[:2] == b"II" else ">"
+    whole = sum(edit.grown for edit in edits)
+    moved = []
+    try:
+        (at,) = struct.unpack_from(order + "I", index, 4)
+        (count,) = struct.unpack_from(order + "H", index, at)
+        listed = [struct.unpack_from(order + "HHII", index, at + 2 + 12 * place) for place in range(count)]
+        length, start = next(((length, start) for tag, _, length, start in listed if tag == _MPF_ENTRIES), (0, 0))
+        for entry in range(start, start + length, 16):
+            size, offset = struct.unpack_from(order + "II", index, entry + 4)
+            field, old = (4, size) if not offset else (8, offset)
+            by = whole if not offset else sum(edit.grown for edit in edits if base < edit.start < base + offset)
+            if by:
+                moved.append(Edit(base + entry + field, base + entry + field + 4, struct.pack(order + "I", old + by)))
+    except struct.error:
+        return []  # an index that leads nowhere leads nobody astray
+    return moved
 
 
 def _segment(packet: bytes) -> bytes:

@@ -15,8 +15,9 @@ from guiju.labelling.annex_e import VALUE_LIMIT_BYTES
 from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Site, Source, whole_text
 
 NAME: Final = "Markdown"
-FRONT_LIMIT_CHARS: Final = 256 * 1024
-LABELS_LIMIT: Final = 100
+FRONT_LIMIT_CHARS: Final = 128 * 1024
+"""YAML of one file, all its blocks together: reading it takes about ten seconds for a megabyte."""
+_LABELS_LIMIT: Final = 100
 _MARK: Final = "\ufeff"
 _OPENS: Final = re.compile(r"---[ \t]*\r?\n")
 _CLOSES: Final = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
@@ -56,10 +57,10 @@ def examine(source: Source) -> Found:
     begin = len(_MARK) if text.startswith(_MARK) else 0
     front = _front(text, begin)
     labels = list(front.labels) if front else []
-    for block in _others(text, front.stop if front else begin):
+    for block in _others(text, front.stop if front else begin, FRONT_LIMIT_CHARS - (front.stop - front.start if front else 0)):
         labels += block.labels
-        if len(labels) > LABELS_LIMIT:
-            raise Broken(f"there are more than {LABELS_LIMIT} labels")
+        if len(labels) > _LABELS_LIMIT:
+            raise Broken(f"there are more than {_LABELS_LIMIT} labels")
     toml = None if front else _TOML.match(text, begin)
     sites = [Site("markdown:AIGC", _bytes(text, start), _bytes(text, stop), value) for start, stop, value in labels]
     if toml and (value := _toml_label(toml[1])) is not None:
@@ -94,8 +95,8 @@ def _front(text: str, begin: int) -> _Block | None:
     return _block(text, opened.end(), closed.start(), first=True)
 
 
-def _others(text: str, at: int) -> Iterator[_Block]:
-    """Yield the blocks of dashes behind the front matter that hold a label; fenced code is left out."""
+def _others(text: str, at: int, left: int) -> Iterator[_Block]:
+    """Yield the blocks of dashes behind the front matter that hold a label; fenced code is left out. Raises Broken above `left` characters."""
     if not _KEY.search(text, at):
         return
     fence, opened = "", -1
@@ -106,6 +107,9 @@ def _others(text: str, at: int) -> Iterator[_Block]:
         elif match[2]:
             fence, opened = match[2], -1
         elif opened >= 0 and _KEY.search(text, opened, match.start()):
+            left -= match.start() - opened
+            if left < 0:
+                raise Broken("the blocks of YAML are longer than what is examined", _bytes(text, opened))
             yield _block(text, opened, match.start(), first=False)
             opened = -1
         else:

@@ -36,5 +36,6 @@ def examine(source: Source) -> Found:
     tags, at = id3.tags_before(source, "mp3")
     if not _is_frame(source.read(at, 4)):
         raise Broken("no frame of layer III follows the tags", at)
+    id3.refuse_hidden(source)
     traces = ("c2pa",) if any(tag.manifest for _, tag in tags) else ()
     return Found(tuple(site for _, tag in tags for site in tag.sites), traces, lambda inner: id3.placed(tags, inner))

@@ -22,6 +22,7 @@ _FMTID: Final = "{D5CDD505-2E9C-101B-9397-08002B2CF9AE}"
 _MARKUP: Final = "http://schemas.openxmlformats.org/officeDocument/2006"
 _STRICT: Final = "http://purl.oclc.org/ooxml/officeDocument"
 _PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"
+_SIGNATURES: Final = f"{_PACKAGE}/relationships/digital-signature/origin"
 _TYPE: Final = "application/vnd.openxmlformats-officedocument.custom-properties+xml"
 _KINDS: Final = (("wordprocessingml", "DOCX"), ("ms-word", "DOCX"), ("spreadsheetml", "XLSX"), ("ms-excel", "XLSX"), ("presentationml", "PPTX"), ("ms-powerpoint", "PPTX"))  # fmt: skip
 
@@ -61,7 +62,9 @@ def examine(source: Source) -> Found:
             sites += [Site(f"ooxml:{each.decode('ascii', 'replace')} AIGC", entry.at, entry.stop, label.text.strip()) for label in labels]
     if related and name not in parts:
         raise Broken("the package names custom properties that it does not hold")
-    signed = any(each.lower().startswith(b"_xmlsignatures/") for each in archive.entries)
+    signed = any(each.lower().startswith(b"_xmlsignatures/") for each in archive.entries) or any(
+        each.attributes.get("Type") == _SIGNATURES for each in listed
+    )
     traces = ("c2pa",) if b"META-INF/content_credential.c2pa" in archive.entries else ()
 
     def place(inner: str) -> list[Edit]:

@@ -25,7 +25,7 @@ def read_packets(film: Film) -> list[Boxed]:
     """Return the packets. Raises Broken."""
     found = []
     for each in film.packets:
-        text = film.source.read(each.body, each.stop - each.body)
+        text = film.source.held(film.source.read(each.body, each.stop - each.body), each.at)
         found.append(Boxed(each, text, xmp.examine(text, each.at)))
     return found
 

@@ -21,7 +21,7 @@ SUBSECTIONS_LIMIT: Final = 16_384
 OBJECTS_LIMIT: Final = 2_000
 """Objects that are looked at for one file, not those that it holds."""
 UNPACKED_LIMIT_BYTES: Final = 16 * 1024 * 1024
-OBJECT_LIMIT_BYTES: Final = 1024 * 1024
+OBJECT_LIMIT_BYTES: Final = 512 * 1024
 _TAIL: Final = re.compile(rb"startxref[\0\t\n\f\r ]++(\d{1,19})[\0\t\n\f\r ]++%%EOF[\0\t\n\f\r ]*+\Z")
 _HEADING: Final = re.compile(rb"[\0\t\n\f\r ]*+(\d{1,10})[\0\t\n\f\r ]++(\d{1,5})[\0\t\n\f\r ]++obj")
 _SUBSECTION: Final = re.compile(rb"(\d{1,10})[ \t]++(\d{1,10})[ \t]*+(?:\r\n|\n|\r)")
@@ -282,9 +282,9 @@ class PdfFile:
         if listed != wanted or not 0 <= offset <= len(text) - first:
             raise Broken("an object stream of the PDF holds another object")
         try:
-            item = read_value(text, first + offset)
+            item = read_value(text[: first + offset + OBJECT_LIMIT_BYTES], first + offset)
         except Cut as error:
-            raise Broken("an object of the PDF's object stream is cut") from error
+            raise Broken("an object of the PDF's object stream is cut, or longer than what is examined") from error
         return Found(item.value, text, self._located(number)[1])
 
     def _object_at(self, at: int) -> tuple[Reference, Found]:
@@ -311,7 +311,7 @@ class PdfFile:
             except Cut as error:
                 if len(raw) < length or length >= OBJECT_LIMIT_BYTES:
                     raise Broken("an object of the PDF is cut, or longer than what is examined", at) from error
-                length *= 8
+                length = min(8 * length, OBJECT_LIMIT_BYTES)
             except Broken as error:
                 raise Broken(error.reason, at + error.at) from error
 

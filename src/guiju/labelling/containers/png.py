@@ -4,6 +4,8 @@ Read as well: tEXt, zTXt and iTXt with the keyword AIGC, and EXIF. Written label
 Source: TC260-PG-20259A; PNG 3rd edition §11.3.
 """
 
+import binascii
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -11,11 +13,12 @@ from typing import Final
 
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES
 from guiju.labelling.containers import exif, xmp
-from guiju.labelling.containers.source import PART_LIMIT_BYTES, PARTS_LIMIT, Broken, Edit, Found, Site, Source
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, PARTS_LIMIT, Broken, Edit, Found, Site, Source, may_hide_label, refuse_many
 
 NAME: Final = "PNG"
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _XMP: Final = b"XML:com.adobe.xmp"
+_RAW: Final = b"Raw profile type "
 _TEXTS: Final = frozenset({b"iTXt", b"tEXt", b"zTXt"})
 
 
@@ -44,16 +47,19 @@ def examine(source: Source) -> Found:
                 drops.append(Edit(at, at + 12 + length, _chunk(kind, _blanked(block, found.blanks, at + 8))))
         elif kind in _TEXTS:
             keyword = source.read(at + 8, min(length, 80)).partition(b"\0")[0]
+            if keyword.startswith(_RAW):
+                _refuse_hidden(_text(kind, _checked(source, kind, at, length), at), at)
             if keyword not in (_XMP, b"AIGC"):
                 continue
             text = _text(kind, _checked(source, kind, at, length), at)
             if keyword == _XMP:
-                packet = xmp.examine(text, at)
+                packet = xmp.examine(source.held(text, at), at)
                 packets.append((at, at + 12 + length, text, packet))
                 sites += [Site("png:iTXt XMP", at, at + 12 + length, each) for each in packet.texts]
                 traces += packet.traces
                 notes += packet.notes
             else:
+                refuse_many(sites)
                 sites.append(Site(f"png:{kind.decode()} AIGC", at, at + 12 + length, _decoded(text, at)))
                 drops.append(Edit(at, at + 12 + length))
 
@@ -121,6 +127,13 @@ def unpack(data: bytes, at: int) -> bytes:
     if not stream.eof:
         raise Broken("a compressed text is cut, or grows over what is examined", at)
     return text
+
+
+def _refuse_hidden(profile: bytes, at: int) -> None:
+    """Raise Broken when a profile in hexadecimal digits, as old writers keep EXIF and XMP, may hold a label: such are not read."""
+    digits = re.sub(rb"\A\n[^\n]*+\n *+\d++\n|[^0-9A-Fa-f]", b"", profile)
+    if may_hide_label(binascii.unhexlify(digits[: len(digits) // 2 * 2])):
+        raise Broken("a label may stand in a raw profile, which is not read", at)
 
 
 def _decoded(text: bytes, at: int) -> str:

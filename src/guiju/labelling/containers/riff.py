@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES, mentions_label
-from guiju.labelling.containers.source import PARTS_LIMIT, Broken, Edit, NoRoom, Site, Source
+from guiju.labelling.containers.source import Broken, Edit, NoRoom, Site, Source, refuse_many
 
 _OPEN: Final = 0xFFFFFFFF
 """A size that was never filled in: whoever wrote the file could not go back, and its last chunk reaches to the end."""
+
+
+CHUNKS_LIMIT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def _chunks(source: Source, start: int) -> Iterator[Chunk]:
     if end > source.size:
         raise Broken("the file is shorter than it says", source.size)
     at = start + 12
-    for _ in range(PARTS_LIMIT):
+    for _ in range(CHUNKS_LIMIT):
         if at == end or (at == end - 1 and source.read(at, 1) == b"\0"):
             return
         if at + 8 > end:
@@ -53,7 +56,7 @@ def _chunks(source: Source, start: int) -> Iterator[Chunk]:
         stop = min(stop + length % 2, end)
         yield Chunk(name, at, length, stop)
         at = stop
-    raise Broken(f"there are more than {PARTS_LIMIT} chunks", at)
+    raise Broken(f"there are more than {CHUNKS_LIMIT} chunks", at)
 
 
 def resized(source: Source, edits: list[Edit]) -> list[Edit]:
@@ -91,6 +94,7 @@ def info_labels(source: Source, part: Chunk, channel: str, sites: list[Site], ed
         if name in (b"ICMT", b"AIGC") and length <= VALUE_LIMIT_BYTES:
             text = source.read(at + 8, length).decode("utf-8", "replace").rstrip("\0")
             if name == b"AIGC" or mentions_label(text):
+                refuse_many(sites)
                 sites.append(Site(f"{channel}:INFO {name.decode()}", at, at + 8 + length, text))
                 blank = name + struct.pack("<I", length) if name == b"ICMT" else b"JUNK" + struct.pack("<I", length)
                 edits.append(Edit(at, at + 8 + length, blank + bytes(length)))

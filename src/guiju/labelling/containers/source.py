@@ -19,6 +19,10 @@ TEXT_LIMIT_BYTES: Final = 16 * 1024 * 1024
 """A text that is read whole: a page, a Markdown file."""
 PARTS_LIMIT: Final = 1_000_000
 """Parts of one file: chunks, segments, blocks."""
+LABELS_LIMIT: Final = 1000
+"""Labels of one file; one is allowed, and what has so many is made to take memory."""
+HELD_LIMIT_BYTES: Final = 16 * 1024 * 1024
+"""Parts of one file that are held until its label is written, together: packets, tags."""
 STEP_BYTES: Final = 1024 * 1024
 
 
@@ -90,6 +94,15 @@ class Found:
     place: Callable[[str], list[Edit]]
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        refuse_many(self.sites)
+
+
+def refuse_many(sites: Sequence[Site]) -> None:
+    """Raise Broken when there are so many labels that the file was made to take memory."""
+    if len(sites) > LABELS_LIMIT:
+        raise Broken(f"there are more than {LABELS_LIMIT} labels", sites[-1].start)
+
 
 _MARKS: Final = tuple(
     mark.encode()
@@ -116,6 +129,7 @@ class Source:
         self._file = data if isinstance(data, int) else -1
         self._data = b"" if isinstance(data, int) else data
         self._from = 0
+        self._held = 0
         self.size = os.fstat(data).st_size if isinstance(data, int) else len(data)
 
     def read(self, at: int, length: int) -> bytes:
@@ -130,6 +144,13 @@ class Source:
         if len(piece) != length:
             raise Broken("the file became shorter while it was read", at)
         return piece
+
+    def held(self, part: bytes, at: int) -> bytes:
+        """Return a part that is held until the label is written. Raises Broken when all of them together are more than may be."""
+        self._held += len(part)
+        if self._held > HELD_LIMIT_BYTES:
+            raise Broken(f"its metadata is more than the {HELD_LIMIT_BYTES} bytes that are examined", at)
+        return part
 
     def head(self, length: int) -> bytes:
         """Return the first bytes, fewer when there are no more."""

@@ -6,6 +6,7 @@ Source: SVG 1.1 §21 (metadata); ISO 16684-1 (XMP).
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -13,11 +14,12 @@ from xml.sax.saxutils import quoteattr
 
 from guiju.labelling.containers import xmp
 from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, Found, Site, Source
+from guiju.labelling.containers.xml_part import parse
 
 NAME: Final = "SVG"
 _SVG: Final = "http://www.w3.org/2000/svg"
 _C2PA: Final = "http://c2pa.org/manifest"
-_STEP_BYTES: Final = 256 * 1024
+_STEP_BYTES: Final = 64 * 1024
 _TAG_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """A tag with its attributes (a picture within the drawing); longer ones are refused."""
 _DEPTH_LIMIT: Final = 1000
@@ -113,18 +115,20 @@ class _Reader:
 
     def run(self) -> _Drawing:
         """Read to the end. Raises Broken."""
-        source, parser, at = self._source, self._parser, 0
         try:
-            while at < source.size:
-                piece = source.read(at, min(_STEP_BYTES, source.size - at))
-                parser.Parse(piece, False)
-                at += len(piece)
-                if at - max(parser.CurrentByteIndex, 0) > _TAG_LIMIT_BYTES:
-                    raise Broken("a tag or a comment is longer than what is examined", max(parser.CurrentByteIndex, 0))
-            parser.Parse(b"", True)
+            parse(self._parser, self._pieces())
         except expat.ExpatError as error:
-            raise Broken(f"it is no well-formed XML: {expat.ErrorString(error.code)}", max(parser.ErrorByteIndex, 0)) from error
+            raise Broken(f"it is no well-formed XML: {expat.ErrorString(error.code)}", max(self._parser.ErrorByteIndex, 0)) from error
+        except ValueError as error:
+            raise Broken(f"it {error}", max(self._parser.CurrentByteIndex, 0)) from error
         return self._found
+
+    def _pieces(self) -> Iterator[bytes]:
+        source = self._source
+        for at in range(0, source.size, _STEP_BYTES):
+            if at - (begun := max(self._parser.CurrentByteIndex, 0)) > _TAG_LIMIT_BYTES:
+                raise Broken("a tag or a comment is longer than what is examined", begun)
+            yield source.read(at, min(_STEP_BYTES, source.size - at))
 
     def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is None or self._found.encoding != "utf-8":
@@ -203,7 +207,7 @@ def _metadata(source: Source, encoding: str, start: int, stop: int, spaces: dict
     """Read an element on its own, in the namespaces that it stands in."""
     if stop - start > PART_LIMIT_BYTES:
         raise Broken("the metadata is longer than what is examined", start)
-    text = source.read(start, stop - start).decode(encoding).encode()
+    text = source.held(source.read(start, stop - start), start).decode(encoding).encode()
     declared = "".join(f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in spaces.items())
     head = f"<around{declared}>".encode()
     packet = head + text + b"</around>"

@@ -101,7 +101,7 @@ def examine(source: Source) -> Found:
                 packets[entry.value].uses += 1
                 continue
             text = source.read(entry.value, entry.length)
-            packets[entry.value] = packet = _Packet(text, xmp.examine(text, entry.value))
+            packets[entry.value] = packet = _Packet(text, xmp.examine(source.held(text, entry.value), entry.value))
             sites += [Site("tiff:XMP", entry.value, entry.value + entry.length, one) for one in packet.found.texts]
             traces += packet.found.traces
         elif entry.tag in exif.TEXTS and entry.length <= 2 * VALUE_LIMIT_BYTES + 8:
@@ -150,6 +150,8 @@ def _directories(source: Source, form: _Form, at: int) -> Iterator[_Directory]:
             yield directory
             for entry in directory.entries:
                 if entry.tag in _SUB_IFDS and entry.kind in _NUMBERS:
+                    if entry.items > _DIRECTORIES_LIMIT:
+                        raise Broken("there are too many directories", place)
                     waiting += [each for each in _numbers(source, form, entry) if each]
         if at not in seen:
             return

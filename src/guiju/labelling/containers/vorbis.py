@@ -5,9 +5,10 @@ Source: TC260-PG-202510A (audio guide); Vorbis I §5; RFC 7845 §5.2; RFC 9639 �
 
 import struct
 from dataclasses import dataclass
+from itertools import islice
 
 from guiju.labelling.annex_e import mentions_label
-from guiju.labelling.containers.source import Broken
+from guiju.labelling.containers.source import LABELS_LIMIT, Broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Comments:
     @property
     def labels(self) -> list[str]:
         """The texts of the comments that are the place of a label."""
-        return [label for label in map(label_of, self.texts) if label is not None]
+        return list(islice((label for label in map(label_of, self.texts) if label is not None), LABELS_LIMIT + 1))
 
 
 def examine(block: bytes, at: int) -> Comments:

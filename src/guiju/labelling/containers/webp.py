@@ -36,7 +36,7 @@ def examine(source: Source) -> Found:
     for each in chunks:
         if each.name == b"XMP ":
             text = source.read(each.at + 8, each.length)
-            packet = xmp.examine(text, each.at)
+            packet = xmp.examine(source.held(text, each.at), each.at)
             packets.append((each, text, packet))
             sites += [Site("webp:XMP", each.at, each.stop, one) for one in packet.texts]
             traces += packet.traces

@@ -5,7 +5,7 @@ one that is elsewhere, and it is never fetched), no other encoding than UTF-8, n
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -14,6 +14,9 @@ from xml.sax.saxutils import escape
 from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken
 
 DEPTH_LIMIT: Final = 256
+ELEMENTS_LIMIT: Final = 20_000
+NAMES_LIMIT: Final = 20_000
+_STEP_BYTES: Final = 64 * 1024
 # It goes over a tag once, and keeps nothing to come back to.
 _TAG: Final = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
 
@@ -46,7 +49,7 @@ def elements(part: bytes, wanted: Iterable[str], what: str, at: int, *, spaces: 
         raise Broken(f"{what} is not in UTF-8", at)
     reader = _Reader(frozenset(wanted), spaces)
     try:
-        reader.parser.Parse(part, True)
+        parse(reader.parser, pieces_of(part))
     except expat.ExpatError as error:
         raise Broken(f"{what} is no well-formed XML: {expat.ErrorString(error.code)}", at) from error
     except ValueError as error:
@@ -55,6 +58,27 @@ def elements(part: bytes, wanted: Iterable[str], what: str, at: int, *, spaces: 
         each.stop = element_stop(part, each.start, each.end)
         each.text = "".join(each.pieces)
     return reader.found
+
+
+def pieces_of(part: bytes) -> Iterator[bytes]:
+    """Yield a part piece by piece, for `parse`."""
+    for at in range(0, len(part), _STEP_BYTES):
+        yield part[at : at + _STEP_BYTES]
+
+
+def parse(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
+    """Let a parser read these pieces. Raises ValueError for more names than any document has: each takes memory up to the end.
+
+    A tag is looked at when it is whole, so what stands in one that goes on over several pieces is counted by its `=`.
+    """
+    at, attributes = -1, 0
+    for piece in pieces:
+        attributes = piece.count(b"=") + (attributes if parser.CurrentByteIndex == at else 0)
+        at = parser.CurrentByteIndex
+        if max(attributes, len(parser.intern)) > NAMES_LIMIT:
+            raise ValueError(f"has more than {NAMES_LIMIT} names")
+        parser.Parse(piece, False)
+    parser.Parse(b"", True)
 
 
 def text_xml(text: str) -> str:
@@ -133,6 +157,8 @@ class _Reader:
             raise ValueError(f"nests deeper than {DEPTH_LIMIT}")
         space, _, local = name.rpartition(self._separator)
         if local in self._wanted:
+            if len(self.found) == ELEMENTS_LIMIT:
+                raise ValueError(f"has more than {ELEMENTS_LIMIT} entries")
             element = Element(space, local, attributes, self.parser.CurrentByteIndex, self._depth)
             self.found.append(element)
             self._open.append(element)

@@ -14,8 +14,8 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape, unescape
 
 from guiju.labelling.annex_e import KEYS
-from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, NoRoom, may_hide_label
-from guiju.labelling.containers.xml_part import element_stop, tag_end
+from guiju.labelling.containers.source import LABELS_LIMIT, PART_LIMIT_BYTES, Broken, NoRoom, may_hide_label
+from guiju.labelling.containers.xml_part import element_stop, parse, pieces_of, tag_end
 
 NAMESPACE: Final = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
@@ -136,7 +136,7 @@ class _Reader:
     def run(self) -> None:
         if self._packet[:2] in (b"\xff\xfe", b"\xfe\xff") or self._packet[:1] == b"\0" or self._packet[1:2] == b"\0":
             raise ValueError("an XMP packet is not in UTF-8")
-        self._parser.Parse(self._packet, True)
+        parse(self._parser, pieces_of(self._packet))
         if self._keys:
             self.found.texts.append(json.dumps(self._keys, ensure_ascii=False))
 
@@ -158,6 +158,7 @@ class _Reader:
         if (space in _SPACES and local in _LOCAL) or local == "DigitalSourceType":
             if self._text is None:
                 self._text, self._text_depth = [], len(self._stack)
+                self._text += [attributes[key] for key in (f"{_RDF} value", f"{_RDF} resource") if key in attributes]
             if local == "DigitalSourceType":
                 for value in attributes.values():
                     self._text.append(value)
@@ -196,6 +197,8 @@ class _Reader:
             self._text.append(text)
 
     def _take(self, local: str, value: str) -> None:
+        if len(self.found.texts) == LABELS_LIMIT:
+            raise ValueError(f"an XMP packet has more than {LABELS_LIMIT} labels")
         if local == "AIGC":
             self.found.texts.append(value)
         elif local in self._keys:

@@ -118,10 +118,14 @@ def _signature(part: dict[str, Any]) -> Signature:
         raw = bytes.fromhex(value) if isinstance(value, str) and len(value) <= 1024 else None
     except ValueError:
         raw = None
-    known = id if isinstance(id, str) else ""
     return Signature(
-        algorithm=_BY_ID.get(known), algorithm_id=known[:64], type=type_[:64] if isinstance(type_, str) else "", value=raw
+        algorithm=_BY_ID.get(id) if isinstance(id, str) else None, algorithm_id=_shown(id), type=_shown(type_), value=raw
     )  # fmt: skip
+
+
+def _shown(name: Any) -> str:
+    """Return a name as it can be shown: JSON can spell halves of characters, which no text has."""
+    return name[:64].encode("utf-8", "replace").decode() if isinstance(name, str) else ""
 
 
 __all__ = [

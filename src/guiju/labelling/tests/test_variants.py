@@ -3,8 +3,10 @@
 The tables of the containers' tests hold the bytes; this one says which row stands for which form, and what is a label and what is none.
 """
 
+import json
 import struct
 
+import msgspec
 import pytest
 
 from guiju.labelling.containers.tests import test_mp4, test_pictures, test_sounds, test_streams, test_texts
@@ -84,3 +86,19 @@ def test_what_must_be_refused_is_refused() -> None:
     assert inspect(png_with((b"tEXt", b"AIGC\0" + b" " * 70_000 + INNER.encode()))).verdict == "inconclusive"
     entity = b'<!DOCTYPE x [<!ENTITY a "AIGC">]>' + packet(description(f"<q:AIGC>{INNER}</q:AIGC>"))
     assert inspect(png_with((b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + entity))).verdict == "inconclusive"
+
+
+def test_halves_of_characters_are_no_text_and_break_no_report() -> None:
+    for text in (INNER.replace("7f3a", r"\ud800"), INNER.replace('"Label"', r'"\ud800":"1","Label"')):
+        found = inspect(png_with((b"tEXt", b"AIGC\0" + text.encode())))
+        assert (found.verdict, found.label, found.errors[0].partition(":")[0]) == ("noncompliant", None, "charset")
+        msgspec.json.encode(found)
+    security = r'{"SecurityData":{"PubSD":[{"Type":"DS","AlgID":"\ud800","TBSData":"\ud800","Signature":"00"}]}}'
+    found = inspect(
+        png_with((b"tEXt", b"AIGC\0" + INNER.replace('"ReservedCode1":""', f'"ReservedCode1":{json.dumps(security)}').encode()))
+    )
+    assert found.signatures[0].result == "unexamined"
+    msgspec.json.encode(found)
+    found = inspect(b'---\nAIGC: "\\ud800"\n---\n', hint="a.md")
+    assert found.verdict == "noncompliant"
+    msgspec.json.encode(found)

@@ -168,6 +168,19 @@ def test_signed_documents_are_read_and_not_written(entry: tuple[str, str]) -> No
     assert "文件未改动" in told.value.text("zh")
 
 
+def test_a_package_whose_signatures_lie_elsewhere_is_signed_all_the_same() -> None:
+    relationships = documents.relationships(("rId1", "officeDocument", "word/document.xml"))
+    kind = "http://schemas.openxmlformats.org/package/2006/relationships/digital-signature/origin"
+    signed = relationships.replace(
+        "</Relationships>", f'<Relationship Id="s" Type="{kind}" Target="package/origin.psdsor"/></Relationships>'
+    )
+    data = changed(sample("plain.docx"), rels=signed, **{"package/origin.psdsor": ""})
+    assert inspect(data).warnings[0].startswith("signed:")
+    with pytest.raises(GuijuError) as told:
+        write(data, LABEL)
+    assert told.value.code.code == "LABEL-SEALED"
+
+
 def _overlapping(parts: dict[str, bytes]) -> bytes:
     """Return a package whose custom properties lie inside of another entry, whole and with their own headers."""
     inner = custom(a_property(INNER)).encode()

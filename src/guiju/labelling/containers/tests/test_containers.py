@@ -1,6 +1,9 @@
 """Every container: one label goes in and comes out, nothing else changes, what is cut or hostile is told, never passed."""
 
+import struct
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from guiju.core.errors import GuijuError
 from guiju.labelling.containers import ALL_CONTAINERS, find_container
 from guiju.labelling.containers.source import Edit, Source
-from guiju.labelling.containers.tests.samples import CODE, LABEL, OLD, OTHER, decoded, exiftool, fuzzed, run, sample, tool
+from guiju.labelling.containers.tests.samples import CODE, LABEL, OLD, OTHER, decoded, exiftool, fuzzed, png_with, run, sample, tool
 from guiju.labelling.files import first_label, inspect, read, read_file, write, write_file
 from guiju.labelling.values import Damaged, FileLabel
 
@@ -168,6 +171,35 @@ def test_an_independent_reader_sees_the_label_and_the_same_pictures_or_samples(n
         assert CODE not in exiftool(before)
     assert "Warning" not in shown
     assert decoded(after) == decoded(before)
+
+
+def _xml(names: int) -> bytes:
+    return b'<svg xmlns="http://www.w3.org/2000/svg">' + b"".join(b"<p%x/>" % number for number in range(names)) + b"</svg>"
+
+
+GREEDY: dict[str, Callable[[], bytes]] = {
+    "names": lambda: _xml(30_000),
+    "names of attributes": lambda: _xml(0)[:-6] + b"<p" + b"".join(b" a%x=''" % number for number in range(40_000)) + b"/></svg>",
+    "names in a packet": lambda: png_with((b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + _xml(30_000))),
+    "packets": lambda: png_with(
+        *[(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<a>" + bytes([32]) * 4_000_000 + b"</a>"))] * 5
+    ),
+    "labels": lambda: png_with(*[(b"tEXt", b"AIGC\0{}")] * 1001),
+    "labels of a page": lambda: b"<html>" + b"<meta name=AIGC content=x>" * 1002,
+    "boxes": lambda: sample("plain.mp4") + b"\0\0\0\x08free" * 250_000,
+    "chunks": lambda: b"RIFF" + struct.pack("<I", 800_036) + b"WAVEfmt \x10\0\0\0" + bytes(16) + b"JUNK\0\0\0\0" * 100_001,
+    "values": lambda: (
+        sample("plain.flv")[:13] + b"\x12\x0d\0\0" + bytes(7) + b"\2\0\nonMetaData\3" + b"\0\1a\5" * 212_988 + b"\0\0" + bytes(4)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_what_would_take_much_memory_is_refused(name: str) -> None:
+    """Each of these took 130 MB to 4 GB; what is refused early never does."""
+    found = inspect(GREEDY[name]())
+    assert found.damaged
+    assert any(word in found.damaged.reason for word in ("more than", "too many")), found.damaged.reason
 
 
 def test_the_provider_code_is_never_made_up() -> None:

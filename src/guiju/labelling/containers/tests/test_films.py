@@ -324,6 +324,19 @@ def test_four_gigabytes_are_labelled_in_little_memory(tmp_path: Path) -> None:
         assert grown < 16 * 1024, f"{grown} KiB"
 
 
+def test_four_gigabytes_of_flv_are_labelled_in_little_memory(tmp_path: Path) -> None:
+    """Pictures as long as a tag may be, one behind another."""
+    big, length = tmp_path / "big", (1 << 24) - 1
+    with big.open("wb") as file:
+        at = file.write(sample("plain.flv"))
+        while at < 1 << 32:
+            os.pwrite(file.fileno(), b"\x09" + length.to_bytes(3, "big"), at)
+            at += 11 + length
+            at += os.pwrite(file.fileno(), struct.pack(">I", 11 + length), at)
+    grown = memory_to_label(big, tmp_path / "out")
+    assert grown < 16 * 1024, f"{grown} KiB"
+
+
 FLV = sample("plain.flv")
 
 

@@ -1,5 +1,7 @@
 """Pictures: labels as others write them are read, and after a write there is one label, in the guide's place."""
 
+import io
+import json
 import struct
 import time
 import zlib
@@ -7,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from guiju.core.errors import GuijuError
 from guiju.labelling.containers import CONTAINERS
@@ -23,7 +26,9 @@ from guiju.labelling.containers.tests.samples import (
     jpeg_with,
     packet,
     png_with,
+    run,
     sample,
+    tool,
 )
 from guiju.labelling.files import first_label, inspect, read, write, write_file
 from guiju.labelling.values import Damaged, FileLabel
@@ -40,6 +45,7 @@ PACKETS = {
     "wrapped": packet(description(f"<q:AIGC>\n {WRAPPED}\n</q:AIGC>")),
     "attribute": packet(description(attributes=f' q:AIGC="{escaped(INNER)}"')),
     "attribute_single_quotes": packet(description(attributes=f" q:AIGC='{INNER}'")),
+    "attribute_of_the_element": packet(description(f'<q:AIGC rdf:value="{escaped(INNER)}"/>')),
     "seven_properties": packet(description(PROPERTIES)),
     "seven_properties_the_last_empty": packet(description(PROPERTIES.replace("<q:ReservedCode2></q:ReservedCode2>", "<q:ReservedCode2/>"))),
 }
@@ -290,6 +296,36 @@ def test_a_full_xmp_segment_gives_up_padding_only_and_then_says_that_it_is_full(
     with pytest.raises(GuijuError) as told:
         write(jpeg_with((0xE1, APP1 + full)), LABEL)
     assert told.value.code.code == "LABEL-NO-ROOM"
+
+
+def test_the_pictures_behind_the_first_are_found_where_the_index_says(tmp_path: Path) -> None:
+    """A packet behind the index grows, so that what the index tells must follow; Pillow and exiftool look there."""
+    first, second = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))
+    made = io.BytesIO()
+    first.save(made, "MPO", save_all=True, append_images=[second])
+    data, text = made.getvalue(), APP1 + packet("")
+    at = data.index(b"MPF\0")
+    behind = at - 2 + int.from_bytes(data[at - 2 : at], "big")
+    packet_behind = data[:behind] + b"\xff\xe1" + struct.pack(">H", len(text) + 2) + text + data[behind:]
+    entries = at + 4 + struct.unpack_from("<I", data, data.index(b"\x02\xb0\7\0", at) + 8)[0]
+    for base, more in ((data, 0), (packet_behind, len(text) + 4)):
+        moved = bytearray(base)
+        for place in (entries + 4, entries + 16 + 8):
+            struct.pack_into("<I", moved, place, struct.unpack_from("<I", moved, place)[0] + more)
+        path = tmp_path / f"{more}.jpg"
+        path.write_bytes(write(bytes(moved), LABEL))
+        with Image.open(path) as seen:
+            seen.seek(1)
+            assert seen.getpixel((9, 9)) == Image.open(io.BytesIO(data[data.index(b"\xff\xd8", 9) :])).getpixel((9, 9))
+            start = json.loads(run(tool("exiftool"), "-j", "-a", "-G1", "-MPImageStart", "-MPImageLength", str(path)))[0]
+        assert start["MPImage1:MPImageLength"] == start["MPImage2:MPImageStart"]
+
+
+def test_a_profile_in_digits_may_hold_a_label_and_is_not_read() -> None:
+    for text, wanted in ((b"a comment", None), (packet(description(f"<q:AIGC>{INNER}</q:AIGC>")), Damaged)):
+        raw = b"\nxmp\n%8d\n" % len(text) + text.hex().encode() + b"\n"
+        found = read(png_with((b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(raw))))
+        assert found is None if wanted is None else isinstance(found, wanted)
 
 
 @pytest.mark.parametrize("wrong", [[], [Edit(33, 33, b"x")]], ids=["nothing_written", "file_broken"])

@@ -1,5 +1,6 @@
 """Sounds: labels as others write them are read, other tags stay, large and unfinished files are taken as they are."""
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from guiju.core.errors import GuijuError
+from guiju.labelling import annex_e
 from guiju.labelling.containers import id3
 from guiju.labelling.containers.tests.samples import INNER, LABEL, OLD, OTHER, WRAPPED, memory_to_label, run, sample, tool
 from guiju.labelling.files import first_label, inspect, read, write
@@ -35,8 +37,15 @@ def frame(text: bytes, version: int = 4, name: bytes = b"TXXX") -> bytes:
     return name + length + b"\0\0" + text
 
 
+def stuffed(data: bytes) -> bytes:
+    """Return data unsynchronised: nothing in it looks like the beginning of sound."""
+    return re.sub(rb"\xff(?=[\0\xe0-\xff])", b"\xff\0", data)
+
+
 TITLE = frame(b"\3a title", name=b"TIT2")
 TITLE3 = frame(b"\0a title", 3, b"TIT2")
+COVER = frame(b"\0image/png\0\3\0" + bytes(300), 3, b"APIC")
+WIDE = b"\1" + "AIGC".encode("utf-16") + b"\0\0" + INNER.encode("utf-16")
 PLAIN = b"\0AIGC\0" + INNER.encode()
 FILES = {
     "wav AIGC": wav_with(b"AIGC", INNER.encode()),
@@ -50,6 +59,9 @@ FILES = {
     "mp3 2.3 utf-16": tag(TITLE3, frame(b"\1" + "AIGC".encode("utf-16") + b"\0\0" + INNER.encode("utf-16"), 3), version=3) + SOUND,
     "mp3 2.2": tag(b"TXX" + len(PLAIN).to_bytes(3, "big") + PLAIN, version=2) + SOUND,
     "mp3 wrapped": tag(frame(b"\3AIGC\0" + WRAPPED.encode())) + SOUND,
+    "mp3 2.4 unsynchronised, told of the tag alone": tag(TITLE, frame(stuffed(WIDE)), flags=0x80) + SOUND,
+    "mp3 2.4 with plain lengths": tag(COVER, TITLE3, frame(PLAIN, 3)) + SOUND,
+    "mp3 2.3 unsynchronised": tag(stuffed(TITLE3 + frame(WIDE, 3)), TITLE3, version=3, flags=0x80, padding=9) + SOUND,
     "mp3 comment": tag(frame(b"\3eng\0" + WRAPPED.encode(), name=b"COMM")) + SOUND,
 }
 
@@ -170,12 +182,32 @@ def test_four_gigabytes_are_labelled_in_little_memory(tmp_path: Path) -> None:
     assert out.stat().st_blocks * 512 < 10_000_000, "a hole was filled"
 
 
+def test_a_length_that_looks_like_sound_is_unsynchronised() -> None:
+    """The frame of this label is 255 bytes long: a byte that must not stand as it is."""
+    data = tag(stuffed(TITLE3 + frame(b"\0x\xff\xe0", 3)), version=3, flags=0x80) + SOUND
+    lengths = {len(annex_e.inner(first_label(OTHER, "x" * count))) + 6: count for count in range(20, 80)}
+    label = first_label(OTHER, "x" * lengths[255])
+    assert read(write(data, label)) == label
+
+
+@pytest.mark.parametrize("mark", ["", "an album"], ids=["label", "none"])
+def test_a_tag_at_the_end_may_hold_a_label_and_is_not_read(mark: str) -> None:
+    text = (mark or INNER).encode()
+    item = struct.pack("<II", len(text), 0) + (b"ALBUM" if mark else b"AIGC") + b"\0" + text
+    ape = item + b"APETAGEX" + struct.pack("<IIII", 2000, len(item) + 32, 1, 1 << 31) + bytes(8)
+    appended = tag(frame(b"\3AIGC\0" + text if not mark else b"\3b\0" + text))
+    appended = appended[:5] + b"\x10" + appended[6:] + b"3DI\4\0\x10" + appended[6:10]
+    for data in (SOUND + ape, SOUND + ape + b"TAG" + bytes(125), SOUND + appended):
+        assert read(data) is None if mark else isinstance(read(data), Damaged)
+
+
 def test_hostile_tags_are_told() -> None:
     for data in (
         tag(frame(b"\3x\0y") + b"T\1XX" + bytes(20)) + SOUND,
         tag(frame(b"\3x\0y")[:4] + b"\0\0\x7f\x7f\0\0x") + SOUND,
         b"ID3\4\0\0\x7f\x7f\x7f\x7f" + SOUND,
         tag(TITLE) * 40 + SOUND,
+        tag(TITLE, bytes(20), frame(PLAIN)) + SOUND,
         tag(TITLE) + b"no sound",
         FLAC[:8] + FLAC[12:],
     ):

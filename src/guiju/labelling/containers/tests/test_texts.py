@@ -275,6 +275,8 @@ def test_aliases_do_not_grow_and_dashes_cost_a_bounded_time() -> None:
     )
     assert inspect(bomb.encode(), hint="a.md").verdict == "not_found"
     assert inspect(("---\n" * 500_000 + "AIGC: x").encode(), hint="a.md").verdict in ("not_found", "inconclusive")
+    block = "---\nz: '\nAIGC: 1'\na: [" + "1," * 30_000 + "]\n---\n"
+    assert inspect((block * 100).encode(), hint="a.md").verdict == "inconclusive"
     assert inspect(("# x\n" + "```\n" * 500_000 + "AIGC: x").encode(), hint="a.md").verdict == "not_found"
     assert time.process_time() - started < 10
 
