@@ -112,7 +112,7 @@ def cause(request: Mapping[str, Any], told: Told, key: bytes, service: str) -> d
     """Return what is known of the request: parameters, system prompt, tool results, what the application tells."""
     messages = request["messages"]
     found: dict[str, object] = {
-        "decoding": {name: _parameter(request[name]) for name in request.keys() & DECODING if request[name] is not None},
+        "decoding": {} if DECODING.isdisjoint(request) else _decoding(request),
         "messages": len(messages),
     }
     system: list[str] = []
@@ -136,6 +136,10 @@ def cause(request: Mapping[str, Any], told: Told, key: bytes, service: str) -> d
     if told is not NOTHING_TOLD:
         found["application"] = _without_personal(_told(told))
     return found
+
+
+def _decoding(request: Mapping[str, Any]) -> dict[str, object]:
+    return {name: _parameter(request[name]) for name in request.keys() & DECODING if request[name] is not None}
 
 
 def effect(outcome: Outcome, key: bytes, service: str) -> dict[str, object]:
@@ -192,13 +196,12 @@ def source(upstream: Upstream, asked: str, outcome: Outcome, headers: Mapping[by
     found["answer"] = outcome.upstream_id[:100]
     if upstream.supplier:
         found["supplier"] = upstream.supplier
-    for name, registered in (
-        ("version", upstream.model_version),
-        ("weights_sha256", upstream.weights_sha256),
-        ("filing_number", upstream.filing_number),
-    ):
-        if registered and asked in registered:
-            found[name] = registered[asked]
+    if asked in upstream.model_version:
+        found["version"] = upstream.model_version[asked]
+    if asked in upstream.weights_sha256:
+        found["weights_sha256"] = upstream.weights_sha256[asked]
+    if asked in upstream.filing_number:
+        found["filing_number"] = upstream.filing_number[asked]
     if isinstance(outcome.system_fingerprint, str) and outcome.system_fingerprint:
         found["system_fingerprint"] = _plain(outcome.system_fingerprint)
     number = headers.get(b"x-request-id") or headers.get(b"request-id")

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -35,7 +34,7 @@ from guiju.gateway.sample import review_mark
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.upstream import UpstreamClient, refusal
-from guiju.gateway.whole import whole_answer
+from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
 from guiju.screening.classifier.afterwards import AFTERWARDS, MARK
 from guiju.screening.classifier.model import Classifier
@@ -224,20 +223,15 @@ class Exchange(GuardedCall):
 
                 await label_answer(self, body, self._label, self._upstream)
             outside = await self._ask_guards(self._guarding, body.get("choices")) if self._guarding is not None else ()
-            make = partial(
-                whole_answer, body, self._live.snapshot, self._policy, self._label, self.id, prose=prose, notice=self._notice,
-                said=Said(self._asked["messages"]), machine=wants_json(self._asked), classifier=self._judge,
-                outside=outside,
-                before=before_of(self._asked["messages"], self._live.snapshot, self._policy),
-            )  # fmt: skip
-            whole = make() if len(raw) < LARGE_CHARACTERS else await asyncio.to_thread(make)
+            large = len(raw) >= LARGE_CHARACTERS
+            whole = await asyncio.to_thread(self._whole, body, prose, outside) if large else self._whole(body, prose, outside)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
             raise self._broken(f"not a chat completion: {problem}") from None
         except GuijuError:
             raise
         except Exception as problem:
             raise self._unexamined(problem) from problem
-        stopped = any(hit.action in ENDS for hit in whole.hits)
+        stopped = bool([hit for hit in whole.hits if hit.action in ENDS])
         if self.media and any(hit.action == "mask" and ".audio." in hit.path for hit in whole.hits):
             raise GuijuError(errors.ANSWER_WITHHELD)  # what is hidden in the transcript is heard in the sound
         outcome = Outcome(
@@ -246,10 +240,16 @@ class Exchange(GuardedCall):
         )  # fmt: skip
         metadata = self._metadata(outcome)
         self._mark(metadata, whole.hits)
-        await self._record(
-            "gateway.answer.stopped" if stopped else "gateway.answer.delivered", metadata, {"request": self._body, "answer": raw}
-        )
+        kind = "gateway.answer.stopped" if stopped else "gateway.answer.delivered"
+        await self._record(kind, metadata, {"request": self._body, "answer": raw})
         await self._reply(200, whole.body, self._label_headers())
+
+    def _whole(self, body: dict[str, Any], prose: bool, outside: Sequence[tuple[int, Hit]]) -> WholeAnswer:
+        asked, snapshot, policy = self._asked, self._live.snapshot, self._policy
+        return whole_answer(
+            body, snapshot, policy, self._label, self.id, prose=prose, notice=self._notice, said=Said(asked["messages"]),
+            machine=wants_json(asked), before=before_of(asked["messages"], snapshot, policy), classifier=self._judge, outside=outside,
+        )  # fmt: skip
 
     async def _deliver_stream(
         self, request: dict[str, Any], response: Answer, service: Service, prose: bool, opened: "asyncio.Future[None]"

@@ -18,6 +18,7 @@ from guiju.screening.classifier.model import Classifier
 from guiju.screening.continued import Before, hit_of, reaching_in
 from guiju.screening.conversation import begins_json, flags_in_answer
 from guiju.screening.decoded import flags_in_encoded
+from guiju.screening.first_look import Units, units_of
 from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.spellings.encoded import may_be_encoded
@@ -45,11 +46,12 @@ class WholeAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 def examine_json(snapshot: Snapshot, policy: Policy, value: object) -> Verdict:
     """Return the verdict on an answer, its view taken as a whole; paths are worked out only when something is found."""
-    return _examine(snapshot, policy, value, strings(value))
+    text = "\n".join(strings(value))
+    return _examine(snapshot, policy, value, text, units_of(text))
 
 
-def _examine(snapshot: Snapshot, policy: Policy, value: object, view: list[str]) -> Verdict:
-    if snapshot.finds_nothing(view):
+def _examine(snapshot: Snapshot, policy: Policy, value: object, text: str, units: Units) -> Verdict:
+    if snapshot.finds_nothing_in(text, units):
         return PASS
     return snapshot.examine_all(paths(value), "output", policy)
 
@@ -65,11 +67,12 @@ def whole_answer(
     `classifier` is given where the policy may act on what it finds; `outside` is what something else found, by place of the choice.
     """
     choices = answer.get("choices")
-    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+    if not isinstance(choices, list) or not choices or [choice for choice in choices if choice.__class__ is not dict]:
         raise ValueError("it has no choices")
     answer.pop("retraction", None)  # only this gateway retracts
-    view = strings(answer)
-    verdict = _examine(snapshot, policy, answer, view)
+    text = "\n".join(strings(answer))
+    units = units_of(text)
+    verdict = _examine(snapshot, policy, answer, text, units)
     hits = list(verdict.hits)
     sent, calls = _sent(choices)
     several = len(choices) > 1 or bool(calls) or begins_json(sent[0]) or has_reasoning(choices[0])
@@ -89,7 +92,7 @@ def whole_answer(
         if hit.action in ENDS:
             stopped.add(place)
     screen = screen_for(policy, "output")
-    if screen.may_find(view):
+    if screen.may_find(text, units):
         stopped |= _hide(answer, choices, stopped, screen, said, hits, machine)
     hits += judged
     stopped |= stopped_by_classifier

@@ -1,9 +1,9 @@
 """The spool: where a worker writes entries durably before the answers they belong to end.
 
 Group commit. `append` only queues, on the loop thread, and the loop hands over what has gathered: one batch at a time, two milliseconds
-apart unless many wait. The writer thread seals a batch, writes it with one system call that returns when the disk has it, and resolves
-all its futures with one call into the loop. It asks for the interpreter's lock as seldom as that can be done, twice for a batch.
-Idle, it sleeps; it wakes once, to let go of a segment in which nothing has moved for a minute.
+apart unless many wait, or most of those who could. The writer thread seals a batch, writes it with one system call that returns when the
+disk has it, and resolves all its futures with one call into the loop. It asks for the interpreter's lock as seldom as that can be done,
+twice for a batch. Idle, it sleeps; it wakes once, to let go of a segment in which nothing has moved for a minute.
 
 The folder is bounded. When it is full, new requests are refused before anything of them is recorded; what closes an answer
 that has begun is still taken, so that nothing stays half-recorded: there is at most one such entry for each open answer.
@@ -78,8 +78,7 @@ SPOOL_FULL = define(
 
 GATHER_MS: Final = 2.0
 GATHER_ENOUGH: Final = 32
-FEW: Final = 4
-"""So few do not wait for the time when all of them wait for the disk; with more, a larger batch is worth the wait."""
+"""So many, or two thirds of those who may append, do not wait for the time: a larger batch is not worth an idle core."""
 _GROW_BYTES: Final = 2**20
 _ZEROS: Final = bytes(_GROW_BYTES)
 _DSYNC: Final[int] = getattr(os, "RWF_DSYNC", 0)
@@ -105,11 +104,11 @@ class SpoolWriter:
         worker: str,
         segment_bytes: int = 64 * 2**20,
         limit_bytes: int = 4 * 2**30,
-        active: Callable[[], int] = lambda: GATHER_ENOUGH,
+        active: Callable[[], int] = lambda: 2 * GATHER_ENOUGH,
     ) -> None:
         self._folder = folder
         self._active = active
-        """How many may still append: when they are few, and all of them wait for the disk, nobody is waited for."""
+        """How many may still append: when most of them wait for the disk, nobody else is waited for."""
         self._recorder = recorder_public_key
         self._worker = worker
         self.id = new_id()
@@ -125,6 +124,8 @@ class SpoolWriter:
         self._handed_at = 0.0
         self._next: asyncio.Handle | None = None
         """The hand-over of the next batch, when one is due."""
+        self._at_once = False
+        """It does not wait for its time."""
         self._busy = False
         self._batches: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         """To the thread: what to write; nothing to write, to let go of the segment; None to end."""
@@ -152,9 +153,9 @@ class SpoolWriter:
             waiting = len(self._queue)
             if self._next is None:
                 self._hand_over_soon(loop)
-            elif waiting == GATHER_ENOUGH or (waiting <= FEW and waiting == self._active()):
+            elif not self._at_once and (waiting >= GATHER_ENOUGH or 3 * waiting >= 2 * self._active()):
                 self._next.cancel()
-                self._next = loop.call_soon(self._hand_over)
+                self._hand_over_at_once(loop)
         return future
 
     async def close(self) -> None:
@@ -177,10 +178,15 @@ class SpoolWriter:
         """
         rest_s = self._handed_at + GATHER_MS / 1000 - time.monotonic()
         waiting, active = len(self._queue), self._active() - told
-        if rest_s <= 0 or waiting >= GATHER_ENOUGH or (active <= FEW and waiting >= active):
-            self._next = loop.call_soon(self._hand_over)
+        if rest_s <= 0 or waiting >= GATHER_ENOUGH or 3 * waiting >= 2 * active:
+            self._hand_over_at_once(loop)
         else:
+            self._at_once = False
             self._next = loop.call_later(rest_s, self._hand_over)
+
+    def _hand_over_at_once(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._at_once = True
+        self._next = loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
         """Give the thread what has gathered."""

@@ -19,6 +19,7 @@ from guiju.screening.values import Hit, Policy
 
 _SENTENCE_ENDS: Final = frozenset('。？！…?!\n\r”’"》」』）)')
 """A person's message that ends in one of these is complete: what follows answers it. A message without goes on, perhaps."""
+_ENDS_KNOWN: Final = 20_000
 
 
 class Before(NamedTuple):
@@ -43,8 +44,10 @@ def before_of(messages: Sequence[Any], snapshot: Snapshot, policy: Policy) -> Be
         return None
     if source == "user" and content[-1] in _SENTENCE_ENDS:
         return None
-    end = content[-snapshot.longest :]
     trie = snapshot.trie(policy, "output")
+    end = content[-snapshot.longest :]
+    if not (trie.known_ends.get(content[-2:], True) or may_escape(end)):
+        return None
     for each in (trie, *trie.readings):
         if not may_escape(end) and not _may_end_in(end, each):
             continue
@@ -52,7 +55,16 @@ def before_of(messages: Sequence[Any], snapshot: Snapshot, policy: Policy) -> Be
         for start in range(len(folded)):
             if folded[start:] in prefixes or folded[start:] in pairs:
                 return Before(f"messages[{len(messages) - 1}]{steps}", end, len(content) - len(end))
+    _note_end(content[-2:], trie)
     return None
+
+
+def _note_end(last: str, trie: Trie) -> None:
+    """Remember that no term begins in what ends in these two characters, where nothing that stands before them could change that."""
+    if len(trie.known_ends) > _ENDS_KNOWN:
+        trie.known_ends.clear()
+    tries = (trie, *trie.readings)
+    trie.known_ends[last] = any(any(each.reading[one].__class__ is int for one in last) or _may_end_in(last, each) for each in tries)
 
 
 def _may_end_in(text: str, trie: Trie) -> bool:

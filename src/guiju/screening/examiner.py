@@ -14,6 +14,7 @@ from guiju.screening.classifier.judge import RULE_PREFIX, Find, action_of, find_
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.decoded import flags_in_encoded, hits_in_encoded
 from guiju.screening.detectors import DETECTORS
+from guiju.screening.first_look import units_of
 from guiju.screening.fold import fold
 from guiju.screening.personal import Screen, hit_of, screen_for
 from guiju.screening.snapshot import Snapshot
@@ -118,7 +119,7 @@ class Examiner:
         for first in range(0, len(texts), _TOGETHER):
             some = texts[first : first + _TOGETHER]
             text = _APART.join(some)
-            signed = signs is not None and signs.may_be_in(text)
+            signed = signs is not None and signs.may_be_in(text, units_of(text))
             attacks = listening and (signed or has_hints(fold(text)))
             looks.append(_Look(first, some, may_be_encoded(text), attacks, signed and screen is not None))
         return looks
@@ -145,7 +146,7 @@ class Examiner:
         screen = self._screen(direction, policy)
         for look in looks:
             for place, text in enumerate(look.texts, look.first):
-                if look.personal and screen is not None and not screen.finds_nothing(text):
+                if look.personal and screen is not None and not screen.finds_nothing(text, units_of(text)):
                     found[place] += [hit_of(find.detector, find.action, find.start, find.end, "") for find in screen.find(text)]
                 if self.classifier is not None:
                     find = judged(self.classifier, text, direction)

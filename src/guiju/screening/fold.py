@@ -132,6 +132,8 @@ def _is_usual(character: str) -> bool:
 
 _DROP: Final = 0
 _MANY: Final = 1
+UNDECIDED: Final = b"\xfe\xfe"
+"""In `Reading.first_table`: whatever the table cannot fold."""
 
 
 class Reading(dict[str, "str | int"]):
@@ -170,6 +172,14 @@ class Reading(dict[str, "str | int"]):
             if before < "\U00010000":
                 cell = self[before]
                 table[ord(before)] = _DROP if isinstance(cell, int) else ord(cell) if len(cell) == 1 and cell < "\U00010000" else _MANY
+        return table
+
+    @cached_property
+    def first_table(self) -> numpy.typing.NDArray[numpy.uint16]:
+        """The table for a first look: two bytes 255 for what vanishes, `UNDECIDED` for what it cannot fold."""
+        table = self.table.copy()
+        table[self.table == _DROP] = 0xFFFF
+        table[self.table == _MANY] = int.from_bytes(UNDECIDED, "little")
         return table
 
     @cached_property

@@ -21,7 +21,7 @@ class Trie:
     """Every proper prefix of every pattern, with the widest gap that may follow it."""
 
     __slots__ = (
-        "_inert", "_inert_above", "_texts", "endings", "pair_prefixes", "patterns", "prefixes", "reach", "reading", "readings", "starts",
+        "_inert", "_inert_above", "_texts", "endings", "known_ends", "pair_prefixes", "patterns", "prefixes", "reach", "reading", "readings", "starts",
         "term_prefixes",
     )  # fmt: skip
 
@@ -49,6 +49,8 @@ class Trie:
         self.starts = frozenset(text[0] for text in patterns)
         self.endings = frozenset(prefix[-2:] for prefix in (*self.term_prefixes, *self.pair_prefixes))
         """The last two characters of every beginning of a term (one, where it has one): what a text ends in that a term could complete."""
+        self.known_ends: dict[str, bool] = {}
+        """Last two characters of texts → whether a term may begin in what ends so; filled as they turn up (`continued.py`)."""
         self._texts = sorted(patterns)
         self._inert: set[str] = set()  # characters of originals that begin no pattern; filled as they turn up
         self._inert_above = self._inert.issuperset

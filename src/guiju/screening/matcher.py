@@ -8,6 +8,7 @@ from typing import NamedTuple
 import ahocorasick_rs
 import numpy
 
+from guiju.screening.first_look import FirstLook, Units
 from guiju.screening.fold import PLAIN, Fold, Reading, fold, fold_exactly, origins
 from guiju.screening.rules import NearWord, Pattern, Rule, begins_a_word, bridged, ends_a_word
 from guiju.screening.values import Direction
@@ -38,14 +39,16 @@ class Matcher:
         told = {text: pattern for text, pattern in patterns.items() if pattern.rules or pattern.excuses}
         self._by_index = list(told.values())
         self._automaton = ahocorasick_rs.AhoCorasick(list(told), store_patterns=False)
+        self.words = tuple(told)
+        self._first_look = FirstLook(self.words, reading)
         beside = {text: pattern for text, pattern in patterns.items() if pattern.near}
         self._near_by_index = list(beside.values())
         self._near_automaton = ahocorasick_rs.AhoCorasick(list(beside), store_patterns=False) if beside else None
         self.reach = max((rule.entry.within for pattern in told.values() for rule in pattern.rules if rule.near), default=0)
 
-    def finds_nothing(self, folded: str) -> bool:
-        """Tell that no pattern can be in a text that was folded in this reading."""
-        return not self._automaton.find_matches_as_indexes(folded)
+    def finds_nothing(self, text: str, units: Units) -> bool:
+        """Tell that no pattern is in a text, given with its units; gaps are not looked at."""
+        return self._first_look.rules_out(text, units) or not self._automaton.find_matches_as_indexes(fold(text, self.reading))
 
     def find(self, text: str, texts: Sequence[str], direction: Direction) -> list[Place]:
         """Return every hit in `texts`, of which `text` is the whole, line by line."""

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from guiju.screening.detectors import DETECTORS, Detector, Found
+from guiju.screening.first_look import Units, units_of
 from guiju.screening.fold import fold
 from guiju.screening.plain import Plain, plain_of
 from guiju.screening.signs import Signs
@@ -76,14 +77,13 @@ class Screen:
                     for found in detector.examine(text, since):
                         yield detector, action, found
 
-    def finds_nothing(self, text: str) -> bool:
-        """Tell that nothing can be found in a text: the quick look that nearly all traffic passes."""
-        return not (self.active and self._signs.may_be_in(text))
+    def finds_nothing(self, text: str, units: Units) -> bool:
+        """Tell that nothing can be found in a text, given with its units: the quick look that nearly all traffic passes."""
+        return not (self.active and self._signs.may_be_in(text, units))
 
-    def may_find(self, texts: Sequence[str]) -> bool:
-        """Tell whether there may be a find in these texts: the quick test that nearly all traffic fails."""
-        text = "\n".join(texts)
-        return not self.finds_nothing(text) and next(self.candidates(plain_of(text).text), None) is not None
+    def may_find(self, text: str, units: Units) -> bool:
+        """Tell whether there may be a find in a text, given with its units: the quick test that nearly all traffic fails."""
+        return not self.finds_nothing(text, units) and next(self.candidates(plain_of(text).text), None) is not None
 
     def open_from(self, text: str) -> int:
         """Return where the first character stands that what comes after `text` could still hide; its length when there is none."""
@@ -178,7 +178,8 @@ def examine_messages(messages: Sequence[Any], policy: Policy) -> Verdict:
     screen = screen_for(policy, "input")
     if not screen.active:
         return PASS
-    if not screen.may_find(strings([message.get("content") for message in messages if str(message.get("role")) not in _NEVER_EXAMINED])):
+    text = "\n".join(strings([message.get("content") for message in messages if str(message.get("role")) not in _NEVER_EXAMINED]))
+    if not screen.may_find(text, units_of(text)):
         return PASS
     given = [(f"messages[{place}]", message) for place, message in enumerate(messages) if str(message.get("role")) not in _NEVER_EXAMINED]
     hits = [

@@ -5,7 +5,6 @@ digits alone may have blanks and hyphens between them. Each character that count
 its size, full-width letters and digits as what they are.
 """
 
-from codecs import utf_16_le_encode
 from collections.abc import Iterable
 from typing import Final
 
@@ -13,6 +12,7 @@ import ahocorasick_rs
 import numpy
 import numpy.typing
 
+from guiju.screening.first_look import Units, units_of
 from guiju.screening.plain import INVISIBLE, USUAL
 from guiju.screening.spellings.encoded import RUN, RUN_SIGNS
 
@@ -61,13 +61,13 @@ class Signs:
         self._digits = bytes([byte[DIGIT]]) * min((len(hint) for hint, _ in digits), default=0)
         self._digits_owners = {owner for _, owner in digits}
 
-    def may_be_in(self, text: str) -> bool:
-        """Tell whether a hint may stand in a text as it came: about 5 ns a character."""
-        return self._may_be_in(text, self._read(text))
+    def may_be_in(self, text: str, units: Units) -> bool:
+        """Tell whether a hint may stand in a text as it came, given with its units: about 4 ns a character."""
+        return self._may_be_in(text, self._read(units))
 
-    def look(self, text: str) -> tuple[bool, bool]:
+    def look(self, text: str, units: Units) -> tuple[bool, bool]:
         """Tell the same, and whether a run of code may stand in it (`spellings/encoded.py`): 1 ns a character more."""
-        signs = self._read(text)
+        signs = self._read(units)
         return self._may_be_in(text, signs), RUN in signs.translate(self._of_code)
 
     def _may_be_in(self, text: str, signs: bytes) -> bool:
@@ -80,11 +80,11 @@ class Signs:
 
     def owners_in(self, text: str) -> set[str]:
         """Return whose hints stand in a text of usual spelling."""
-        signs = self._read(text)
+        signs = self._read(units_of(text))
         found = {self._owners[index] for index, _, _ in self._words.find_matches_as_indexes(signs, overlapping=True)}
         if self._digits_owners and self._digits in signs.translate(None, self._separators):
             found |= self._digits_owners
         return found
 
-    def _read(self, text: str) -> bytes:
-        return self._codes.take(numpy.frombuffer(utf_16_le_encode(text, "surrogatepass")[0], numpy.uint16)).tobytes()
+    def _read(self, units: Units) -> bytes:
+        return self._codes.take(units).tobytes()

@@ -5,9 +5,11 @@ of `rules.py`; that they agree for every text and every way of cutting it is pro
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
-from guiju.screening.fold import fold
+from guiju.screening.attacks import HINTS
+from guiju.screening.first_look import FirstLook, Units, units_of
 from guiju.screening.gate import Gate, Trie
 from guiju.screening.gates import Gates, open_gate
 from guiju.screening.matcher import Matcher, Place
@@ -37,13 +39,22 @@ class Snapshot:
     def finds_nothing(self, strings: Sequence[str]) -> bool:
         """Tell that no term can be in these strings: the quick test that nearly all traffic passes."""
         text = "\n".join(strings)
-        return self.finds_nothing_in(text, fold(text))
+        return self.finds_nothing_in(text, units_of(text))
 
-    def finds_nothing_in(self, text: str, folded: str) -> bool:
-        """Tell the same of one text, for who has folded it already."""
-        return self._matcher.finds_nothing(folded) and (
-            not self._readings or all(each.finds_nothing(fold(text, each.reading)) for each in self._readings)
-        )
+    def finds_nothing_in(self, text: str, units: Units) -> bool:
+        """Tell the same of one text, given with its units."""
+        return self._matcher.finds_nothing(text, units) and not (self._readings and self._may_read_otherwise(text, units))
+
+    def rules_out(self, text: str, units: Units) -> bool:
+        """Tell that no term and no hint of an attack can be in a text: one look for both. Where it says no, each is looked for."""
+        return self._with_hints.rules_out(text, units) and not (self._readings and self._may_read_otherwise(text, units))
+
+    def _may_read_otherwise(self, text: str, units: Units) -> bool:
+        return not all(each.finds_nothing(text, units) for each in self._readings)
+
+    @cached_property
+    def _with_hints(self) -> FirstLook:
+        return FirstLook([*self._matcher.words, *HINTS])
 
     def examine(self, text: str, direction: Direction, policy: Policy, path: str = "") -> Verdict:
         """Return the verdict on one text; spans are characters of `text`."""

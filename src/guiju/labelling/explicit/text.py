@@ -42,7 +42,7 @@ def stays_readable(text: str) -> bool:
             return True
         return False
     opened = ""
-    for fence in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
+    for fence in _FENCE.finditer(text) if "`" in text or "~" in text else ():
         if not opened:
             opened = fence[1]
         elif fence[1][0] == opened[0] and len(fence[1]) >= len(opened):

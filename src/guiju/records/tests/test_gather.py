@@ -1,4 +1,4 @@
-"""Whom a commit waits for: others who may still append, and nobody when all of them wait already.
+"""Whom a commit waits for: others who may still append, and nobody when most of them wait already.
 
 Guarded: `self._active()` in `SpoolWriter.append` and in `_hand_over_soon`, and what was told in between.
 """
@@ -44,10 +44,12 @@ def test_who_is_alone_does_not_wait(tmp_path: Path) -> None:
 
 def test_a_commit_waits_for_who_may_still_append(tmp_path: Path) -> None:
     assert _run(tmp_path, [2], 1) == [False]
+    assert _run(tmp_path, [12], 4, 3) == [False] * 7
 
 
-def test_when_all_wait_nobody_is_waited_for(tmp_path: Path) -> None:
-    assert _run(tmp_path, [3], 1, 1, 1) == [True, True, True]
+def test_when_two_thirds_wait_nobody_else_is_waited_for(tmp_path: Path) -> None:
+    assert _run(tmp_path, [3], 1, 1) == [True, True]
+    assert _run(tmp_path, [12], 4, 3, 1) == [True] * 8
 
 
 def test_many_do_not_wait_for_the_rest(tmp_path: Path) -> None:

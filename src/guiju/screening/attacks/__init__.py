@@ -30,4 +30,7 @@ KINDS: Final[tuple[Kind, ...]] = (
 )
 CODES: Final[dict[str, Kind]] = {kind.code: kind for kind in KINDS}
 
-__all__ = ["CODES", "KINDS", "Kind", "Span"]
+HINTS: Final[tuple[str, ...]] = tuple({hint: None for kind in KINDS for hint in kind.hints})
+"""Folded words without which no kind that is read folded is in a text."""
+
+__all__ = ["CODES", "HINTS", "KINDS", "Kind", "Span"]

@@ -59,13 +59,15 @@ def test_nothing_that_could_be_continued_is_overlooked(library: list[LibraryEntr
     snapshot = Snapshot(library, "test")
     term = data.draw(st.sampled_from(library)).term
     at = data.draw(st.integers(1, len(term) - 1))
-    before, text = data.draw(st.text(LETTERS + " ", max_size=6)) + term[:at], term[at:] + data.draw(st.sampled_from(["", "。", "罪"]))
-    wanted = expected(snapshot, before[-snapshot.longest :], text)
-    found = before_of([{"role": "assistant", "content": before}], snapshot, POLICY)
-    if found is None:
-        assert not reaches_in(snapshot, before[-snapshot.longest :], text)
-    else:
-        assert streamed(Continued(snapshot.trie(POLICY, "output"), found.text), list(text)) == wanted
+    text = term[at:] + data.draw(st.sampled_from(["", "。", "罪"]))
+    for start in data.draw(st.lists(st.text(LETTERS + " ", max_size=6), min_size=1, max_size=3)):  # ends that are known by then, and others
+        before = start + term[:at]
+        wanted = expected(snapshot, before[-snapshot.longest :], text)
+        found = before_of([{"role": "assistant", "content": before}], snapshot, POLICY)
+        if found is None:
+            assert not reaches_in(snapshot, before[-snapshot.longest :], text)
+        else:
+            assert streamed(Continued(snapshot.trie(POLICY, "output"), found.text), list(text)) == wanted
 
 
 def test_what_an_answer_continues() -> None:
