@@ -40,6 +40,7 @@ LIVE_MODULES: Final = {
             "risks",
             "values",
             "fold",
+            "first_look",
             "rules",
             "library",
             "snapshot",
