@@ -24,7 +24,9 @@ _LOSSLESS: Final = frozenset({"flac", "alac"})
 _MUXERS: Final = {"MP3": "mp3", "FLAC": "flac", "Ogg": "ogg", "M4A": "ipod", "AAC": "adts"}
 _DEMUXERS: Final = {"MP3": "mp3", "FLAC": "flac", "Ogg": "ogg", "M4A": "mov", "AAC": "aac"}
 _USUAL_BITS: Final = 128_000
-_BESIDE_S: Final = 1.0
+_SLACK_S: Final = 0.25
+_SLACK_SAMPLES: Final = 4096
+"""What encoders put before and behind: so many samples are more time where the rate is low."""
 
 
 def load_av(form: str) -> Any:
@@ -107,7 +109,7 @@ def mark_compressed(data: bytes, form: str, style: ExplicitStyle) -> Marked:
             made = _joined(av, source, stream, form, head, tail) if joined else _encoded(av, source, stream, form, head, tail)
         marked = _with_metadata_of(data, made, form)
         after_s = _measured_s(marked, form)
-        if abs(after_s - before_s - (len(head) + len(tail)) / rate) > 0.25:
+        if abs(after_s - before_s - (len(head) + len(tail)) / rate) > max(_SLACK_S, _SLACK_SAMPLES / rate):
             raise GuijuError(LABEL_NOT_SEEN, form=form, reason=f"it lasts {after_s:.2f} s, was {before_s:.2f} s", reason_zh=f"时长 {after_s:.2f} 秒，原为 {before_s:.2f} 秒")  # fmt: skip
         for part, place in ((head, "start"), (tail, "end")):
             if len(part):

@@ -63,11 +63,13 @@ def sketch(width: int, height: int, style: ExplicitStyle, font: Font) -> Sketch:
     margin = max(math.ceil(style.margin_percent * min(width, height) / 100), 1)
     pad, gap = max(math.ceil(least / 4), 2), max(math.ceil(least / 4), 2)
     lines = wrap(style.text, face, width - 2 * margin - 2 * pad)
+    if not lines:
+        raise GuijuError(LABEL_TOO_SMALL, width=width, height=height, glyph_px=least, text=style.text)
     boxes = [face.getbbox(line, anchor="ls") for line in lines]
     up, down = -min(int(box[1]) for box in boxes), max(int(box[3]) for box in boxes)
     across = math.ceil(max(box[2] - box[0] for box in boxes)) + 2 * pad
     along = len(lines) * (up + down) + (len(lines) - 1) * gap + 2 * pad
-    if not lines or across > width - 2 * margin or along > height - 2 * margin:
+    if across > width - 2 * margin or along > height - 2 * margin:
         raise GuijuError(LABEL_TOO_SMALL, width=width, height=height, glyph_px=least, text=style.text)
     plate = Image.new("L", (across, along))
     draw = ImageDraw.Draw(plate)

@@ -147,7 +147,10 @@ def _quantized(picture: Image.Image, hidden: Array) -> Image.Image:
 def _apng(pictures: list[Image.Image], opened: Any, original: bytes) -> bytes:
     out = io.BytesIO()
     durations, loop = _timing(opened)
-    pictures[0].save(out, "PNG", save_all=True, append_images=pictures[1:], duration=durations, disposal=0, blend=0, **loop)
+    apart = bool(opened.info.get("default_image"))  # shown where nothing moves, and no frame of the others
+    pictures[0].save(
+        out, "PNG", save_all=True, append_images=pictures[1:], duration=durations[apart:], disposal=0, blend=0, default_image=apart, **loop
+    )
     return png.with_chunks_of(original, out.getvalue())
 
 

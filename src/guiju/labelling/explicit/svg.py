@@ -1,4 +1,4 @@
-"""Words in an SVG: a plate and a text element are put in before the end; every other byte stays.
+"""Words in an SVG: a plate and a text element are put in before the end, in a style of their own; every other byte stays.
 
 The viewer's own font draws the words, so the height is a reckoning: the size is one at which the shortest glyph of a common Chinese
 font is high enough. Source: GB 45438-2025 §5.2.
@@ -19,6 +19,14 @@ _NUMBER: Final = re.compile(r"\s*([0-9.]+(?:[eE][+-]?\d+)?)\s*(px|pt|mm|cm|in|pc
 _UNITS: Final = {None: 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
 _SPARE: Final = 1.1
 """A tenth above the reckoning: fonts differ."""
+_SHOWN: Final = {
+    "display": "inline", "visibility": "visible", "opacity": "1", "fill-opacity": "1", "stroke-opacity": "1", "transform": "none", "filter": "none",
+    "mask": "none", "clip-path": "none", "animation": "none", "stroke-dasharray": "none",
+}  # fmt: skip
+_WORDS: Final = {
+    "fill": "#000", "stroke": "none", "font-family": "sans-serif", "font-weight": "bold", "text-anchor": "middle", "letter-spacing": "normal",
+    "word-spacing": "normal", "writing-mode": "horizontal-tb", "dominant-baseline": "auto", "baseline-shift": "0",
+}  # fmt: skip
 _NAMESPACE: Final = "http://www.w3.org/2000/svg"
 
 
@@ -50,12 +58,18 @@ def mark_svg(data: bytes, style: ExplicitStyle, font: Font) -> Marked:
 
 def _element(prefix: str, lines: list[str], x: float, y: float, across: float, along: float, size: float, pad: float) -> str:
     words = "".join(
-        f'<{prefix}text x="{x + across / 2:.4g}" y="{y + pad + (place + 0.95) * size * 1.2 - size * 0.2:.4g}" font-size="{size:.4g}" font-weight="bold" '
-        f'font-family="sans-serif" text-anchor="middle" fill="#000" stroke="none" style="display:inline!important;opacity:1!important">{escape(line)}</{prefix}text>'
+        f'<{prefix}text x="{x + across / 2:.6g}" y="{y + pad + (place + 0.95) * size * 1.2 - size * 0.2:.6g}" font-size="{size:.6g}" '
+        f'style="{_kept({**_WORDS, "font-size": f"{size:.6g}px"})}">{escape(line)}</{prefix}text>'
         for place, line in enumerate(lines)
     )
-    plate = f'<{prefix}rect x="{x:.6g}" y="{y:.6g}" width="{across:.6g}" height="{along:.6g}" fill="#fff" stroke="#000" stroke-width="{size / 30:.4g}"/>'
-    return f'<{prefix}g id="guiju-explicit-label">{plate}{words}</{prefix}g>'
+    edge = {"fill": "#fff", "stroke": "#000", "stroke-width": f"{size / 30:.6g}px"}
+    plate = f'<{prefix}path d="M{x:.6g} {y:.6g}h{across:.6g}v{along:.6g}h{-across:.6g}z" style="{_kept(edge)}"/>'
+    return f'<{prefix}g id="guiju-explicit-label" style="{_kept({})}">{plate}{words}</{prefix}g>'
+
+
+def _kept(own: dict[str, str]) -> str:
+    """Return a style that the rules of the drawing do not change: `text { font-size: 12px }` would make the words small."""
+    return ";".join(f"{name}:{value}!important" for name, value in (_SHOWN | own).items())
 
 
 def _parser() -> expat.XMLParserType:

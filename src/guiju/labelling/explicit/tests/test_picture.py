@@ -321,6 +321,19 @@ def test_every_frame_has_the_words_and_its_time(form: str, options: dict[str, An
             assert new[-30:, -100:, :3].max() - new[-30:, -100:, :3].min() > 180
 
 
+def test_a_picture_apart_from_the_frames_takes_no_time_of_theirs() -> None:
+    first, *others = _frames(3)
+    marked = mark(encoded(first, "PNG", save_all=True, append_images=others, default_image=True, duration=[100, 700]), STYLE).data
+    with Image.open(io.BytesIO(marked)) as after:
+        lasts = []
+        for place in range(3):
+            after.seek(place)
+            after.load()
+            lasts.append(after.info.get("duration"))
+        assert lasts == [None, 100, 700]
+        assert after.info["default_image"]
+
+
 def test_a_comment_of_a_gif_stays() -> None:
     first, *others = _frames(3)
     data = encoded(first, "GIF", save_all=True, append_images=others, comment=b"a river", duration=100)
@@ -374,9 +387,10 @@ def test_a_drawing_with_prefixed_names() -> None:
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_picture_without_room_is_refused() -> None:
+@pytest.mark.parametrize("size", [(1, 1), (16, 16), (24, 24), (20, 1000)])
+def test_a_picture_without_room_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(GuijuError) as caught:
-        mark(encoded(Image.new("RGB", (24, 24)), "PNG"), STYLE)
+        mark(encoded(Image.new("RGB", size), "PNG"), STYLE)
     assert code_of(caught) == "LABEL-TOO-SMALL"
     assert facts(mark(encoded(Image.new("RGB", (96, 96)), "PNG"), STYLE).how)["lines"] in ("1", "2")
 

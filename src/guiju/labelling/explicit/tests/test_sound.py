@@ -234,6 +234,10 @@ def test_a_wav_that_cannot_be_marked_is_refused(data: bytes, code: str) -> None:
 FORMS = [("mp3", "libmp3lame", 24_000), ("mp3", "libmp3lame", 44_100), ("adts", "aac", 24_000), ("ipod", "aac", 44_100), ("ogg", "libopus", 48_000), ("flac", "flac", 24_000)]  # fmt: skip
 
 
+def test_the_lead_of_an_encoder_at_a_low_rate_is_no_defect() -> None:
+    assert facts(mark(compress(melody(2, 8_000, 1), "ipod", "aac", 8_000), STYLE).how)["packets"] == "same"
+
+
 @pytest.mark.parametrize(("form", "codec", "rate"), FORMS)
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("place", ["start", "end", "both"])
