@@ -32,6 +32,7 @@ class Console(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8080
     allowed_hosts: tuple[str, ...] = ()
     public_url: str = ""
+    proxy: str = ""
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

@@ -74,6 +74,7 @@ _ENV: Final = Form(r"([A-Za-z_][A-Za-z0-9_]*)?", "环境变量名", "the name of
 _HOST: Final = Form(r"[A-Za-z0-9.:_-]{1,253}", "主机名或 IP 地址", "a host name or an IP address")
 _HOSTS: Final = Form(r"\.?[A-Za-z0-9.:_-]{1,252}", "主机名", "host names")
 _SITE: Final = Form(r"(https?://[^/\s@?#]+)?", "不带路径的 http(s) 地址", "an http(s) address without a path")
+_PROXY: Final = Form(r"(\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)?", "IP 地址", "an IP address")
 _DATABASE: Final = Form(r"(postgresql://[^/\s]+/[^/\s?#]+)?", "postgresql://用户@主机/库名", "postgresql://user@host/name")
 _ORIGIN: Final = Form(r"[^\s+]{1,120}", "不含空格和加号的名称", "a name without spaces and plus signs")
 _API: Final = Form(
@@ -116,6 +117,7 @@ TABLES: Final[tuple[Table, ...]] = (
             Setting("port", "端口；0 为任意空闲端口。", "Port; 0 takes any free one.", _PORT),
             Setting("allowed_hosts", "除本机外允许的主机名。", "Host names allowed besides this machine.", _HOSTS, example='["console.example.com"]'),
             Setting("public_url", "公众访问的地址；以 https 开头时 Cookie 只走加密连接。", "Address that people use; with https, cookies travel encrypted only.", _SITE, example='"https://console.example.com"'),
+            Setting("proxy", "前面的反向代理的地址：只信它写的 X-Forwarded-For，据以按来源计次；留空则都不信。", "Address of the reverse proxy before it: its X-Forwarded-For alone is believed, for what is counted by address; empty believes none.", _PROXY, example='"127.0.0.1"'),
         ),
     ),
     Table(

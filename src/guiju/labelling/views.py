@@ -136,6 +136,11 @@ def proof(request: HttpRequest, token: str) -> HttpResponse:
 def _looked_at(request: HttpRequest, fields: Any) -> Outcome:
     """Look at what was given. Raises GuijuError with a CHECK- or FETCH- code."""
     flow.admit(request.META.get("REMOTE_ADDR", ""))
+    with flow.one_of_few():
+        return _judged(request, fields)
+
+
+def _judged(request: HttpRequest, fields: Any) -> Outcome:
     file = request.FILES.get("file")
     if getattr(request, "too_large", False):
         raise GuijuError(flow.CHECK_TOO_LARGE, limit_mb=settings.SITE.verify.upload_mb)

@@ -14,7 +14,8 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, Final, Literal
@@ -50,6 +51,8 @@ _DELIVERED: Final = frozenset(
 )
 _ENDING: Final = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 _turns: Final = threading.BoundedSemaphore(2)
+_inside: Final = threading.BoundedSemaphore(4)
+"""Half of the console's threads: strangers who wait for a slow server, or for each other, leave the rest to those who work here."""
 
 CHECK_LIMIT = define(
     "CHECK-LIMIT",
@@ -157,6 +160,17 @@ def admit(address: str) -> None:
     limit = settings.SITE.verify.per_hour
     if not allowance.take(address, limit):
         raise GuijuError(CHECK_LIMIT, limit=limit)
+
+
+@contextmanager
+def one_of_few() -> Iterator[None]:
+    """Be one of those who are looked after just now. Raises CHECK-BUSY at once when they are too many."""
+    if not _inside.acquire(blocking=False):
+        raise GuijuError(CHECK_BUSY)
+    try:
+        yield
+    finally:
+        _inside.release()
 
 
 def look_at_file(file: IO[bytes], name: str = "") -> dict[str, Any]:

@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from waitress.proxy_headers import proxy_headers_middleware
 
 from guiju.core.layout import DataFolder
 from guiju.serve.state import State, write_state
+from guiju.web.server import forwarded_by
 
 DEADLINE_S = 60.0
 FURNISH = """
@@ -144,3 +147,20 @@ def test_an_idle_console_leaves_at_once_and_ignores_ctrl_c(console: tuple[subpro
     assert process.wait(DEADLINE_S) == 0
     assert time.monotonic() - begun < 5
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "sender", "asks"),
+    [("127.0.0.1", "127.0.0.1", "192.0.2.7"), ("127.0.0.1", "192.0.2.1", "192.0.2.1"), ("", "127.0.0.1", "127.0.0.1")],
+    ids=["by the proxy", "past the proxy", "no proxy"],
+)
+def test_only_the_proxy_is_believed_about_who_asks(proxy: str, sender: str, asks: str) -> None:
+    seen: list[str] = []
+
+    def page(environ: dict[str, Any], start: Any) -> list[bytes]:
+        seen.append(environ["REMOTE_ADDR"])
+        return []
+
+    told = {"REMOTE_ADDR": sender, "HTTP_X_FORWARDED_FOR": "6.6.6.6, 192.0.2.7", "wsgi.url_scheme": "http", "SERVER_PORT": "80"}
+    proxy_headers_middleware(page, **forwarded_by(proxy))(told, None)
+    assert seen == [asks]

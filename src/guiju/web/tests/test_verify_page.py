@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,15 @@ def test_one_address_may_ask_so_often_and_another_still_may(anybody: Client, sit
     assert codes == [200, 200, 429]
     assert anybody.post("/api/verify", {"text": PLAIN}).status_code == 429
     assert anybody.post("/verify/", {"text": PLAIN}, REMOTE_ADDR="192.0.2.1").status_code == 200
+
+
+def test_strangers_never_hold_all_threads(anybody: Client, site: DataFolder) -> None:
+    with ExitStack() as held:
+        for _ in range(4):
+            held.enter_context(verifying.one_of_few())
+        response = anybody.post("/api/verify", {"text": PLAIN})
+        assert (response.status_code, told(response)["error"]["code"]) == (503, "CHECK-BUSY")
+    assert anybody.post("/api/verify", {"text": PLAIN}).status_code == 200
 
 
 def test_the_allowance_forgets_by_the_hour_and_counts_a_network_once() -> None:
