@@ -77,7 +77,7 @@ def furnish(root: Path, count: int) -> None:
     whole = {fact.id: (fact.choices[0].id,) for fact in shipped_catalogue().facts.values()}
     for number in range(SERVICES):
         flow.answer_profile(f"s{number}", whole, "person:bench")
-        flow.determine_scope(f"s{number}", "person:bench")
+        flow.determine_scope(f"s{number}", "person:officer")
     masters, chance, content = load_master_keys(data.keys), random.Random(1), os.urandom(200)
     metadata: dict[str, object] = {
         "model": "m",

@@ -32,6 +32,8 @@ CALENDAR_GAP = define(
     ),
 )  # fmt: skip
 LONGEST_DAYS: Final = 20_000
+LOOKED_AHEAD: Final = timedelta(days=45)
+"""The longest statutory period of the catalogue, thirty working days, and a little more: a year within it must be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,16 @@ class WorkCalendar:
     def likely_works_on(self, day: date) -> bool:
         """Tell the same without failing: a year that is not known has its weekends alone. For figures that no law sets."""
         return day in self.make_up_days or (day.weekday() < 5 and day not in self.days_off)
+
+
+def missing_year(today: date, calendar: WorkCalendar) -> int | None:
+    """Return the first year within `LOOKED_AHEAD` of a Beijing day whose holiday notice is not known; None when all are.
+
+    >>> missing_year(date(2026, 9, 1), work_calendar()) is None
+    True
+    """
+    years = (today.year, (today + LOOKED_AHEAD).year)
+    return next((year for year in years if year not in calendar.years), None)
 
 
 @lru_cache(maxsize=4)

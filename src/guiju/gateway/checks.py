@@ -10,20 +10,19 @@ from guiju.gateway.bundle import Service
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
-from guiju.records.recent import Recent
+from guiju.records.checks import latest_records
 from guiju.screening.risks import RISKS
+from guiju.screening.values import AUDIENCES, ENDS, Direction
 from guiju.web.live import bundle_in_force
 
 ANSWERS: Final = ("gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted")
 FAILED: Final = "gateway.upstream.failed"
 SILENT: Final = timedelta(minutes=10)
+WATCH_SILENT: Final = timedelta(hours=2)
+"""The watch counts records each hour; without it nobody knows that none is missing."""
+LOOKED_BACK: Final = timedelta(hours=24)
 FAILING_PERCENT: Final = 5
-"""Of a service's latest exchanges, how many may fail upstream before somebody must look; our own figure."""
-
-
-def latest_records(case: Case) -> list[Recent]:
-    """Return the latest records of the service, looked up once in a judging."""
-    return case.once(f"records.latest.{case.service}", lambda: recent.latest_of_service(case.service))
+"""Of a service's exchanges of the last day, how many may fail upstream before somebody must look; our own figure."""
 
 
 def in_force(case: Case) -> tuple[Service, Proof] | None:
@@ -33,11 +32,16 @@ def in_force(case: Case) -> tuple[Service, Proof] | None:
     return (service, Proof("bundle", force.digest)) if force and service else None
 
 
+def passed_risks(service: Service, direction: Direction) -> list[str]:
+    """Return the risks of which a sure find would go on its way, for any reader."""
+    return [risk.id for risk in RISKS if any(service.policy.action(direction, risk.id, "high", reader) not in ENDS for reader in AUDIENCES)]
+
+
 NOT_IN_FORCE: Final = Finding("breach", Words("没有在用的运行包", "No bundle with this service is in force"))
 
 
 def answers_recorded(case: Case) -> Finding:
-    """Judge GAI-9.1: each exchange left its record; no gap of this service is open."""
+    """Judge GAI-9.1: each exchange left its record; no gap of this service is open, and the watch for gaps is at work."""
     gaps = recent.list_open_gaps(case.service)
     if gaps:
         return Finding(
@@ -48,39 +52,61 @@ def answers_recorded(case: Case) -> Finding:
     newest = next((each for each in latest_records(case) if each.kind in ANSWERS), None)
     if newest is None:
         return Finding("due", Words("还没有回答过", "There was no answer yet"))
-    return Finding(
-        "met",
-        Words("每次回答在送出前落盘，没有缺失", "Each answer was durable before it left; none is missing"),
-        (Proof("record", newest.id),),
-    )
+    proof = (Proof("record", newest.id),)
+    watched = case.once("records.watched_at", recent.watched_at)
+    if watched is None:
+        return Finding("due", Words("尚未查过有无缺失", "Nothing was looked through for gaps yet"), proof)
+    if case.now - watched > WATCH_SILENT:
+        said = Words("缺失检查已超过两小时没有运行", "The watch for gaps has not run for more than two hours")
+        return Finding("overdue", said, proof, watched + WATCH_SILENT)
+    return Finding("met", Words("每次回答在送出前落盘，没有缺失", "Each answer was durable before it left; none is missing"), proof)
 
 
 def service_stable(case: Case) -> Finding:
-    """Judge GAI-13.1: workers give signs of life, and few of the latest exchanges failed upstream."""
+    """Judge GAI-13.1: the service is in force, workers give signs of life, and few exchanges of the last day failed upstream."""
+    found = in_force(case)
+    if found is None:
+        return NOT_IN_FORCE
     beat = case.once("records.worker_beat", lambda: recent.latest_of_kind(("gateway.worker.alive",)))
     if beat is None:
-        return Finding("due", Words("还没有心跳", "There was no heartbeat yet"))
+        return Finding("due", Words("还没有心跳", "There was no heartbeat yet"), (found[1],))
     proof = (Proof("record", beat.id),)
     if case.now - beat.at > SILENT:
         return Finding("breach", Words("网关没有心跳，服务未在运行", "No heartbeat: the service is not running"), proof)
     exchanges = [each for each in latest_records(case) if each.kind in ANSWERS or each.kind == FAILED]
-    failed = [each for each in exchanges if each.kind == FAILED and case.now - each.at < timedelta(hours=24)]
-    if exchanges and 100 * len(failed) > FAILING_PERCENT * len(exchanges):
-        said = Words(
-            f"最近 {len(exchanges)} 次中有 {len(failed)} 次上游失败",
-            f"{len(failed)} of the latest {len(exchanges)} exchanges failed upstream",
+    if not exchanges:
+        return Finding("due", Words("网关在运行；还没有请求到达上游", "The gateway runs; no request has reached an upstream yet"), proof)
+    day = [each for each in exchanges if case.now - each.at < LOOKED_BACK]
+    judged = day or exchanges[:1]
+    failed = [each for each in judged if each.kind == FAILED]
+    if 100 * len(failed) > FAILING_PERCENT * len(judged):
+        said = (
+            Words(
+                f"最近一天看到的 {len(day)} 次中有 {len(failed)} 次上游失败",
+                f"{len(failed)} of the {len(day)} exchanges seen of the last day failed upstream",
+            )
+            if day
+            else Words("最后一次请求上游失败，此后没有请求", "The last exchange failed upstream, and none came after it")
         )
         return Finding("breach", said, (Proof("record", failed[0].id), *proof))
-    return Finding("met", Words("网关在运行，上游正常", "The gateway runs, the upstreams answer"), proof)
+    said = (
+        Words("网关在运行，上游正常", "The gateway runs, the upstreams answer")
+        if day
+        else Words(
+            "网关在运行；最近一天没有请求，最后一次上游正常",
+            "The gateway runs; the last day had no exchange, and the one before was answered",
+        )
+    )
+    return Finding("met", said, (Proof("record", judged[0].id), *proof))
 
 
 def generation_stops(case: Case) -> Finding:
-    """Judge GAI-14.1: what is surely prohibited ends an answer, for every risk; the latest stop is the evidence."""
+    """Judge GAI-14.1: what is surely prohibited ends an answer, for every risk and every reader; the latest stop is the evidence."""
     found = in_force(case)
     if found is None:
         return NOT_IN_FORCE
     service, proof = found
-    passed = [risk.id for risk in RISKS if service.policy.action("output", risk.id) in ("deliver", "warn")]
+    passed = passed_risks(service, "output")
     if passed:
         return Finding(
             "breach",

@@ -3,16 +3,21 @@
 Source: Measures Art. 12; Labelling Measures Arts. 4 and 5.
 """
 
+from datetime import datetime, timedelta
 from typing import Final
 
-from guiju.gateway.checks import NOT_IN_FORCE, in_force, latest_records
+from guiju.gateway.checks import NOT_IN_FORCE, in_force
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_provider_code
-from guiju.labelling.supply.flow import list_supplies
+from guiju.labelling.supply.flow import grants_of
+from guiju.labelling.supply.models import Supply
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
-from guiju.records import recent
-from guiju.records.recent import LOOKED_AT
+from guiju.records.checks import latest_of, latest_records
+
+SUPPLIED: Final = "labelling.unlabelled.supplied"
+LONGEST_ANSWER: Final = timedelta(hours=1)
+"""What was asked for while a grant stood may end after it."""
 
 
 def answers_labelled(case: Case) -> Finding:
@@ -44,8 +49,9 @@ def files_labelled(case: Case) -> Finding:
     service, proof = found
     if not is_provider_code(service.label.content_producer):
         return Finding("breach", Words("没有填写 27 位服务提供者编码", "The 27-character provider code is not filled in"), (proof,))
-    records = [each for each in latest_records(case) if each.kind == "gateway.media.delivered"]
-    bare = [each for each in records if not all(file.get("produce_id") and file.get("sha256") for file in each.metadata.get("media", ()))]
+    records = latest_of(case, "gateway.media.delivered")
+    files = [(each, each.metadata.get("media", ())) for each in records]
+    bare = [each for each, media in files if not media or not all(file.get("produce_id") and file.get("sha256") for file in media)]
     if bare:
         return Finding(
             "breach", Words("有文件没有标识的记录", "A file left without its label on record"), (Proof("record", bare[0].id), proof)
@@ -60,25 +66,43 @@ def files_labelled(case: Case) -> Finding:
 
 
 def supplies_logged(case: Case) -> Finding:
-    """Judge GAI-12.5: each delivery without the explicit label names a grant that another person gave on an agreement; its log is kept."""
-    supplied = recent.latest_of_kind(("labelling.unlabelled.supplied",))
-    granted = {each.id for each in list_supplies(LOOKED_AT) if each.service == case.service and each.decided_by}
-    if supplied is None:
+    """Judge GAI-12.5: each delivery without the explicit label names a grant of this service that another person gave and that had begun and not ended;
+    a service whose profile says that there is none has none.
+    """
+    supplied = latest_of(case, SUPPLIED)
+    if case.answers.get("unlabelled") == ("no",):
+        if supplied:
+            said = Words("画像称不提供无显式标识的内容，却有提供", "The profile says that none is supplied, and some was")
+            return Finding("breach", said, (Proof("record", supplied[0].id),))
+        return Finding(
+            "met",
+            Words("画像声明不提供，也没有提供过", "The profile states that there is none, and there was none"),
+            (Proof("profile", case.profile),),
+        )
+    if not supplied:
         return Finding("due", Words("尚未提供过不加显式标识的内容", "Nothing was supplied without the explicit label yet"))
-    latest = [each for each in latest_records(case) if each.kind == "labelling.unlabelled.supplied"]
-    strange = [each for each in latest if each.metadata.get("supply") not in granted]
+    grants = grants_of(case.service, {str(each.metadata.get("supply")) for each in supplied})
+    strange = [each for each in supplied if not _granted(grants.get(str(each.metadata.get("supply"))), each.at)]
     if strange:
         return Finding("breach", Words("有提供没有对应的批准", "A delivery names no grant"), (Proof("record", strange[0].id),))
     said = Words(
-        f"{len(granted)} 项已决定；最近 {len(latest)} 次提供均有批准和对象日志",
-        f"{len(granted)} decided; each of the latest {len(latest)} deliveries has its grant and its log",
+        f"最近 {len(supplied)} 次提供均有批准和对象日志，涉及 {len(grants)} 项批准",
+        f"Each of the latest {len(supplied)} deliveries has its log and one of {len(grants)} grants",
     )
-    return Finding("met", said, (Proof("record", latest[0].id if latest else supplied.id),))
+    return Finding("met", said, (Proof("record", supplied[0].id),))
+
+
+def _granted(grant: Supply | None, at: datetime) -> bool:
+    """Tell whether this delivery lay within this grant."""
+    if grant is None or grant.expires_at is None or grant.decided_at is None:
+        return False
+    ended = min(grant.expires_at, grant.ended_at or grant.expires_at)
+    return grant.decided_at <= at < ended + LONGEST_ANSWER
 
 
 def exports_labelled(case: Case) -> Finding:
     """Judge GAI-12.3: each of the latest exports carries its words, or had them waived."""
-    exports = [each for each in latest_records(case) if each.kind == "gateway.export.delivered"]
+    exports = latest_of(case, "gateway.export.delivered")
     if not exports:
         return Finding("due", Words("还没有导出过", "Nothing was exported yet"))
     bare = [each for each in exports if each.metadata.get("export", {}).get("explicit") not in ("text", "waived")]

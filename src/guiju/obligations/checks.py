@@ -10,6 +10,7 @@ from guiju.obligations.values import Words
 RENEW_WITHIN: Final = timedelta(days=30)
 _FAILS: Final = {
     "none": Words("没有签署适用性判断书", "No scope determination was signed"),
+    "altered": Words("判断书或画像与签名的内容不符，须重新签署", "The determination or its profile is not what was signed; sign it anew"),
     "profile_changed": Words("签署之后服务画像已变更，须重新判断", "The profile changed after it was signed; determine the scope anew"),
     "law_changed": Words(
         "签署之后义务目录已更新，须重新判断", "The catalogue of the law changed after it was signed; determine the scope anew"
@@ -22,7 +23,7 @@ def scope_determined(case: Case) -> Finding:
     found, holds = flow.determination_of(case.service, case.now)
     proof = (Proof("determination", found.id),) if found else ()
     if found is None or holds in _FAILS:
-        return Finding("breach" if found is None else "overdue", _FAILS[holds], proof)
+        return Finding("breach" if holds in ("none", "altered") else "overdue", _FAILS[holds], proof)
     until = found.expires_at
     if holds == "expired":
         return Finding("overdue", Words("适用性判断书已满十二个月", "The scope determination is twelve months old"), proof, until)

@@ -103,7 +103,7 @@ def check_command(
 
     from guiju.core.errors import GuijuError
     from guiju.obligations import reports
-    from guiju.obligations.judging import judge_all, judge_service
+    from guiju.obligations.judging import calendar_notice, judge_all, judge_service
     from guiju.services.flow import SERVICE_UNKNOWN
 
     now = timezone.now()
@@ -112,9 +112,13 @@ def check_command(
         raise GuijuError(SERVICE_UNKNOWN, service=service, known=", ".join(known))
     lights = judge_service(service, now) if service else [each for own in judge_all(now).values() for each in own]
     chosen = Form.JSON if as_json else form
+    language = lang or ("en" if os.environ.get("LANG", "zh").startswith("en") else "zh")
     if chosen is Form.TABLE:
-        _print_table(lights, lang or ("en" if os.environ.get("LANG", "zh").startswith("en") else "zh"), all_, out)
+        _print_table(lights, language, all_, out)
     else:
+        notice = calendar_notice(now)
+        if notice is not None:
+            typer.echo(notice.in_language(language), err=True)
         text = {
             Form.JSON: lambda: json.dumps(reports.as_json(lights), ensure_ascii=False, indent=1) + "\n",
             Form.JUNIT: lambda: reports.as_junit(lights).decode(),
@@ -128,17 +132,21 @@ def check_command(
 
 
 def _print_table(lights: list["Light"], language: str, everything: bool, out: Path | None) -> None:
+    from django.utils import timezone
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from guiju.core.clock import BEIJING
-    from guiju.obligations.judging import count_states, next_deadlines
+    from guiju.obligations.judging import calendar_notice, count_states, next_deadlines
     from guiju.obligations.loading import shipped_catalogue
 
     zh = language.startswith("zh")
     with ExitStack() as opened:
         console = Console(file=opened.enter_context(out.open("w")) if out else None)
+        notice = calendar_notice(timezone.now())
+        if notice is not None:
+            console.print(f"[yellow]▲[/] {escape(notice.in_language(language))}")
         for service in dict.fromkeys(each.service for each in lights):
             own = [each for each in lights if each.service == service]
             console.print(f"\n[bold]{escape(service)}[/]")

@@ -31,11 +31,12 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a check is asked: which service, at which instant (aware), with which answers of its profile."""
+    """What a check is asked: which service, at which instant (aware), with which answers of its profile, and the id of that profile."""
 
     service: str
     now: datetime
     answers: Mapping[str, tuple[str, ...]]
+    profile: str = field(default="", kw_only=True)
     known: dict[str, Any] = field(default_factory=dict, compare=False)
     """What the checks of one judging have looked up already."""
 

@@ -20,22 +20,30 @@ from guiju.core.clock import BEIJING
 from guiju.core.deadlines import due_at
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.core.keys import load_site_key
+from guiju.core.keys import load_accepted_public_keys, load_site_key
 from guiju.core.layout import DataFolder
 from guiju.obligations.applicability import Answers, list_bindings
 from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.models import Attestation, Determination, Profile
 from guiju.obligations.values import Catalogue
 from guiju.records import flow as records
-from guiju.records.note import sign
+from guiju.records import recent
+from guiju.records.note import sign, verify
 
 DETERMINATION_MONTHS: Final = 12
 STATEMENT_CHARACTERS: Final = 2_000
 NAME_CHARACTERS: Final = 200
 DOCUMENT_LIMIT_BYTES: Final = 8 * 2**20
+ON_ITS_WAY: Final = timedelta(hours=1)
 ATTESTATION_DAYS: Final = 366
 """The longest time for which one attestation holds."""
 FORM: Final = "guiju-scope-determination-1"
+CONTRARY: Final[tuple[tuple[tuple[str, str], tuple[str, frozenset[str]]], ...]] = (
+    (("public", "no"), ("audience", frozenset({"consumers", "firms"}))),
+    (("trains", "no"), ("model", frozenset({"own", "tuned"}))),
+    (("sectors", "none"), ("sectors", frozenset({"news", "publishing", "film", "av", "medical", "finance", "education", "maps"}))),
+)
+"""Answers that cannot stand beside one another: each would free a service from duties that its other answer brings."""
 
 PROFILE_INVALID = define(
     "PROFILE-INVALID",
@@ -51,6 +59,17 @@ PROFILE_OPEN = define(
     zh=Text("服务“{service}”的画像还有 {count} 个问题没有回答：{facts}。", "没有签署判断书。", "请先回答全部问题。"),
     en=Text("{count} questions of the profile of '{service}' have no answer: {facts}.", "No determination was signed.", "Answer them all first."),
 )  # fmt: skip
+DETERMINATION_OWN = define(
+    "DETERMINATION-OWN",
+    status=403,
+    kind="permission_error",
+    zh=Text("服务“{service}”的画像由您本人填写。", "没有签署判断书，画像不变。", "请由另一位有权签署的人核对后签署。"),
+    en=Text(
+        "You answered the profile of '{service}' yourself.",
+        "No determination was signed; the profile is unchanged.",
+        "Let another person with the right to sign check and sign it.",
+    ),
+)
 ATTESTATION_INVALID = define(
     "ATTESTATION-INVALID",
     status=400,
@@ -69,13 +88,31 @@ ATTESTATION_GONE = define(
     zh=Text("声明 {id} 不存在或已撤回。", "什么也没有改动。", "请刷新页面。"),
     en=Text("The attestation {id} is not there, or was withdrawn.", "Nothing was changed.", "Reload the page."),
 )
-Holds = Literal["none", "holds", "profile_changed", "law_changed", "expired"]
+ATTESTATION_ALTERED = define(
+    "ATTESTATION-ALTERED",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "声明 {id} 的文件与记录 {record} 中的哈希不符。", "文件没有给出。", "请撤回这份声明，附上原文件重新声明，并查明数据库何以被改动。"
+    ),
+    en=Text(
+        "The document of attestation {id} does not have the hash that record {record} names.",
+        "It was not given.",
+        "Withdraw the attestation, attest anew with the original, and find out how the database was changed.",
+    ),
+)
+Holds = Literal["none", "holds", "altered", "profile_changed", "law_changed", "expired"]
 
 
 def answers_of(service: str) -> dict[str, tuple[str, ...]]:
     """Return the answers of the profile in force; none when there is no profile."""
-    found = Profile.objects.filter(service=service).first()
+    found = profile_of(service)
     return read_answers(found.answers) if found else {}
+
+
+def profile_of(service: str) -> Profile | None:
+    """Return the profile in force; None when there is none."""
+    return Profile.objects.filter(service=service).first()
 
 
 def read_answers(text: str) -> dict[str, tuple[str, ...]]:
@@ -123,12 +160,16 @@ def _check_answers(service: str, answers: Answers, catalogue: Catalogue) -> None
             raise refuse(f"问题 {fact} 没有答案 {unknown[0]}", f"{fact} has no answer {unknown[0]}")
         if len(given) > 1 and not asked.several:
             raise refuse(f"问题 {fact} 只能有一个答案", f"{fact} takes one answer")
+    for (fact, answer), (other, against) in CONTRARY:
+        both = sorted(against & set(answers.get(other, ())))
+        if answer in answers.get(fact, ()) and both:
+            raise refuse(f"{fact}={answer} 与 {other}={both[0]} 矛盾", f"{fact}={answer} contradicts {other}={both[0]}")
 
 
 def determine_scope(service: str, actor: str) -> Determination:
     """Sign the scope determination of a service on its profile in force and leave `obligations.scope.determined`.
 
-    Raises PROFILE-OPEN while a question has no answer.
+    Raises PROFILE-OPEN while a question has no answer, DETERMINATION-OWN for the person who answered them.
     """
     catalogue = shipped_catalogue()
     now = timezone.now()
@@ -138,6 +179,8 @@ def determine_scope(service: str, actor: str) -> Determination:
         missing = [fact for fact in catalogue.facts if fact not in answers]
         if profile is None or missing:
             raise GuijuError(PROFILE_OPEN, service=service, count=len(missing), facts=", ".join(missing))
+        if profile.made_by == actor:
+            raise GuijuError(DETERMINATION_OWN, service=service)
         expires = due_at(now, DETERMINATION_MONTHS, "months", settings.SITE.calendar.work_calendar())
         folder: DataFolder = settings.DATA_FOLDER
         text = _determination_text(service, actor, answers, catalogue, now, expires)
@@ -176,16 +219,31 @@ def _minute(at: datetime) -> str:
 
 
 def determination_of(service: str, now: datetime) -> tuple[Determination | None, Holds]:
-    """Return the newest determination of a service and whether it still holds."""
+    """Return the newest determination of a service and whether it still holds; it is altered where its row is not what was signed."""
     found = Determination.objects.filter(service=service).first()
     if found is None:
         return None, "none"
+    signed = _signed_lines(found)
+    if signed[:6] != [FORM, service, found.made_by, _minute(found.made_at), _minute(found.expires_at), found.catalogue]:
+        return found, "altered"
     if found.expires_at <= now:
         return found, "expired"
-    profile = Profile.objects.filter(service=service).values_list("id", flat=True).first()
-    if profile != found.profile:
+    profile = profile_of(service)
+    if profile is None or profile.id != found.profile:
         return found, "profile_changed"
-    return found, "holds" if found.catalogue == shipped_catalogue().version else "law_changed"
+    if found.catalogue != shipped_catalogue().version:
+        return found, "law_changed"
+    answers = [f"{fact}={','.join(given)}" for fact, given in sorted(read_answers(profile.answers).items())]
+    return found, "holds" if signed[6 : 6 + len(answers)] == answers else "altered"
+
+
+def _signed_lines(made: Determination) -> list[str]:
+    """Return the lines of a determination that the site has signed; none where its signature does not hold."""
+    folder: DataFolder = settings.DATA_FOLDER
+    try:
+        return verify(made.note.encode(), settings.SITE.ledger.origin, *load_accepted_public_keys(folder.keys)).splitlines()
+    except GuijuError:
+        return []
 
 
 def attest(service: str, obligation: str, statement: str, document: bytes, document_name: str, last_day: date, actor: str) -> Attestation:
@@ -252,3 +310,32 @@ def withdraw(attestation: str, actor: str) -> None:
 def attestation_of(service: str, obligation: str) -> Attestation | None:
     """Return the newest attestation that was not withdrawn, without its document; it may have expired."""
     return Attestation.objects.defer("document").filter(service=service, obligation=obligation, withdrawn_at=None).first()
+
+
+def is_on_record(made: Attestation, now: datetime) -> bool:
+    """Tell whether the record of an attestation says what its row says; its document is held against its hash when it is given (`document_of`).
+
+    A record that is on its way to the ledger counts for an hour.
+    """
+    told = recent.metadata_of(made.record)
+    if told is None:
+        return now - made.made_at < ON_ITS_WAY
+    said = {
+        "attestation": made.id,
+        "obligation": made.obligation,
+        "statement": made.statement,
+        "document_sha256": made.document_sha256,
+        "until": (made.expires_at - timedelta(days=1)).astimezone(BEIJING).date().isoformat(),
+    }
+    return all(told.get(name) == value for name, value in said.items())
+
+
+def document_of(service: str, obligation: str, attestation: str) -> Attestation:
+    """Return an attestation with its document. Raises ATTESTATION-GONE, and ATTESTATION-ALTERED for a document that is not the one on record."""
+    found = Attestation.objects.filter(id=attestation, service=service, obligation=obligation).first()
+    if found is None:
+        raise GuijuError(ATTESTATION_GONE, id=attestation)
+    told = recent.metadata_of(found.record)
+    if sha256(bytes(found.document)).hexdigest() != (told or {"document_sha256": found.document_sha256}).get("document_sha256"):
+        raise GuijuError(ATTESTATION_ALTERED, id=attestation, record=found.record)
+    return found

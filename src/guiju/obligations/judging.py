@@ -14,13 +14,14 @@ from typing import Any, Final
 from django.conf import settings
 
 from guiju.core.clock import BEIJING
+from guiju.core.deadlines import CALENDAR_GAP, missing_year
 from guiju.core.errors import GuijuError
 from guiju.duties import DUTIES
 from guiju.obligations import flow
 from guiju.obligations.applicability import Binding, list_bindings
 from guiju.obligations.finding import GRAVEST, Case, Check, Finding, Proof, Status
 from guiju.obligations.loading import shipped_catalogue
-from guiju.obligations.values import Obligation, Words
+from guiju.obligations.values import MEASURES, Obligation, Words
 
 EXPIRES_SOON: Final = timedelta(days=30)
 """An attestation that ends within this time shows as due."""
@@ -68,8 +69,9 @@ def judge_all(now: datetime) -> dict[str, list[Light]]:
 
 def judge_service(service: str, now: datetime, known: dict[str, Any] | None = None) -> list[Light]:
     """Return the lights of one service for the duties of providers, by the law of this Beijing day. `known` is shared by one judging."""
-    answers = flow.answers_of(service)
-    case = Case(service, now, answers, {} if known is None else known)
+    profile = flow.profile_of(service)
+    answers = flow.read_answers(profile.answers) if profile else {}
+    case = Case(service, now, answers, {} if known is None else known, profile=profile.id if profile else "")
     bindings = list_bindings(shipped_catalogue(), answers, now.astimezone(BEIJING).date())
     return [Light(service, each, judge(each, case)) for each in bindings if each.obligation.binds_provider]
 
@@ -79,7 +81,7 @@ def judge(binding: Binding, case: Case) -> Finding:
     obligation = binding.obligation
     if binding.binds == "no":
         facts = ", ".join(each.fact for each in binding.because)
-        return Finding("not_applicable", Words(f"依服务画像不适用（{facts}）", f"Does not bind, by the profile ({facts})"))
+        return Finding("not_applicable", _not_bound(binding, facts))
     check = all_checks().get(obligation.id)
     if check is not None:
         return _checked(check, case, obligation)
@@ -87,6 +89,18 @@ def judge(binding: Binding, case: Case) -> Finding:
         return _attested(obligation, obligation.person, case)
     missing = obligation.missing or Words("没有检查", "No check")
     return Finding("not_built", Words(f"未建：{missing.zh}", f"Not built: {missing.en}"))
+
+
+def _not_bound(binding: Binding, facts: str) -> Words:
+    """Return why a duty does not bind; what the Measures do not reach, other laws may."""
+    zh, en = f"依服务画像不适用（{facts}）", f"Does not bind, by the profile ({facts})"
+    hooks = [each for each in binding.obligation.hooks if each.law != MEASURES]
+    statutes = [(shipped_catalogue().statutes[each.law], each.at) for each in hooks]
+    others = [(each.title, at) for each, at in statutes if each.rank in ("law", "regulation")]
+    if others and any(each.fact == "covered" for each in binding.because):
+        zh += "；仍须遵守：" + "、".join(f"{title.zh} {at}".strip() for title, at in others)
+        en += "; still to be kept: " + ", ".join(f"{title.en} {at}".strip() for title, at in others)
+    return Words(zh, en)
 
 
 def _checked(check: Check, case: Case, obligation: Obligation) -> Finding:
@@ -103,11 +117,28 @@ def _attested(obligation: Obligation, why: Words, case: Case) -> Finding:
     if found is None:
         return Finding("needs_person", Words(f"须由人判断：{why.zh}", f"A person must judge: {why.en}"))
     proof = (Proof("record", found.record), Proof("attestation", found.id))
+    if not flow.is_on_record(found, case.now):
+        said = Words("声明或其文件与留下的记录不符，须重新声明", "The attestation or its document is not what its record says; attest anew")
+        return Finding("breach", said, proof)
+    if found.made_at.astimezone(BEIJING).date() < obligation.since:
+        said = Words(
+            f"义务自 {obligation.since} 起变更，声明在此之前，须重新声明", f"The duty is another since {obligation.since}; attest anew"
+        )
+        return Finding("overdue", said, proof)
     until = (found.expires_at - timedelta(days=1)).astimezone(BEIJING).date().isoformat()
     if found.expires_at <= case.now:
         return Finding("overdue", Words(f"声明已于 {until} 到期", f"The attestation ended on {until}"), proof, found.expires_at)
     said = Words(f"{found.made_by} 声明，至 {until}", f"Attested by {found.made_by} until {until}")
     return Finding("due" if found.expires_at - case.now <= EXPIRES_SOON else "met", said, proof, found.expires_at)
+
+
+def calendar_notice(now: datetime) -> Words | None:
+    """Return what is to be done about a year without a holiday notice that periods reach, or will soon; None when there is none."""
+    year = missing_year(now.astimezone(BEIJING).date(), settings.SITE.calendar.work_calendar())
+    if year is None:
+        return None
+    error = GuijuError(CALENDAR_GAP, year=year)
+    return Words(error.text("zh"), error.text("en"))
 
 
 def count_states(lights: list[Light]) -> dict[Status, int]:

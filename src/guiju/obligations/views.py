@@ -16,9 +16,9 @@ from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
 from guiju.obligations import exports, flow, history
 from guiju.obligations.finding import GRAVEST
-from guiju.obligations.judging import Light, all_checks, count_states, judge_service, next_deadlines
+from guiju.obligations.judging import Light, all_checks, calendar_notice, count_states, judge_service, next_deadlines
 from guiju.obligations.loading import differences, shipped_catalogue
-from guiju.obligations.models import Attestation, Determination, Profile
+from guiju.obligations.models import Attestation, Determination
 from guiju.obligations.values import Chapter, Obligation
 from guiju.records import recent
 from guiju.records.kinds import KINDS
@@ -78,6 +78,7 @@ def board(request: HttpRequest) -> HttpResponse:
         "states": history.DRAWN,
         "now": now,
         "catalogue": shipped_catalogue().version,
+        "calendar": calendar_notice(now),
     }
     return render(request, "obligations/board.html", facts)
 
@@ -163,9 +164,12 @@ def withdraw(request: HttpRequest, service: str, obligation: str, attestation: s
 @require_GET
 def document(request: HttpRequest, service: str, obligation: str, attestation: str) -> HttpResponse:
     """Give the document of an attestation, as a download that no browser runs."""
-    found = Attestation.objects.filter(id=attestation, service=service, obligation=obligation).first()
-    if found is None:
-        raise Http404(_("没有这份文件。"))
+    try:
+        found = flow.document_of(service, obligation, attestation)
+    except GuijuError as refusal:
+        if refusal.code is flow.ATTESTATION_GONE:
+            raise Http404(_("没有这份文件。")) from refusal
+        return _duty(request, service, obligation, refusal)
     response = HttpResponse(bytes(found.document), content_type="application/octet-stream")
     response["Content-Disposition"] = f'attachment; filename="{found.id}.bin"'
     return response
@@ -183,13 +187,15 @@ def _profile(request: HttpRequest, service: str, refusal: GuijuError | None = No
     answers = flow.answers_of(service)
     now = timezone.now()
     made, holds = flow.determination_of(service, now)
+    kept = flow.profile_of(service)
     catalogue = shipped_catalogue()
     lights = judge_service(service, now) if answers else []
     facts = {
         "service": chosen,
         "questions": [(each, answers.get(each.id, ())) for each in catalogue.facts.values()],
         "open": [each for each in catalogue.facts.values() if each.id not in answers],
-        "profile": Profile.objects.filter(service=service).first(),
+        "profile": kept,
+        "own": kept is not None and kept.made_by == actor_of(request),
         "made": made,
         "holds": holds,
         "binding": [(binds, [each.obligation for each in lights if each.binding.binds == binds]) for binds in ("yes", "unknown", "no")],

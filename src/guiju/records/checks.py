@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
 
 from guiju.core.deadlines import due_at
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
-from guiju.records.models import Erasure, Hold, Removal, Request, RetentionRule, SubjectKey
+from guiju.records.models import Erasure, Hold, Removal, Request, RetentionRule
+from guiju.records.recent import Recent
 from guiju.records.tasks import latest_sweep
 from guiju.records.values import CLASSES
 
@@ -22,6 +24,18 @@ SWEEP_EVERY: Final = timedelta(hours=48)
 ERASURE_WORKING_DAYS: Final = 15
 """CLK-DSR of the catalogue."""
 SHOWN: Final = 5
+
+
+def latest_records(case: Case) -> list[Recent]:
+    """Return the latest records of the service, looked up once in a judging."""
+    return case.once(f"records.latest.{case.service}", lambda: recent.latest_of_service(case.service))
+
+
+def latest_of(case: Case, kind: str) -> list[Recent]:
+    """Return the latest records of a kind of the service, newest first: those among its latest of all kinds, and among the latest of the kind."""
+    rare = case.once(f"records.of_kind.{kind}", lambda: recent.latest_by_service(kind)).get(case.service, [])
+    found = {each.id: each for each in (*rare, *(each for each in latest_records(case) if each.kind == kind))}
+    return sorted(found.values(), key=lambda each: each.at, reverse=True)
 
 
 def logs_kept(case: Case) -> Finding:
@@ -56,21 +70,17 @@ def _logs_kept(now: datetime) -> Finding:
 
 
 def inputs_protected(case: Case) -> Finding:
-    """Judge GAI-11.1: inputs and use records are sealed under their subjects' keys, and who opened any is on record."""
-    return case.once("records.inputs_protected", _inputs_protected)
-
-
-def _inputs_protected() -> Finding:
-    keys = SubjectKey.objects.order_by("-pk").first()
-    if keys is None:
+    """Judge GAI-11.1: the service's inputs and use records are sealed under their subjects' keys, and who opened any is on record."""
+    sealed = recent.latest_sealed(latest_records(case))
+    if sealed is None:
         return Finding("due", Words("还没有任何内容", "There is no content yet"))
-    opened = recent.latest_of_kind(("records.content.opened", "records.subject.opened"))
+    opened = case.once("records.opened", lambda: recent.latest_of_kind(("records.content.opened", "records.subject.opened")))
     people = settings.SITE.records.opening_people
     said = Words(
         f"内容按主体密封；打开需 {people} 人，先留记录" + ("" if opened else "；尚无人打开过"),
         f"Content is sealed per subject; opening takes {people} and is on record first" + ("" if opened else "; nobody has opened any"),
     )
-    return Finding("met", said, (Proof("record", opened.id) if opened else Proof("subject_key", str(keys.pk)),))
+    return Finding("met", said, (Proof("record", sealed), *([Proof("record", opened.id)] if opened else [])))
 
 
 def nothing_kept_too_long(case: Case) -> Finding:
@@ -105,15 +115,25 @@ def erasures_done(case: Case) -> Finding:
 
 
 def _erasures_done(now: datetime) -> Finding:
-    calendar = settings.SITE.calendar.work_calendar()
-    waiting = Request.objects.filter(
-        deed=Request.Deed.ERASE_SUBJECT, state__in=(Request.State.ASKED, Request.State.APPROVED), until__gt=now
-    )
-    oldest = waiting.order_by("asked_at").first()
-    if oldest is not None:
-        due = due_at(oldest.asked_at, ERASURE_WORKING_DAYS, "working_days", calendar)
-        said = Words("有删除申请待办", "An erasure that was asked for waits")
-        return Finding("overdue" if due <= now else "due", said, (Proof("request", oldest.id),), due)
+    waiting = _unanswered(now).order_by("asked_at").first()
+    if waiting is not None:
+        lapsed = waiting.until <= now
+        said = (
+            Words(
+                "有删除申请没有人处理就过期了，须重新提出并处理", "An erasure that was asked for lapsed undone; ask for it again and do it"
+            )
+            if lapsed
+            else Words("有删除申请待办", "An erasure that was asked for waits")
+        )
+        proof = (Proof("request", waiting.id),)
+        due = due_at(waiting.asked_at, ERASURE_WORKING_DAYS, "working_days", settings.SITE.calendar.work_calendar())
+        return Finding("overdue" if due <= now else "due", said, proof, due)
+    left = Erasure.objects.filter(finished_at=None, at__lt=now - SWEEP_EVERY).order_by("at").first()
+    if left is not None:
+        said = Words(
+            "有删除已销毁密钥，密文两天仍未移除", "An erasure destroyed the key two days ago, and the sealed bytes are still there"
+        )
+        return Finding("overdue", said, (Proof("erasure", left.id),), left.at + SWEEP_EVERY)
     latest = Erasure.objects.order_by("-at").first()
     if latest is None:
         return Finding(
@@ -126,21 +146,40 @@ def _erasures_done(now: datetime) -> Finding:
     )
 
 
+def _unanswered(now: datetime) -> QuerySet[Request]:
+    """Return the requests to erase that nobody carried out or refused; one that lapsed is not settled by that."""
+    same = Request.objects.filter(deed=Request.Deed.ERASE_SUBJECT, subject=OuterRef("subject"))
+    refused = same.filter(state=Request.State.REFUSED, decided_at__gte=OuterRef("asked_at"))
+    erased = Erasure.objects.filter(subject=OuterRef("subject"), at__gte=OuterRef("asked_at"))
+    asked = Request.objects.filter(
+        deed=Request.Deed.ERASE_SUBJECT, state__in=(Request.State.ASKED, Request.State.APPROVED), asked_at__lte=now
+    )
+    return asked.exclude(Exists(erased)).exclude(Exists(refused))
+
+
 def cases_kept(case: Case) -> Finding:
-    """Judge GAI-14.7: records of what was stopped and refused are kept, and standing holds keep what a case needs."""
-    return case.once("records.cases_kept", _cases_kept)
-
-
-def _cases_kept() -> Finding:
-    kinds = next(each.kinds for each in CLASSES if each.name == "case")
-    rules = dict(RetentionRule.objects.filter(kind__in=kinds).values_list("kind", "minimum_days"))
-    latest = recent.latest_of_kind(("gateway.answer.stopped", "gateway.input.refused"))
-    holds = Hold.objects.filter(lifted_at=None).count()
-    if not rules:
+    """Judge GAI-14.7: the database itself keeps records of what the service stopped and refused, and holds keep what a case needs."""
+    kept = next(each for each in CLASSES if each.name == "case")
+    rules = case.once(
+        "records.case_rules", lambda: dict(RetentionRule.objects.filter(kind__in=kept.kinds).values_list("kind", "minimum_days"))
+    )
+    if set(rules) < set(kept.kinds):
         return Finding("due", Words("数据库还没有保存规则", "The database has no rules of retention yet"))
+    short = {kind: days for kind, days in rules.items() if 0 < days < kept.minimum_days}
+    if short:
+        said = Words(
+            f"数据库只保证处置记录 {min(short.values())} 天，少于 {kept.minimum_days} 天",
+            f"The database keeps records of measures for {min(short.values())} days only, fewer than {kept.minimum_days}",
+        )
+        return Finding("breach", said, (Proof("retention_rule", min(short)),))
+    latest = next((each for each in latest_records(case) if each.kind in kept.kinds), None)
+    holds = case.once("records.holds", lambda: Hold.objects.filter(lifted_at=None).count())
     days = settings.SITE.retention.case_days
-    said = Words(f"处置记录保存 {days} 天；现有 {holds} 项保全", f"Records of measures are kept for {days} days; {holds} holds stand")
-    return Finding("met", said, (Proof("record", latest.id) if latest else Proof("retention_rule", next(iter(rules))),))
+    said = Words(
+        f"处置记录保存 {days} 天；现有 {holds} 项保全" + ("" if latest else "；尚无处置"),
+        f"Records of measures are kept for {days} days; {holds} holds stand" + ("" if latest else "; there was no measure yet"),
+    )
+    return Finding("met", said, (Proof("record", latest.id) if latest else Proof("retention_rule", min(rules)),))
 
 
 CHECKS: Final[dict[str, Check]] = {

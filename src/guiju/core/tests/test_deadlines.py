@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guiju.core.clock import BEIJING
-from guiju.core.deadlines import CALENDAR_GAP, WorkCalendar, act_by, due_at, state_of, work_calendar
+from guiju.core.deadlines import CALENDAR_GAP, WorkCalendar, act_by, due_at, missing_year, state_of, work_calendar
 from guiju.core.errors import GuijuError
 
 CALENDAR = work_calendar()
@@ -111,6 +111,15 @@ def test_notice_ahead_and_the_period_fit_together(event: date, amount: int, unit
     reached = due_at(last_in_time, amount, unit, CALENDAR).date() - timedelta(days=1)  # type: ignore[arg-type]
     # A shorter month ends early: going back and on again may fall short of the day by its missing ones, never go beyond it.
     assert event - timedelta(days=3) <= reached <= event
+
+
+@pytest.mark.parametrize(
+    ("today", "missing"), [("2026-11-16", None), ("2026-11-17", 2027), ("2026-12-31", 2027), ("2027-01-01", 2027), ("2027-12-01", 2027)]
+)
+def test_a_year_without_its_notice_is_told_before_periods_reach_it(today: str, missing: int | None) -> None:
+    known = WorkCalendar(frozenset({2025, 2026}), frozenset(), frozenset())
+    assert missing_year(date.fromisoformat(today), known) == missing
+    assert missing_year(date(2026, 12, 1), work_calendar(("2027-01-01",))) is None
 
 
 def test_overdue_is_the_instant_itself() -> None:

@@ -3,6 +3,7 @@
 Source: Labelling Measures Arts. 8 and 9 (an agreement that fixes the user's duty, the log of the recipient for six months); the rest is ours.
 """
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any, Final
@@ -171,6 +172,12 @@ def end(id: str, *, actor: str) -> Supply:  # the name that callers and pages us
 def list_supplies(limit: int) -> list[Supply]:
     """Return the newest cases, without their agreements."""
     return list(Supply.objects.defer("agreement")[:limit])
+
+
+def grants_of(service: str, ids: Iterable[str]) -> dict[str, Supply]:
+    """Return the cases of a service among these that were granted, ended ones too, without their agreements."""
+    found = Supply.objects.defer("agreement").filter(service=service, id__in=list(ids), state__in=(State.GRANTED, State.ENDED))
+    return {each.id: each for each in found}
 
 
 def agreement_of(id: str) -> Supply:  # the name that callers and pages use

@@ -27,7 +27,7 @@ from guiju.obligations.exports import oscal_document
 from guiju.obligations.finding import Finding
 from guiju.obligations.judging import judge_service
 from guiju.obligations.loading import shipped_catalogue
-from guiju.obligations.tests.test_flow import OFFICER, TODAY, WHOLE
+from guiju.obligations.tests.test_flow import APPROVER, OFFICER, TODAY, WHOLE
 from guiju.obligations.values import Words
 
 NOW = datetime.now(UTC)
@@ -72,7 +72,7 @@ def test_every_duty_is_a_control_and_every_name_leads_somewhere(data: DataFolder
 
 def test_only_what_is_met_is_satisfied(data: DataFolder) -> None:
     flow.answer_profile("chat", WHOLE, OFFICER)
-    flow.determine_scope("chat", OFFICER)
+    flow.determine_scope("chat", APPROVER)
     lights = judge_service("chat", NOW)
     [result] = oscal.results_document(shipped_catalogue(), {"chat": lights}, NOW)["assessment-results"]["results"]
     states = {each["target"]["target-id"]: each["target"]["status"]["state"] for each in result["findings"]}

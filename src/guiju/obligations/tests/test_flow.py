@@ -1,6 +1,7 @@
 """Profiles, signed determinations and attestations: each with its author and record, none beyond its time.
 
-Guarded: the expiry and the profile in `determination_of`, `person` in `attest`, the count of the update in `withdraw`.
+Guarded: the expiry and the profile in `determination_of`, `person` in `attest`, the count of the update in `withdraw`,
+who signs in `determine_scope`, the lines and fields that are compared in `determination_of` and `is_on_record`.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -17,9 +18,10 @@ from guiju.obligations import flow
 from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.models import Attestation, Determination, Profile
 from guiju.records.note import verify
-from guiju.web.tests.rig import ORIGIN, left
+from guiju.web.tests.rig import ORIGIN, left, record_all
 
 OFFICER = "person:officer"
+APPROVER = "person:approver"
 WHOLE = {fact.id: (fact.choices[0].id,) for fact in shipped_catalogue().facts.values()}
 TODAY = datetime.now(BEIJING).date()
 
@@ -38,12 +40,12 @@ def test_a_profile_is_kept_whole_and_its_record_tells_the_change(data: DataFolde
     first = flow.answer_profile("chat", {"public": ("yes",), "minors": ()}, OFFICER)
     assert flow.answers_of("chat") == {"public": ("yes",)}
     assert flow.answer_profile("chat", {"public": ("yes",)}, "person:other").id == first.id
-    flow.answer_profile("chat", {"public": ("no",), "audience": ("staff", "firms", "staff")}, OFFICER)
-    assert flow.answers_of("chat") == {"public": ("no",), "audience": ("staff", "firms")}
+    flow.answer_profile("chat", {"public": ("no",), "audience": ("staff", "invited_firms", "staff")}, OFFICER)
+    assert flow.answers_of("chat") == {"public": ("no",), "audience": ("staff", "invited_firms")}
     assert Profile.objects.count() == 2
     told = [entry for entry in left(data) if entry.kind == "obligations.profile.answered"]
     assert [entry.actor for entry in told] == [OFFICER, OFFICER]
-    assert told[1].metadata["changed"] == {"audience": [[], ["staff", "firms"]], "public": [["yes"], ["no"]]}
+    assert told[1].metadata["changed"] == {"audience": [[], ["staff", "invited_firms"]], "public": [["yes"], ["no"]]}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,9 @@ def test_a_profile_is_kept_whole_and_its_record_tells_the_change(data: DataFolde
         ("chat", {"publik": ("yes",)}, "there is no question publik"),
         ("chat", {"public": ("maybe",)}, "public has no answer maybe"),
         ("chat", {"public": ("yes", "no")}, "public takes one answer"),
+        ("chat", {"public": ("no",), "audience": ("staff", "consumers")}, "public=no contradicts audience=consumers"),
+        ("chat", {"trains": ("no",), "model": ("tuned",)}, "trains=no contradicts model=tuned"),
+        ("chat", {"sectors": ("none", "news")}, "sectors=none contradicts sectors=news"),
     ],
 )
 def test_a_mistaken_profile_changes_nothing(data: DataFolder, service: str, answers: dict[str, tuple[str, ...]], reason: str) -> None:
@@ -65,10 +70,10 @@ def test_a_mistaken_profile_changes_nothing(data: DataFolder, service: str, answ
 
 def test_a_determination_is_signed_over_every_answer_and_every_duty(data: DataFolder) -> None:
     flow.answer_profile("chat", WHOLE, OFFICER)
-    made = flow.determine_scope("chat", OFFICER)
+    made = flow.determine_scope("chat", APPROVER)
     text = verify(made.note.encode(), ORIGIN, load_site_public_key(data.keys))
     lines = text.splitlines()
-    assert lines[:3] == [flow.FORM, "chat", OFFICER]
+    assert lines[:3] == [flow.FORM, "chat", APPROVER]
     assert "location=mainland" in lines
     bound = {line.split()[0]: line.split()[2] for line in lines if line.startswith("GAI-")}
     assert set(bound) == {name for name, each in shipped_catalogue().in_force(TODAY).items() if each.binds_provider}
@@ -80,7 +85,7 @@ def test_a_determination_is_signed_over_every_answer_and_every_duty(data: DataFo
 def test_nothing_is_signed_while_a_question_is_open(data: DataFolder) -> None:
     flow.answer_profile("chat", {name: given for name, given in WHOLE.items() if name != "opinion"}, OFFICER)
     with pytest.raises(GuijuError) as told:
-        flow.determine_scope("chat", OFFICER)
+        flow.determine_scope("chat", APPROVER)
     assert (told.value.code, told.value.facts["facts"]) == (flow.PROFILE_OPEN, "opinion")
     assert not Determination.objects.exists()
 
@@ -89,7 +94,7 @@ def test_a_determination_ends_with_its_facts_its_law_or_its_year(data: DataFolde
     now = datetime.now(UTC)
     assert flow.determination_of("chat", now) == (None, "none")
     flow.answer_profile("chat", WHOLE, OFFICER)
-    made = flow.determine_scope("chat", OFFICER)
+    made = flow.determine_scope("chat", APPROVER)
     assert flow.determination_of("chat", now)[1] == "holds"
     assert flow.determination_of("chat", made.expires_at - timedelta(microseconds=1))[1] == "holds"
     assert flow.determination_of("chat", made.expires_at)[1] == "expired"
@@ -99,8 +104,55 @@ def test_a_determination_ends_with_its_facts_its_law_or_its_year(data: DataFolde
         assert flow.determination_of("chat", now)[1] == "law_changed"
     flow.answer_profile("chat", {**WHOLE, "minors": ("no",)}, OFFICER)
     assert flow.determination_of("chat", now)[1] == "profile_changed"
-    flow.determine_scope("chat", OFFICER)
+    flow.determine_scope("chat", APPROVER)
     assert flow.determination_of("chat", now)[1] == "holds"
+
+
+def test_who_answers_a_profile_does_not_sign_on_it(data: DataFolder) -> None:
+    flow.answer_profile("chat", WHOLE, OFFICER)
+    with pytest.raises(GuijuError) as told:
+        flow.determine_scope("chat", OFFICER)
+    assert told.value.code is flow.DETERMINATION_OWN
+    assert not Determination.objects.exists()
+    flow.answer_profile("chat", WHOLE, APPROVER)  # the same answers stay the officer's
+    flow.determine_scope("chat", APPROVER)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"expires_at": datetime(2040, 1, 1, tzinfo=UTC)},
+        {"made_by": "person:other"},
+        {"note": "guiju-scope-determination-1\nchat\n"},
+    ],
+)
+def test_a_determination_holds_only_as_it_was_signed(data: DataFolder, changed: dict[str, object]) -> None:
+    flow.answer_profile("chat", WHOLE, OFFICER)
+    flow.determine_scope("chat", APPROVER)
+    Determination.objects.update(**changed)
+    assert flow.determination_of("chat", datetime.now(UTC))[1] == "altered"
+
+
+def test_a_profile_that_was_changed_in_place_ends_its_determination(data: DataFolder) -> None:
+    profile = flow.answer_profile("chat", WHOLE, OFFICER)
+    flow.determine_scope("chat", APPROVER)
+    Profile.objects.update(answers=profile.answers.replace('"minors":["yes"]', '"minors":["no"]'))
+    assert flow.determination_of("chat", datetime.now(UTC))[1] == "altered"
+
+
+def test_an_attestation_is_what_its_record_says(data: DataFolder) -> None:
+    made, now = _attest(), datetime.now(UTC)
+    assert flow.is_on_record(made, now)  # on its way
+    assert not flow.is_on_record(made, now + timedelta(hours=2))
+    record_all(data)
+    assert flow.is_on_record(made, now + timedelta(hours=2))
+    assert flow.document_of("chat", "GAI-9.2", made.id).document_name == "备案.pdf"
+    Attestation.objects.update(document=b"another")
+    with pytest.raises(GuijuError) as told:
+        flow.document_of("chat", "GAI-9.2", made.id)
+    assert told.value.code is flow.ATTESTATION_ALTERED
+    made.expires_at += timedelta(days=1)
+    assert not flow.is_on_record(made, now)
 
 
 def test_an_attestation_has_author_document_and_expiry(data: DataFolder) -> None:

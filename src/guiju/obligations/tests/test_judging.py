@@ -9,17 +9,21 @@ from unittest.mock import patch
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from guiju.cli import whole_app
 from guiju.core.layout import DataFolder
 from guiju.obligations import flow, judging
+from guiju.obligations.applicability import Binding
 from guiju.obligations.finding import Case, Finding
-from guiju.obligations.judging import Light, all_checks, count_states, judge_service, next_deadlines
+from guiju.obligations.judging import Light, all_checks, count_states, judge, judge_service, next_deadlines
 from guiju.obligations.loading import shipped_catalogue
+from guiju.obligations.models import Attestation
 from guiju.obligations.reports import as_annotations, as_json, as_junit
-from guiju.obligations.tests.test_flow import OFFICER, TODAY, WHOLE, _attest
+from guiju.obligations.tests.test_flow import APPROVER, OFFICER, TODAY, WHOLE, _attest
 from guiju.obligations.values import Words
+from guiju.web.tests.rig import record_all
 
 NOW = datetime.now(UTC)
 
@@ -53,7 +57,7 @@ def test_the_profile_decides_what_binds(data: DataFolder) -> None:
     lights = _lights()
     assert lights["GAI-23.2"].status == "not_applicable"
     assert "foreign" in lights["GAI-23.2"].finding.reason.en
-    flow.determine_scope("chat", OFFICER)
+    flow.determine_scope("chat", APPROVER)
     assert _lights()["GAI-2.1"].status == "met"
     assert _lights()["GAI-17.1"].status == "met"
     assert _lights("chat", NOW + timedelta(days=350))["GAI-2.1"].status == "due"
@@ -65,12 +69,32 @@ def test_the_profile_decides_what_binds(data: DataFolder) -> None:
 
 def test_an_attestation_lights_its_duty_until_its_last_day(data: DataFolder) -> None:
     made = _attest(last_day=TODAY + timedelta(days=90))
+    record_all(data)
     assert _lights()["GAI-9.2"].status == "met"
     assert {each.id for each in _lights()["GAI-9.2"].finding.evidence} == {made.record, made.id}
     assert _lights(now=NOW + timedelta(days=80))["GAI-9.2"].status == "due"
     assert _lights(now=NOW + timedelta(days=92))["GAI-9.2"].status == "overdue"
     flow.withdraw(made.id, OFFICER)
     assert _lights()["GAI-9.2"].status == "needs_person"
+
+
+def test_an_attestation_of_the_duty_as_it_was_lights_nothing(data: DataFolder) -> None:
+    _attest()
+    assert _lights()["GAI-9.2"].status == "met"
+    Attestation.objects.update(statement="另一份说明")
+    record_all(data)
+    assert _lights()["GAI-9.2"].status == "breach"
+    binding = _lights()["GAI-9.2"].binding
+    amended = Binding(replace(binding.obligation, version=2, since=TODAY + timedelta(days=1)), "yes", ())
+    Attestation.objects.update(statement="已完成等保备案")
+    assert judge(amended, Case("chat", NOW, {})).status == "overdue"
+
+
+def test_a_duty_that_another_law_sets_too_does_not_end_with_the_measures(data: DataFolder) -> None:
+    flow.answer_profile("chat", {"public": ("no",)}, OFFICER)
+    found = _lights()["GAI-9.3"]
+    assert (found.status, "Cybersecurity Law 23(3)" in found.finding.reason.en) == ("not_applicable", True)
+    assert "Law" not in _lights()["GAI-15.2"].finding.reason.en
 
 
 def test_a_check_that_fails_is_not_met(data: DataFolder) -> None:
@@ -111,7 +135,7 @@ def test_the_command_fails_a_release_with_a_breach_and_knows_its_services(data: 
     assert done.exit_code == 1
     assert {each["service"] for each in json.loads(done.stdout)} == {"chat"}
     flow.answer_profile("chat", WHOLE, OFFICER)
-    flow.determine_scope("chat", OFFICER)
+    flow.determine_scope("chat", APPROVER)
     table = run(whole_app(), ["check", "--data", str(data.root), "--lang", "zh", "--all"])
     assert "适用性" in table.stdout or "GAI-2.1" in table.stdout
     assert "未建" in table.stdout

@@ -3,6 +3,7 @@
 Guarded: `needs` on each view, `_service`, the size before the read in `attest`, the download's type.
 """
 
+import json
 import re
 from datetime import timedelta
 from importlib import resources
@@ -13,9 +14,11 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from typer.testing import CliRunner
 
+from guiju.cli import whole_app
 from guiju.core.layout import DataFolder
-from guiju.obligations import flow, history, views
+from guiju.obligations import flow, history, judging, views
 from guiju.obligations.finding import GRAVEST
 from guiju.obligations.judging import judge_service
 from guiju.obligations.loading import FORMS, load_catalogue, shipped_catalogue
@@ -48,6 +51,20 @@ def test_the_board_shows_every_light_once_in_the_map_and_once_in_words(owner: Cl
     assert set(re.findall(r'class="dot (\w+)"', page)) <= set(GRAVEST)
     assert 'style="' not in page
     assert "<script>" not in page
+
+
+def test_a_year_without_a_calendar_is_one_notice_that_says_what_to_do(owner: Client, data: DataFolder) -> None:
+    with patch.object(judging, "missing_year", return_value=2031):
+        page = _text(owner, "/console/board/")
+        told = CliRunner().invoke(whole_app(), ["check", "--data", str(data.root), "--lang", "en"])
+        as_json = CliRunner().invoke(whole_app(), ["check", "--data", str(data.root), "--json", "--lang", "en"])
+    assert page.count("CALENDAR-GAP") == 1
+    assert "[calendar]" in page
+    assert "Fill the days off and make-up days of 2031" in " ".join(told.stdout.split())
+    assert "2031" in as_json.stderr
+    assert json.loads(as_json.stdout)
+    with patch.object(judging, "missing_year", return_value=None):
+        assert "CALENDAR-GAP" not in _text(owner, "/console/board/")
 
 
 def test_the_board_speaks_english(owner: Client) -> None:
@@ -111,7 +128,9 @@ def test_a_profile_is_answered_and_its_determination_signed_and_downloaded(owner
     assert owner.post("/console/board/chat/profile/determine/").status_code == 409
     assert owner.post("/console/board/chat/profile/answer/", form).status_code == 302
     assert flow.answers_of("chat") == WHOLE
-    assert owner.post("/console/board/chat/profile/determine/").status_code == 302
+    assert owner.post("/console/board/chat/profile/determine/").status_code == 403
+    assert "determine/" not in _text(owner, "/console/board/chat/profile/")
+    assert _person("approver").post("/console/board/chat/profile/determine/").status_code == 302
     made, holds = flow.determination_of("chat", timezone.now())
     assert holds == "holds"
     assert made is not None

@@ -10,8 +10,9 @@ from pytest_django.fixtures import Settings
 
 from guiju.core.layout import DataFolder
 from guiju.obligations.finding import Case, Finding
+from guiju.obligations.judging import judge_service
 from guiju.records import checks
-from guiju.records.models import Gap, Record, Removal, Request, RetentionRule
+from guiju.records.models import Erasure, Gap, Record, Removal, Request, RetentionRule
 from guiju.records.sweep import keep_rules
 from guiju.records.tasks import sweep_records
 from guiju.web.tests.conftest import data
@@ -63,6 +64,7 @@ def test_inputs_are_protected_once_there_are_any(data: DataFolder) -> None:
     assert checks.inputs_protected(_case()).status == "due"
     write_records(data, [entry(subject="s1", content="问题")])
     assert checks.inputs_protected(_case()).status == "met"
+    assert checks.inputs_protected(Case("second", NOW, {})).status == "due"  # another service's content proves nothing
 
 
 def test_nothing_is_kept_too_long_while_sweeps_run(data: DataFolder, settings: Settings) -> None:
@@ -95,11 +97,47 @@ def test_an_erasure_that_waits_is_due_and_then_overdue(data: DataFolder) -> None
     assert checks.erasures_done(_case(found.due_at)).status == "met"
 
 
+def test_an_erasure_that_nobody_did_is_not_settled_by_its_lapse(data: DataFolder) -> None:
+    asked = datetime(2026, 11, 2, 10, tzinfo=UTC)
+    Request.objects.create(
+        id="y" * 26, deed=Request.Deed.ERASE_SUBJECT, subject="s1", reason="request", state=Request.State.APPROVED,
+        until=asked + timedelta(days=3), asked_by="person:a", asked_at=asked,
+    )  # fmt: skip
+    found = checks.erasures_done(_case(asked + timedelta(days=5)))
+    assert (found.status, "lapsed" in found.reason.en) == ("due", True)
+    assert checks.erasures_done(_case(asked + timedelta(days=30))).status == "overdue"
+    again = Request.objects.create(
+        id="z" * 26, deed=Request.Deed.ERASE_SUBJECT, subject="s1", reason="request", state=Request.State.REFUSED,
+        until=asked + timedelta(days=9), asked_by="person:a", asked_at=asked + timedelta(days=5), decided_at=asked + timedelta(days=6),
+    )  # fmt: skip
+    assert checks.erasures_done(_case(asked + timedelta(days=30))).status == "met"
+    again.delete()
+    erasure = Erasure.objects.create(id="e" * 26, subject="s1", at=asked + timedelta(days=6), certificate="")
+    assert checks.erasures_done(_case(asked + timedelta(days=7))).status == "met"
+    assert checks.erasures_done(_case(asked + timedelta(days=9))).status == "overdue"  # the sealed bytes are still there
+    Erasure.objects.filter(pk=erasure.pk).update(finished_at=asked + timedelta(days=9))
+    assert checks.erasures_done(_case(asked + timedelta(days=9))).status == "met"
+
+
+def test_an_erasure_that_reaches_into_an_unknown_year_says_what_to_do(data: DataFolder) -> None:
+    asked = datetime(2100, 12, 20, 10, tzinfo=UTC)
+    Request.objects.create(
+        id="y" * 26, deed=Request.Deed.ERASE_SUBJECT, subject="s1", reason="request", state=Request.State.ASKED,
+        until=asked + timedelta(days=60), asked_by="person:a", asked_at=asked,
+    )  # fmt: skip
+    lights = {each.obligation.id: each for each in judge_service("chat", asked + timedelta(days=1))}
+    told = [name for name, each in lights.items() if "[calendar]" in each.finding.reason.zh]
+    assert told == ["GAI-11.7"]
+    assert lights["GAI-11.7"].status == "needs_person"
+
+
 def test_cases_are_kept_by_the_databases_own_rules(data: DataFolder) -> None:
     RetentionRule.objects.all().delete()
     assert checks.cases_kept(_case()).status == "due"
     keep_rules()
     assert checks.cases_kept(_case()).status == "met"
+    write_records(data, [entry("gateway.answer.stopped", service="second")])
+    assert checks.cases_kept(_case()).evidence[0].what == "retention_rule"  # another service's stop is no evidence
     [stopped] = write_records(data, [entry("gateway.answer.stopped")])
     assert checks.cases_kept(_case()).evidence[0].id == stopped.id
 
