@@ -7,6 +7,7 @@ Source: C2PA 2.x; the reference implementation by way of the extra `c2pa`.
 
 import io
 import os
+import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ import guiju
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.keys import read_key_file
 from guiju.labelling.containers import find_container
+from guiju.labelling.containers.boxes import Boxes
 from guiju.labelling.containers.source import Broken, Source
 from guiju.labelling.files import read, read_file
 from guiju.labelling.values import CredentialsFinding, Damaged
@@ -38,11 +40,20 @@ _BRANDED: Final = {
 }  # fmt: skip
 GENERATED: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _OFFLINE: Final[dict[str, Any]] = {
+    "core": {"backing_store_memory_threshold_in_mb": 8},  # what the library makes on its way lies in an unnamed file, not in memory
     "verify": {"verify_after_sign": True, "verify_trust": False, "ocsp_fetch": False, "remote_manifest_fetch": False},
     "builder": {"thumbnail": {"enabled": False}},
 }
 SIZE_LIMIT_BYTES: Final = 256 * 2**20
-"""Larger files are neither signed nor examined: the library holds two or three times the file in memory."""
+"""Larger files are neither signed nor examined: of some forms the library holds twice the file in memory."""
+FILM_LIMIT_BYTES: Final = 4 * 2**30
+"""As much of a film whose samples lie in one part, which is signed in pieces and needs 15 MB; others are signed up to the limit above.
+
+A manifest is looked at up to here in any film: whoever signed it otherwise, the library holds 530 MB at most.
+"""
+_FILMS: Final = ("video/mp4", "video/quicktime", "audio/mp4")
+_PIECES_FROM_BYTES: Final = 16 * 2**20
+_PIECE_KIB: Final = 4096
 _CHAIN_LIMIT: Final = 8
 _SHOWN_CHARACTERS: Final = 200
 
@@ -153,9 +164,10 @@ def sign(data: bytes, credentials: Credentials, *, original: bytes | None = None
 
 def sign_file(labelled: Path, target: Path, credentials: Credentials, *, original: Path | None = None) -> None:
     """Write the signed file to `target`, which appears whole or not at all. Raises as `sign`."""
-    made = target.with_name(f".{target.name}.c2pa")
+    handle, name = tempfile.mkstemp(prefix=".guiju-", dir=target.parent)
+    made = Path(name)
     try:
-        with labelled.open("rb") as source, made.open("w+b") as out:
+        with labelled.open("rb") as source, os.fdopen(handle, "w+b") as out:
             if original is None:
                 name = _sign(Source(source.fileno()), source, out, credentials, None)
             else:
@@ -175,8 +187,10 @@ def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credential
     media_type = _media_type(source, name)
     if media_type is None:
         raise GuijuError(CREDENTIALS_FAILED, container=name, reason="this form takes no manifest here")
-    if source.size > SIZE_LIMIT_BYTES or (original is not None and original.seek(0, os.SEEK_END) > SIZE_LIMIT_BYTES):
-        raise GuijuError(CREDENTIALS_FAILED, container=name, reason=f"it is larger than {SIZE_LIMIT_BYTES} bytes")
+    in_pieces = _in_pieces(source, media_type)
+    limit = FILM_LIMIT_BYTES if in_pieces else SIZE_LIMIT_BYTES
+    if source.size > limit or (original is not None and original.seek(0, os.SEEK_END) > limit):
+        raise GuijuError(CREDENTIALS_FAILED, container=name, reason=f"it is larger than {limit} bytes")
     if name == "PDF" and _is_signed(source):
         raise GuijuError(CREDENTIALS_FAILED, container=name, reason="it carries a signature of its own, and the library writes a PDF anew")
     parent = original is not None and check_stream(original, media_type).result != "none"
@@ -187,7 +201,8 @@ def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credential
     }
     try:
         signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None))
-        with c2pa.Context(settings=c2pa.Settings.from_dict(_OFFLINE), signer=signer) as context:
+        core = {**_OFFLINE["core"], **({"merkle_tree_chunk_size_in_kb": _PIECE_KIB} if in_pieces else {})}
+        with c2pa.Context(settings=c2pa.Settings.from_dict({**_OFFLINE, "core": core}), signer=signer) as context:
             builder = c2pa.Builder(manifest, context)
             if parent and original is not None:
                 original.seek(0)
@@ -200,6 +215,17 @@ def _sign(source: Source, data: BinaryIO, out: BinaryIO, credentials: Credential
     return name
 
 
+def _in_pieces(source: Source, media_type: str) -> bool:
+    """Tell whether a film is large and its samples lie in one part that says where it ends: only of such the library verifies pieces."""
+    if media_type not in _FILMS or source.size < _PIECES_FROM_BYTES:
+        return False
+    try:
+        parts = [each for each in Boxes(source).top() if each.kind in (b"mdat", b"moof")]
+    except Broken:
+        return False  # it fails to be read back, and says why
+    return len(parts) == 1 and not parts[0].open
+
+
 def _is_signed(source: Source) -> bool:
     container = find_container(source)
     try:
@@ -210,11 +236,12 @@ def _is_signed(source: Source) -> bool:
 
 def takes_manifest(data: bytes) -> bool:
     """Tell whether a file is of a form and size that can be signed; HEIC cannot: the library moves its items and not all of their addresses."""
-    if len(data) > SIZE_LIMIT_BYTES:
-        return False
     source = Source(data)
     container = find_container(source)
-    return container is not None and _media_type(source, container.name) not in (None, "image/heic")
+    media_type = None if container is None else _media_type(source, container.name)
+    if media_type is None or media_type == "image/heic":
+        return False
+    return len(data) <= (FILM_LIMIT_BYTES if _in_pieces(source, media_type) else SIZE_LIMIT_BYTES)
 
 
 def _media_type(source: Source, name: str) -> str | None:
@@ -252,8 +279,9 @@ def check_source(source: Source, roots: str = "") -> CredentialsFinding:
     media_type = _media_type(source, "unknown" if container is None else container.name)
     if media_type is None:
         return CredentialsFinding(result="unexamined", reason="manifests of this form are not read here")
-    if source.size > SIZE_LIMIT_BYTES:
-        return CredentialsFinding(result="unexamined", reason=f"a file of more than {SIZE_LIMIT_BYTES} bytes is not examined")
+    limit = FILM_LIMIT_BYTES if media_type in _FILMS else SIZE_LIMIT_BYTES
+    if source.size > limit:
+        return CredentialsFinding(result="unexamined", reason=f"a file of more than {limit} bytes is not examined")
     with source.stream() as data:
         return check_stream(data, media_type, roots)
 
