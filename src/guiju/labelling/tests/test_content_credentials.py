@@ -4,7 +4,6 @@ import hashlib
 import http.server
 import io
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -24,8 +23,6 @@ from typer.testing import CliRunner
 from guiju.cli import whole_app
 from guiju.core.errors import GuijuError
 from guiju.labelling import content_credentials
-from guiju.labelling.containers.boxes import Boxes
-from guiju.labelling.containers.source import Source
 from guiju.labelling.containers.tests import documents, pdfs
 from guiju.labelling.containers.tests.samples import CODE, LABEL, OTHER, decoded, fuzzed, run, sample, tool
 from guiju.labelling.content_credentials import (
@@ -286,37 +283,6 @@ def test_what_is_too_large_is_neither_signed_nor_examined(credentials: Credentia
     assert any("is not examined" in warning for warning in inspect(signed).warnings)
     with pytest.raises(GuijuError, match="LABEL-BREAKS-MANIFEST"):  # and its manifest is taken for one that fits
         write(signed, first_label(OTHER, "P1"))
-
-
-def test_a_large_film_is_signed_and_examined_in_little_memory(tmp_path: Path) -> None:
-    """Its samples are a hole of 96 MB, hashed in pieces."""
-    film, length = labelled("faststart.mp4"), 96 * 2**20
-    at = film.index(b"mdat") - 4
-    (tmp_path / "a.mp4").write_bytes(film[:at] + (len(film) - at + length).to_bytes(4, "big") + film[at + 4 :])
-    os.truncate(tmp_path / "a.mp4", len(film) + length)
-    files = CHAIN.files(tmp_path)
-    code = (
-        "import re; from pathlib import Path; from guiju.labelling.content_credentials import *\n"
-        "highest = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
-        f"folder, credentials = Path({str(tmp_path)!r}), load_credentials(*map(Path, {tuple(map(str, files))!r}))\n"
-        "library(); before = highest()\n"
-        "sign_file(folder / 'a.mp4', folder / 'b.mp4', credentials)\n"
-        "print(highest() - before)"
-    )
-    grown = int(run(sys.executable, "-c", code))
-    assert grown < 48 * 1024, f"{grown} KiB"
-    assert check(tmp_path / "b.mp4").result == "valid"
-    data = bytearray((tmp_path / "b.mp4").read_bytes())
-    samples = next(each for each in Boxes(Source(bytes(data))).top() if each.kind == b"mdat")
-    data[samples.stop - 1] ^= 1
-    assert check(bytes(data)).result == "invalid"
-
-
-def test_a_film_whose_samples_lie_in_several_parts_is_signed_as_a_whole(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library would sign its pieces and then not find them as they were."""
-    monkeypatch.setattr(content_credentials, "_PIECES_FROM_BYTES", 0)
-    for data in (labelled("fragmented.mp4"), labelled("faststart.mp4") + b"\0\0\0\x0cmdatabcd"):
-        assert check(sign(data, credentials)).result == "valid"
 
 
 def test_a_file_is_signed_beside_and_appears_whole(tmp_path: Path, credentials: Credentials) -> None:
