@@ -41,7 +41,10 @@ FORM: Final = "guiju-scope-determination-1"
 CONTRARY: Final[tuple[tuple[tuple[str, str], tuple[str, frozenset[str]]], ...]] = (
     (("public", "no"), ("audience", frozenset({"consumers", "firms"}))),
     (("trains", "no"), ("model", frozenset({"own", "tuned"}))),
-    (("sectors", "none"), ("sectors", frozenset({"news", "publishing", "film", "av", "medical", "finance", "education", "maps"}))),
+    (
+        ("sectors", "none"),
+        ("sectors", frozenset({"news", "publishing", "film", "literature", "av", "medical", "finance", "education", "maps"})),
+    ),
 )
 """Answers that cannot stand beside one another: each would free a service from duties that its other answer brings."""
 

@@ -52,6 +52,8 @@ FORMS: Final[dict[str, type[msgspec.Struct]]] = {
 }
 DERIVED_FACTS: Final[dict[str, tuple[str, ...]]] = {"covered": ("yes", "no")}
 """Facts that follow from others (applicability.py)."""
+BINDING_RANKS: Final = frozenset({"law", "regulation", "rule"})
+"""Whose figures are the law's; those of standards, guides and practice are not."""
 SHOWN: Final = 5
 _OBLIGATION_ID: Final = re.compile(r"GAI-(\d+)\.(\d+)")
 _PATH_PART: Final = re.compile(r"\[(\d+)\]|\[\.\.\.\]|\.(\w+)")
@@ -193,6 +195,10 @@ def _contradictions(read: dict[str, list[Read]]) -> Iterator[Mistake]:
         yield from (Mistake(each.file, each.line, reason) for reason in _statute_problems(each.entry))
     for each in (*read["clocks"], *read["penalties"]):
         yield from (Mistake(each.file, each.line, reason) for reason in _hook_problems(each.entry.source, known["statutes"]))
+    binding = {each.entry.id for each in read["statutes"] if each.entry.rank in BINDING_RANKS}
+    for each in read["clocks"]:
+        if any(limit.basis == "law" for limit in each.entry.limits) and not binding & {hook.law for hook in each.entry.source}:
+            yield Mistake(each.file, each.line, f"{each.entry.id}: a limit of the law names a law, regulation or rule as its source")
     newest: dict[str, Obligation] = {}
     for each in (item for name in OBLIGATION_FILES for item in read[name]):
         for reason in _obligation_problems(each.entry, known, answers, articles, newest.get(each.entry.id)):

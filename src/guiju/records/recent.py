@@ -1,6 +1,6 @@
 """The latest records of a service or of a kind: what a board looks at. A look reads a bounded number of rows, however many there are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +10,8 @@ from guiju.records.models import Gap, Record, RecordContent, Watch
 
 LOOKED_AT: Final = 1_000
 """How many of a service's latest records one look reads."""
+
+SEALED_AT_ONCE: Final = 50
 
 
 class Recent(NamedTuple):
@@ -41,11 +43,14 @@ def latest_by_service(kind: str, limit: int = LOOKED_AT) -> dict[str, list[Recen
     return found
 
 
-def latest_sealed(records: Iterable[Recent]) -> str | None:
-    """Return the id of the newest of these records whose content is there, sealed; None when none has any."""
-    found = RecordContent.objects.filter(record__in=[each.id for each in records]).order_by("-record")
-    newest = found.values_list("record_id", flat=True).first()
-    return str(newest) if newest is not None else None
+def latest_sealed(records: Sequence[Recent]) -> str | None:
+    """Return the id of a record among the newest of these (newest first) whose content is there, sealed; None when none has any."""
+    for first in range(0, len(records), SEALED_AT_ONCE):
+        among = [each.id for each in records[first : first + SEALED_AT_ONCE]]
+        found = RecordContent.objects.filter(record_id__in=among).values_list("record_id", flat=True).first()
+        if found is not None:
+            return str(found)
+    return None
 
 
 def latest_of_kind(kinds: Iterable[str]) -> Recent | None:

@@ -21,7 +21,7 @@ from guiju.records import flow as records
 from guiju.screening.formats import read_library
 from guiju.screening.library import Library, parse_csv, starter_library
 from guiju.screening.models import LibraryStep, LibraryVersion
-from guiju.screening.sizing import SIGNED, Profile, Sizing, get_profile, size_library
+from guiju.screening.sizing import SIGNED, Counts, Profile, Sizing, count_rows, get_profile, size_counts
 from guiju.screening.snapshot import Snapshot
 
 __all__ = ["read_library"]
@@ -228,7 +228,13 @@ def size_version(version: str, profile: str = "") -> Sizing:
     """Return how a version stands against a profile, that of the settings by default. Raises LIBRARY-UNKNOWN, LIBRARY-PROFILE."""
     chosen = get_version(version)
     measured = get_profile(profile) if profile else profile_in_use()
-    return size_library(library_of(chosen.version), measured, renewed_at=last_renewal(), now=timezone.now())
+    return size_counts(chosen.version, _counts_of(chosen.version), measured, renewed_at=last_renewal(), now=timezone.now())
+
+
+@lru_cache(maxsize=4)
+def _counts_of(version: str) -> Counts:
+    """Return what there is in a kept version; content-hashed, so it may be remembered."""
+    return count_rows(bytes(LibraryVersion.objects.values_list("body", flat=True).get(version=version)))
 
 
 def profile_in_use() -> Profile:
@@ -256,7 +262,11 @@ def find_former() -> LibraryVersion | None:
 
 def get_version(version: str) -> LibraryVersion:
     """Return the version that begins with these digits (8 or more). Raises LIBRARY-UNKNOWN."""
-    found = list(LibraryVersion.objects.filter(version__startswith=version)[:2]) if re.fullmatch("[0-9a-f]{8,64}", version) else []
+    found = (
+        list(LibraryVersion.objects.defer("body").filter(version__startswith=version)[:2])
+        if re.fullmatch("[0-9a-f]{8,64}", version)
+        else []
+    )
     if len(found) != 1:
         raise GuijuError(LIBRARY_UNKNOWN, version=version)
     return found[0]

@@ -5,6 +5,7 @@ the official text. Nothing here changes anything.
 Source: GB/T 45654-2025 App. B; TC260-003 8.1.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -15,7 +16,7 @@ import msgspec
 import yaml
 
 from guiju.core.errors import GuijuError, Text, define
-from guiju.screening.library import Library
+from guiju.screening.library import Library, rows_of
 from guiju.screening.risks import RISKS, Risk
 
 PROFILE_UNKNOWN = define(
@@ -92,6 +93,15 @@ class RiskCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What there is in one library: rows in all, by risk, and without each column that signs for them."""
+
+    total: int
+    risks: dict[str, int]
+    unsigned: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Sizing:
     """One library against one profile. `renewed_at` is None where it is not known; `unsigned` counts rows by what they lack."""
 
@@ -150,20 +160,24 @@ def get_profile(name: str = DEFAULT_PROFILE) -> Profile:
     return known[name]
 
 
+def count_rows(canonical: bytes) -> Counts:
+    """Return what there is in a library's canonical CSV."""
+    rows = rows_of(canonical)
+    return Counts(
+        len(rows), dict(Counter(row["risk"] for row in rows)), {column: sum(not row[column] for row in rows) for column in SIGNED}
+    )
+
+
 def size_library(library: Library, profile: Profile, *, renewed_at: datetime | None, now: datetime) -> Sizing:
     """Return how a library stands against a profile. `renewed_at` is when what is in force last became other terms."""
-    counts = library.count_by_risk()
+    return size_counts(library.version, count_rows(library.csv), profile, renewed_at=renewed_at, now=now)
+
+
+def size_counts(version: str, counts: Counts, profile: Profile, *, renewed_at: datetime | None, now: datetime) -> Sizing:
+    """Return the same from what was counted."""
     least = profile.least()
-    rows = library.rows()
-    return Sizing(
-        profile,
-        library.version,
-        len(library.entries),
-        tuple(RiskCount(risk, counts.get(risk.id, 0), least.get(risk.id, 0)) for risk in RISKS),
-        {column: sum(not fields[column] for fields in rows) for column in SIGNED},
-        renewed_at,
-        now,
-    )
+    risks = tuple(RiskCount(risk, counts.risks.get(risk.id, 0), least.get(risk.id, 0)) for risk in RISKS)
+    return Sizing(profile, version, counts.total, risks, dict(counts.unsigned), renewed_at, now)
 
 
 def as_json(sizing: Sizing) -> dict[str, Any]:

@@ -82,6 +82,12 @@ def test_a_contradiction_is_told(files: dict[str, bytes], old: str, new: str, re
     assert any(each.endswith(reason) for each in _mistakes({**files, "chapter-1": changed}))
 
 
+def test_a_figure_of_the_law_stands_in_a_law(files: dict[str, bytes]) -> None:
+    old = b"amount: 30, unit: minutes, basis: policy"
+    files["clocks"] = files["clocks"].replace(old, old.replace(b"policy", b"law"), 1)
+    assert _mistakes(files)[0].endswith("CLK-MINOR-30M: a limit of the law names a law, regulation or rule as its source")
+
+
 @pytest.mark.parametrize("raw", [b"", b"a: b", b"- [", b"- \xff", b"- id: A\n  id: B", b"- " + b"[" * 5000])
 def test_what_is_no_list_of_entries_is_refused(files: dict[str, bytes], raw: bytes) -> None:
     assert _mistakes({**files, "penalties": raw})[0].startswith("penalties.yaml line ")
