@@ -53,7 +53,7 @@ def furnish(root: Path, count: int) -> None:
     from django.db import connection, transaction
     from django.db.backends.signals import connection_created
 
-    from guiju.records.bulk import give_room
+    from guiju.records.recorder.bulk import give_room
 
     connection_created.connect(give_room)  # as the recorder does
     connection.close()
@@ -66,8 +66,8 @@ def furnish(root: Path, count: int) -> None:
     from guiju.obligations import flow
     from guiju.obligations.loading import shipped_catalogue
     from guiju.records.entry import Entry
-    from guiju.records.ingest import write_entries
-    from guiju.records.sweep import keep_rules
+    from guiju.records.keeping.sweep import keep_rules
+    from guiju.records.recorder.ingest import write_entries
     from guiju.screening import flow as screening
     from guiju.screening.library import starter_library
 

@@ -21,9 +21,9 @@ from typing import Final
 from bench.report import Row, report, row
 from guiju.core.keys import create_keys, load_signing_keys
 from guiju.core.layout import DataFolder
-from guiju.records.merkle import inclusion_path, leaf_hash, root_from_inclusion, root_of
-from guiju.records.note import Checkpoint, sign_checkpoint
-from guiju.records.tiles import WIDTH, TileReader, TileWriter, tile_path, write_checkpoint
+from guiju.records.log.merkle import inclusion_path, leaf_hash, root_from_inclusion, root_of
+from guiju.records.log.note import Checkpoint, sign_checkpoint
+from guiju.records.log.tiles import WIDTH, TileReader, TileWriter, tile_path, write_checkpoint
 
 SIZES: Final = (10_000, 100_000, 1_000_000)
 LARGEST: Final = 10_000_000
@@ -102,7 +102,7 @@ def measure_tables(folder: Path) -> Iterator[tuple[int, dict[str, float]]]:
     from django.db import connection, transaction
     from django.db.backends.signals import connection_created
 
-    from guiju.records.bulk import give_room
+    from guiju.records.recorder.bulk import give_room
 
     connection_created.connect(give_room)  # as the recorder does
     connection.close()
@@ -111,8 +111,8 @@ def measure_tables(folder: Path) -> Iterator[tuple[int, dict[str, float]]]:
     from guiju.core.ids import new_id
     from guiju.core.master_keys import load_master_keys
     from guiju.records.entry import Entry
-    from guiju.records.ingest import write_entries
     from guiju.records.models import Record
+    from guiju.records.recorder.ingest import write_entries
 
     masters = load_master_keys(data.keys)
     content = os.urandom(200)

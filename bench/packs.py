@@ -26,8 +26,8 @@ TURNS: Final = 3
 def measure_checks(data: DataFolder, origin: str, make_entry: Callable[[int], Entry]) -> list[Row]:
     """Fill a site up to 200,000 records, pack them all, and check pack and ledger; the best of three turns counts."""
     from guiju.records.models import Record
-    from guiju.records.pack import Selection, write_pack
-    from guiju.records.recording import Recorder
+    from guiju.records.packs.pack import Selection, write_pack
+    from guiju.records.recorder.recording import Recorder
     from guiju.records.verify import verify_ledger
 
     recorder = Recorder(data, origin)
@@ -56,7 +56,7 @@ def measure_checks(data: DataFolder, origin: str, make_entry: Callable[[int], En
 
 def _drain(step: Callable[[], int]) -> None:
     """Record all that has come; the recorder of the measurement before may still hold the lease for some seconds."""
-    from guiju.records.recording import LeaseLost
+    from guiju.records.recorder.recording import LeaseLost
 
     while True:
         try:

@@ -23,7 +23,7 @@ from guiju.core.ids import new_id
 from guiju.core.keys import create_keys, load_recorder_public_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records.entry import Entry, encode_entry
-from guiju.records.spool import SpoolWriter
+from guiju.records.spool.writer import SpoolWriter
 
 RECORDS: Final = 40_000
 CONTENT: Final = 2_000
@@ -41,8 +41,8 @@ def measure_recorder(data: DataFolder, database: str) -> list[Row]:
     configure_django(data.root)
     call_command("migrate", verbosity=0)
     from guiju.records.models import Record
-    from guiju.records.recorder import spare_the_collector
-    from guiju.records.recording import Recorder
+    from guiju.records.recorder.process import spare_the_collector
+    from guiju.records.recorder.recording import Recorder
     from guiju.records.verify import verify_ledger
 
     asyncio.run(fill(data, RECORDS))

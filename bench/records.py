@@ -26,11 +26,11 @@ from bench.rig import file_system
 from guiju.core.ids import new_id
 from guiju.core.keys import create_keys
 from guiju.core.layout import DataFolder
-from guiju.records.merkle import inclusion_path, leaf_hash, root_from_inclusion
-from guiju.records.sealing import new_subject_key, seal
-from guiju.records.segment import list_segments, read_segment
-from guiju.records.spool import SpoolWriter
-from guiju.records.tiles import TileReader, TileWriter
+from guiju.records.keys.sealing import new_subject_key, seal
+from guiju.records.log.merkle import inclusion_path, leaf_hash, root_from_inclusion
+from guiju.records.log.tiles import TileReader, TileWriter
+from guiju.records.spool.segment import list_segments, read_segment
+from guiju.records.spool.writer import SpoolWriter
 
 CLIENTS: Final = 32
 ENTRY_BYTES: Final = 2_500

@@ -28,7 +28,7 @@ from guiju.core.keys import create_keys, load_pseudonym_key, load_recorder_key, 
 from guiju.core.layout import DataFolder
 from guiju.gateway.bundle import Bundle, Key, Label, Service, Upstream, publish_bundle
 from guiju.records.entry import Entry, decode_entry
-from guiju.records.segment import list_segments, read_segment
+from guiju.records.spool.segment import list_segments, read_segment
 
 CORES: Final = sorted(os.sched_getaffinity(0))
 GATEWAY_CORE: Final = CORES[:1]

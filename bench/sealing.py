@@ -25,7 +25,7 @@ from guiju.core.ids import new_id
 from guiju.core.keys import create_keys
 from guiju.core.layout import DataFolder
 from guiju.records.entry import Entry
-from guiju.records.sealing import new_subject_key, seal
+from guiju.records.keys.sealing import new_subject_key, seal
 
 RECORDS: Final = 20_000
 SUBJECTS: Final = 20_000
@@ -53,7 +53,7 @@ def measure_writing(data: DataFolder) -> list[Row]:
     from django.db import transaction
 
     from guiju.core.master_keys import load_master_keys
-    from guiju.records.ingest import write_entries
+    from guiju.records.recorder.ingest import write_entries
 
     masters = load_master_keys(data.keys)
     costs: dict[int, list[float]] = {0: [], CONTENT: []}
@@ -71,9 +71,9 @@ def measure_writing(data: DataFolder) -> list[Row]:
 def measure_rotation(data: DataFolder) -> list[Row]:
     """Subject keys wrapped anew."""
     from guiju.core.master_keys import load_master_keys
-    from guiju.records.master_key import rotate_master_key
+    from guiju.records.keys.master_key import rotate_master_key
+    from guiju.records.keys.sealing import wrap
     from guiju.records.models import SubjectKey
-    from guiju.records.sealing import wrap
 
     masters = load_master_keys(data.keys)
     key = masters.get(masters.current)
@@ -93,11 +93,11 @@ def measure_subject(data: DataFolder, records: int) -> list[Row]:
     from django.db import transaction
 
     from guiju.core.master_keys import load_master_keys
-    from guiju.records import search
-    from guiju.records.erasure import erase_subject
-    from guiju.records.ingest import write_entries
-    from guiju.records.opening import open_subject
-    from guiju.records.personal_data import begin_export, list_members
+    from guiju.records.access.opening import open_subject
+    from guiju.records.recorder.ingest import write_entries
+    from guiju.records.subjects import search
+    from guiju.records.subjects.erasure import erase_subject
+    from guiju.records.subjects.personal_data import begin_export, list_members
 
     masters = load_master_keys(data.keys)
     content = msgspec.msgpack.encode(

@@ -68,7 +68,7 @@ LIVE_MODULES: Final = {
             "guards",
         }
     ),
-    "records": frozenset({"backlog", "entry", "segment", "spool", "heart"}),
+    "records": frozenset({"spool", "entry", "heart"}),
 }
 PAPER_ROOMS: Final = {"labelling": frozenset({"supply"})}
 """Rooms of live packages that are workflows of the paper side."""

@@ -22,7 +22,7 @@ from typing import Any
 
 import aiohttp
 
-from guiju.records.segment import list_segments
+from guiju.records.spool.segment import list_segments
 from guiju.records.tests.postgresql import PostgreSQL
 
 CLIENTS = 12

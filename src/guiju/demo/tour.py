@@ -334,7 +334,7 @@ def _show_proof(guide: _Guide, record: "Record") -> str:
 
     from guiju.core.keys import load_site_public_key
     from guiju.records import flow
-    from guiju.records.proof import check_proof
+    from guiju.records.log.proof import check_proof
 
     guide.title(7, "proof")
     guide.say("proof.before", id=record.id)

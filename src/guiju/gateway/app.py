@@ -24,10 +24,10 @@ from guiju.gateway.exports import Export
 from guiju.gateway.guard import GuardClient
 from guiju.gateway.live import Live, LiveService, compile_bundle
 from guiju.gateway.moderations import Moderation
-from guiju.records.backlog import Backlog, measure_backlog
 from guiju.records.entry import Entry, encode_entry
 from guiju.records.heart import worker_beat
-from guiju.records.spool import SpoolWriter
+from guiju.records.spool.backlog import Backlog, measure_backlog
+from guiju.records.spool.writer import SpoolWriter
 
 if TYPE_CHECKING:
     from guiju.gateway.media.desk import MediaDesk
@@ -39,7 +39,7 @@ _LOOK_AGAIN_S: Final = 5.0
 _BACKLOG_KEPT_S: Final = 1.0
 _ENCODE: Final = msgspec.json.Encoder().encode
 _NOT_ANSWERS: Final = frozenset(("gateway.moderation.examined", "gateway.export.delivered", "gateway.export.withheld"))
-"""Left out of heartbeats: what they tell is compared with the records of answers, refusals and failures (`records/watch.py`)."""
+"""Left out of heartbeats: what they tell is compared with the records of answers, refusals and failures (`records/keeping/watch.py`)."""
 
 log = logging.getLogger("guiju.gateway")
 

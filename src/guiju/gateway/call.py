@@ -25,7 +25,7 @@ from guiju.gateway.live import Live, LiveService
 from guiju.gateway.waiver import DELIVERIES, HEADER, SUPPLIED, find_waiver, waived
 from guiju.labelling.values import Label
 from guiju.records.entry import Entry, encode_entry
-from guiju.records.segment import ENTRY_LIMIT_BYTES
+from guiju.records.spool.segment import ENTRY_LIMIT_BYTES
 
 if TYPE_CHECKING:
     from guiju.gateway.app import Gateway

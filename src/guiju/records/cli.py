@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from guiju.core.clock import BEIJING
-from guiju.records import key_cli, pack_cli, retention_cli, sealing_cli
+from guiju.records import sealing_cli
+from guiju.records.keeping import retention_cli
+from guiju.records.keys import key_cli
+from guiju.records.log.report import Report
 from guiju.records.offline.command import read_public_key, report_document
 from guiju.records.offline.report import Broken
+from guiju.records.packs import pack_cli
 from guiju.records.reasons import reason_option
-from guiju.records.report import Report
 
 if TYPE_CHECKING:
     from guiju.records.models import Record
@@ -100,7 +103,7 @@ def show(
     open_data_folder(data)
     from guiju.core.errors import GuijuError
     from guiju.records import flow
-    from guiju.records.content import plain
+    from guiju.records.access.content import plain
     from guiju.records.models import Record
 
     record = Record.objects.filter(id=record_id).first()
@@ -142,7 +145,7 @@ def prove(
 
     from guiju.core.keys import load_site_public_key
     from guiju.records import flow
-    from guiju.records.proof import check_proof
+    from guiju.records.log.proof import check_proof
 
     document = flow.prove(record_id)
     if out is not None:
@@ -235,9 +238,9 @@ def _verify_file(proof: Path, public_key: Path | None) -> Report:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from guiju.core.errors import GuijuError
-    from guiju.records import given
-    from guiju.records.certificate import check_certificate, is_certificate
-    from guiju.records.proof import check_leaf_proof, check_proof, is_leaf_proof
+    from guiju.records.log.proof import check_leaf_proof, check_proof, is_leaf_proof
+    from guiju.records.packs import given
+    from guiju.records.subjects.certificate import check_certificate, is_certificate
 
     try:
         document: Any = json.loads(proof.read_bytes())

@@ -12,22 +12,22 @@ from django.conf import settings
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.keys import load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
-from guiju.records.erasure import erase_subject, finish_erasures
-from guiju.records.hold import held_records, held_subjects, lift_hold, set_hold
-from guiju.records.issued import LEAST_CHARACTERS, Issued, find_file, find_number, find_text, holds_texts, is_findable, since
-from guiju.records.marked import Marked, list_marked, list_sealed, tell_whereabouts
-from guiju.records.merkle import PROOF_INVALID, inclusion_path
+from guiju.records.access.marked import Marked, list_marked, list_sealed, tell_whereabouts
+from guiju.records.access.opening import RECORD_UNKNOWN, open_content, open_subject
+from guiju.records.access.opening_review import ask_for_review, find_review_permission, open_for_review, opening_needs_two
+from guiju.records.access.reading import Read, Reading, begin_reading, list_read, use_reading
+from guiju.records.access.whereabouts import CONTENT_ERASED, CONTENT_NONE, find_whereabouts
+from guiju.records.keeping.hold import held_records, held_subjects, lift_hold, set_hold
+from guiju.records.log.merkle import PROOF_INVALID, inclusion_path
+from guiju.records.log.note import signed_by
+from guiju.records.log.proof import Proof, check_proof, make_leaf_proof, make_proof
+from guiju.records.log.report import Report
+from guiju.records.log.signers import verify_site_checkpoint
+from guiju.records.log.tiles import TileReader, read_checkpoint
 from guiju.records.models import Record
-from guiju.records.note import signed_by
-from guiju.records.opening import RECORD_UNKNOWN, open_content, open_subject
-from guiju.records.opening_review import ask_for_review, find_review_permission, open_for_review, opening_needs_two
 from guiju.records.outbox import OUTBOX_SIGNAL, append, signal_outbox
-from guiju.records.proof import Proof, check_proof, make_leaf_proof, make_proof
-from guiju.records.reading import Read, Reading, begin_reading, list_read, use_reading
-from guiju.records.report import Report
-from guiju.records.signers import verify_site_checkpoint
-from guiju.records.tiles import TileReader, read_checkpoint
-from guiju.records.whereabouts import CONTENT_ERASED, CONTENT_NONE, find_whereabouts
+from guiju.records.recorder.issued import LEAST_CHARACTERS, Issued, find_file, find_number, find_text, holds_texts, is_findable, since
+from guiju.records.subjects.erasure import erase_subject, finish_erasures
 
 __all__ = [
     "CONTENT_ERASED",

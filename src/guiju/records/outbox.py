@@ -14,9 +14,9 @@ from guiju.core.ids import new_id
 from guiju.core.keys import load_recorder_public_key
 from guiju.core.layout import DataFolder
 from guiju.records.entry import Entry, encode_entry
+from guiju.records.keys.sealing import seal_to
 from guiju.records.kinds import KINDS
 from guiju.records.models import OutboxEntry
-from guiju.records.sealing import seal_to
 
 OUTBOX_SIGNAL: Final = "outbox"
 

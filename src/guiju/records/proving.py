@@ -8,11 +8,11 @@ from guiju.core.errors import GuijuError
 from guiju.core.keys import load_ring, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records import flow
-from guiju.records.note import Checkpoint
-from guiju.records.proof import check_proof
-from guiju.records.report import Step
-from guiju.records.signers import verify_site_checkpoint
-from guiju.records.tiles import read_checkpoint
+from guiju.records.log.note import Checkpoint
+from guiju.records.log.proof import check_proof
+from guiju.records.log.report import Step
+from guiju.records.log.signers import verify_site_checkpoint
+from guiju.records.log.tiles import read_checkpoint
 
 
 @dataclass(frozen=True, slots=True)

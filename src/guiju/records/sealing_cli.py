@@ -38,7 +38,7 @@ def rotate(data: Data = _DATA, actor: Actor = _CLI) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from guiju.core.master_keys import former_name
-    from guiju.records.master_key import rotate_master_key
+    from guiju.records.keys.master_key import rotate_master_key
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -67,7 +67,7 @@ def hold(
     from guiju.web import open_data_folder
 
     open_data_folder(data)
-    from guiju.records.hold import Selection, count_held, set_hold
+    from guiju.records.keeping.hold import Selection, count_held, set_hold
     from guiju.records.times import beijing_time
 
     made = set_hold(
@@ -88,7 +88,7 @@ def lift(
     from guiju.web import open_data_folder
 
     open_data_folder(data)
-    from guiju.records.hold import lift_hold
+    from guiju.records.keeping.hold import lift_hold
 
     lift_hold(hold_id, actor=actor, reason=reason)
 
@@ -101,7 +101,7 @@ def holds(data: Data = _DATA) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from guiju.records.hold import count_held, standing_holds
+    from guiju.records.keeping.hold import count_held, standing_holds
 
     table = Table(box=None, header_style="bold")
     for heading in ("id", "时间 set", "对象 what", "现有记录 records now", "文号 reference", "理由 reason", "设定者 by"):
@@ -131,7 +131,7 @@ def subject(
 
     from guiju.core.keys import load_pseudonym_key
     from guiju.core.pseudonyms import pseudonym_of
-    from guiju.records.personal_data import find
+    from guiju.records.subjects.personal_data import find
 
     found = find(name or pseudonym_of(load_pseudonym_key(settings.DATA_FOLDER.keys), service, user))
     for label, value in (
@@ -157,7 +157,7 @@ def erase(
     from guiju.web import open_data_folder
 
     open_data_folder(data)
-    from guiju.records.erasure import erase_subject
+    from guiju.records.subjects.erasure import erase_subject
 
     erasure = erase_subject(name, actor=actor, reason=reason)
     if out is None:
@@ -189,8 +189,8 @@ def export(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from guiju.records.opening import open_subject
-    from guiju.records.personal_data import PAGE_RECORDS, begin_export, list_members
+    from guiju.records.access.opening import open_subject
+    from guiju.records.subjects.personal_data import PAGE_RECORDS, begin_export, list_members
 
     if open_:
         open_subject(name, actor=actor, reason=reason)

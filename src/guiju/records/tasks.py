@@ -12,9 +12,9 @@ from django_tasks import task
 from django_tasks_db.models import DBTaskResult
 
 from guiju.core.settings import Retention
-from guiju.records import sweep, watch
+from guiju.records.keeping import sweep, watch
 from guiju.records.models import Removal
-from guiju.records.months import make_months
+from guiju.records.recorder.months import make_months
 
 SWEEP_EVERY: Final = timedelta(hours=24)
 RUN_S: Final = 240.0

@@ -2,7 +2,10 @@
 
 from django.urls import path
 
-from guiju.records import keeping_views, request_views, subject_views, views
+from guiju.records import views
+from guiju.records.access import request_views
+from guiju.records.keeping import views as keeping_views
+from guiju.records.subjects import subject_views
 
 app_name = "records"
 urlpatterns = [

@@ -27,17 +27,17 @@ from guiju.core.keys import load_ring
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records.beside import start_beside
-from guiju.records.history import check_grown, check_stamps
-from guiju.records.intake import DAMAGED_FOLDER
-from guiju.records.merkle import EMPTY_ROOT, leaf_hash, root_of
+from guiju.records.keeping.removal import Removed, removed_numbers
+from guiju.records.keys.sealing import SITE_SUBJECT, unwrap
+from guiju.records.log.history import check_grown, check_stamps
+from guiju.records.log.merkle import EMPTY_ROOT, leaf_hash, root_of
+from guiju.records.log.note import Checkpoint, stated_checkpoint
+from guiju.records.log.report import Outcome, Report, Step
+from guiju.records.log.signers import ring_from, verify_site_checkpoint
+from guiju.records.log.tiles import WIDTH, TileReader, read_checkpoint
 from guiju.records.models import OutboxEntry, Record, RecordContent, Removal, SubjectKey, next_index
-from guiju.records.note import Checkpoint, stated_checkpoint
-from guiju.records.removal import Removed, removed_numbers
-from guiju.records.report import Outcome, Report, Step
-from guiju.records.sealing import SITE_SUBJECT, unwrap
-from guiju.records.segment import list_segments
-from guiju.records.signers import ring_from, verify_site_checkpoint
-from guiju.records.tiles import WIDTH, TileReader, read_checkpoint
+from guiju.records.recorder.intake import DAMAGED_FOLDER
+from guiju.records.spool.segment import list_segments
 
 Progress = Callable[[int, int], None]
 NOT_PROVEN: Final = (

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.records import flow
+from guiju.records.access.requests import APPROVAL_NEEDED, list_waiting
 from guiju.records.browse import Asked, NumberWrong, find_record, find_related, page_of
 from guiju.records.kinds import KINDS
 from guiju.records.models import Record
 from guiju.records.proving import show_proof
 from guiju.records.reasons import REASON_CHARACTERS
-from guiju.records.requests import APPROVAL_NEEDED, list_waiting
 from guiju.screening.risks import BY_ID
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text, said

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
-from guiju.records.requests import APPROVAL_NEEDED
+from guiju.records.access.requests import APPROVAL_NEEDED
 from guiju.screening import flow, trial_chart
 from guiju.screening.models import LibraryTrial, LibraryVersion
 from guiju.screening.trial import tasks

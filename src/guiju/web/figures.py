@@ -13,8 +13,8 @@ from guiju.core.clock import BEIJING, now_us
 from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.records import browse
-from guiju.records.backlog import measure_backlog
 from guiju.records.proving import newest_checkpoint
+from guiju.records.spool.backlog import measure_backlog
 from guiju.web.chart import Hour
 
 DELIVERED: Final = "gateway.answer.delivered"

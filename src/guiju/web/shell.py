@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from guiju.records.requests import APPROVING, count_to_decide
+from guiju.records.access.requests import APPROVING, count_to_decide
 from guiju.web.access import actor_of
 
 

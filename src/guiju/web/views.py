@@ -8,7 +8,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from guiju.records.gaps import open_gaps
+from guiju.records.keeping.gaps import open_gaps
 from guiju.screening import flow as screening
 from guiju.web import chart, figures, tasks
 from guiju.web.access import needs, onward_of, post_only

@@ -22,7 +22,7 @@ from guiju.core.layout import DataFolder
 from guiju.gateway.bundle import Bundle, Key, LibraryEntry, Limits, Service, Upstream, publish_bundle
 from guiju.labelling.values import Label
 from guiju.records.entry import Entry, decode_entry
-from guiju.records.segment import Frame, SegmentReader, list_segments
+from guiju.records.spool.segment import Frame, SegmentReader, list_segments
 
 KEYS = {"main": "sk-main", "narrow": "sk-narrow", "bare": "sk-bare"}
 REVOKED = "sk-revoked"

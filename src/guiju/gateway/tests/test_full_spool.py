@@ -17,7 +17,7 @@ import pytest
 
 from guiju.gateway.tests.rig import KEYS, Reply, ScriptedUpstream, Worker, wait_for
 from guiju.gateway.tests.rig import Site as GatewaySite
-from guiju.records.segment import list_segments
+from guiju.records.spool.segment import list_segments
 from guiju.records.tests.site import RECORD, make_site
 
 LIMIT_BYTES = 6 * 2**20

@@ -19,7 +19,7 @@ from guiju.gateway.categories import CATEGORIES, NAMES
 from guiju.gateway.tests.rig import KEYS, LIMITS, REVOKED, TERM, Reply, ScriptedUpstream, Site, Worker
 from guiju.gateway.tests.upstreams import BEHAVIOURS
 from guiju.records.entry import Entry
-from guiju.records.watch import ANSWERED
+from guiju.records.keeping.watch import ANSWERED
 from guiju.screening.attacks import CODES as KINDS
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.examiner import Examiner

@@ -17,7 +17,7 @@ from guiju.gateway.app import Gateway, create_gateway
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import KEYS, Site
 from guiju.records.entry import decode_entry
-from guiju.records.spool import SPOOL_UNWRITABLE
+from guiju.records.spool.writer import SPOOL_UNWRITABLE
 
 
 class HeldSpool:

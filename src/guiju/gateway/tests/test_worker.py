@@ -19,7 +19,7 @@ from guiju.gateway.bundle import LibraryEntry, Upstream
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import HANGING, KEYS, TERM, ScriptedUpstream, Site, Worker, closed_port, wait_for
 from guiju.records.entry import Entry
-from guiju.records.segment import list_segments
+from guiju.records.spool.segment import list_segments
 from guiju.screening.tests.test_view import REQUEST, at, walk
 
 LABEL = "（AI 生成）"

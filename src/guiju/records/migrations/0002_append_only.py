@@ -117,7 +117,7 @@ _POSTGRESQL = (
 
 def guard(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
     """Make the triggers; on PostgreSQL the partitions of this month and the next ones too."""
-    from guiju.records.months import make_months
+    from guiju.records.recorder.months import make_months
 
     editor.execute("INSERT INTO records_head (id, next_index) VALUES (1, 0)")
     for statement in _POSTGRESQL if editor.connection.vendor == "postgresql" else _SQLITE:

@@ -29,7 +29,7 @@ from guiju.web import configure_django
 configure_django()
 """
 MIGRATE = "from django.core.management import call_command; call_command('migrate', verbosity=0)"
-RECORD = "from guiju.records.recorder import main; sys.exit(main(['--data', os.environ['GUIJU_DATA']]))"
+RECORD = "from guiju.records.recorder.process import main; sys.exit(main(['--data', os.environ['GUIJU_DATA']]))"
 LOOK = """
 import json
 from django.db.models import Count

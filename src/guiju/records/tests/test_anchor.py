@@ -23,20 +23,20 @@ from typer.testing import CliRunner
 from guiju.core.errors import GuijuError
 from guiju.core.keys import load_site_public_key
 from guiju.core.layout import DataFolder
-from guiju.records.anchor import ANCHOR_REFUSED, ANCHOR_UNSET, Anchor, list_anchors, read_anchor, stamp
 from guiju.records.cli import app
+from guiju.records.log.anchor import ANCHOR_REFUSED, ANCHOR_UNSET, Anchor, list_anchors, read_anchor, stamp
+from guiju.records.log.tiles import read_checkpoint
 from guiju.records.offline import timestamp
 from guiju.records.offline.der import der_one, der_parts, verify_with_key, verify_with_key_plainly
 from guiju.records.offline.packcheck import check_pack
 from guiju.records.offline.report import Broken
 from guiju.records.offline.timestamp import X509, check_time_stamp, read_certificate, read_pem
-from guiju.records.pack import Selection, write_pack
+from guiju.records.packs.pack import Selection, write_pack
+from guiju.records.recorder.upkeep import Upkeep
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.test_pack import alone
 from guiju.records.tests.test_verify import append
 from guiju.records.tests.tsa import Authority, serving
-from guiju.records.tiles import read_checkpoint
-from guiju.records.upkeep import Upkeep
 from guiju.records.verify import verify_ledger
 
 pytestmark = pytest.mark.django_db

@@ -11,11 +11,11 @@ import pytest
 from guiju.core.clock import now_us
 from guiju.core.keys import load_recorder_public_key
 from guiju.core.layout import DataFolder
-from guiju.records.backlog import LATE_S, Progress, measure_backlog, read_progress, write_progress
 from guiju.records.entry import encode_entry
-from guiju.records.recording import Recorder
-from guiju.records.segment import HEADER_BYTES, list_segments
-from guiju.records.spool import SpoolWriter
+from guiju.records.recorder.recording import Recorder
+from guiju.records.spool.backlog import LATE_S, Progress, measure_backlog, read_progress, write_progress
+from guiju.records.spool.segment import HEADER_BYTES, list_segments
+from guiju.records.spool.writer import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
 

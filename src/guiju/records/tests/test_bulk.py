@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from guiju.records.bulk import find_texts, insert_rows, instants
 from guiju.records.models import Lease, OutboxEntry, SpoolCursor
+from guiju.records.recorder.bulk import find_texts, insert_rows, instants
 from guiju.records.tests.site import Site
 from guiju.records.tests.test_database import on_postgresql
 

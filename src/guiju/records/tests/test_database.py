@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection, transaction
 
 from guiju.core.ids import id_prefix, new_id
 from guiju.records.models import DayMark, next_index
-from guiju.records.months import Month, month_of, months_ahead
+from guiju.records.recorder.months import Month, month_of, months_ahead
 from guiju.records.tests.site import Site, make_postgresql_site, make_site
 
 _ROW = '("index", id, at, kind, service, actor, subject, content_hash, body, leaf)'
@@ -59,7 +59,7 @@ ON_POSTGRESQL = (
 WRITE = """
 from django.db import transaction
 from guiju.core.master_keys import load_master_keys
-from guiju.records.ingest import write_entries
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.tests.site import entry
 with transaction.atomic():
     write_entries([entry(content=b"x", model="a\\0b", large=2**63), entry(subject="", content=b"y")], load_master_keys(settings.DATA_FOLDER.keys))
@@ -68,7 +68,7 @@ TRY = """
 from datetime import datetime
 from django.db import DatabaseError, connection, transaction
 from guiju.core.clock import BEIJING
-from guiju.records.months import month_of
+from guiju.records.recorder.months import month_of
 from guiju.records.tests.test_database import ON_POSTGRESQL, STATEMENTS
 part = "records_record_" + month_of(datetime.now(BEIJING)).name
 with connection.cursor() as cursor:
@@ -92,7 +92,7 @@ with connection.cursor() as cursor:
 BOTH = """
 from django.db import DatabaseError, transaction
 from guiju.core.master_keys import load_master_keys
-from guiju.records.ingest import write_entries
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.tests.site import entry
 key = load_master_keys(settings.DATA_FOLDER.keys)
 sys.stdin.readline()

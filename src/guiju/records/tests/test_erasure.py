@@ -20,21 +20,22 @@ from guiju.core.keys import load_site_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Records
-from guiju.records import erasure, flow, lease
-from guiju.records.certificate import Certificate, Extent, check_certificate, sign_certificate
+from guiju.records import flow, lease
+from guiju.records.access.opening import SUBJECT_UNKNOWN, find_opening, list_opened, open_subject
+from guiju.records.access.requests import APPROVAL_NEEDED, approve, list_waiting
+from guiju.records.access.whereabouts import CONTENT_ERASED, Whereabouts, find_whereabouts
 from guiju.records.entry import Entry
-from guiju.records.erasure import erase_subject, finish_erasures
-from guiju.records.hold import SUBJECT_HELD, Selection, lift_hold, set_hold
-from guiju.records.ingest import write_entries
+from guiju.records.keeping.hold import SUBJECT_HELD, Selection, lift_hold, set_hold
+from guiju.records.log.proof import check_proof
 from guiju.records.models import Erasure, Hold, Record, RecordContent, Request, SubjectKey
-from guiju.records.opening import SUBJECT_UNKNOWN, find_opening, list_opened, open_subject
-from guiju.records.proof import check_proof
-from guiju.records.recording import Recorder
-from guiju.records.requests import APPROVAL_NEEDED, approve, list_waiting
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.recording import Recorder
+from guiju.records.subjects import erasure
+from guiju.records.subjects.certificate import Certificate, Extent, check_certificate, sign_certificate
+from guiju.records.subjects.erasure import erase_subject, finish_erasures
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry, make_site
 from guiju.records.verify import verify_ledger
-from guiju.records.whereabouts import CONTENT_ERASED, Whereabouts, find_whereabouts
 
 pytestmark = pytest.mark.django_db
 OFFICER, SECOND = "person:officer", "person:second"
@@ -281,8 +282,8 @@ settings.SITE = msgspec.structs.replace(settings.SITE, records=Records(erasure_p
 from django.conf import settings as live
 live.SITE = settings.SITE
 from guiju.core.master_keys import load_master_keys
-from guiju.records.erasure import erase_subject
-from guiju.records.ingest import write_entries
+from guiju.records.subjects.erasure import erase_subject
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.models import SubjectKey
 from guiju.records.tests.site import entry
 with transaction.atomic():
@@ -310,7 +311,7 @@ def test_on_postgresql_too(tmp_path: Path, postgresql_url: str) -> None:
     site = make_site(tmp_path / "data", f"erasure {postgresql_url.partition('host=')[2]}")
     site.run(_ERASE)
     site.run(
-        "from guiju.records.recording import Recorder; r = Recorder(settings.DATA_FOLDER, 'guiju.local/ledger'); r.start()\nwhile r.step(): pass"
+        "from guiju.records.recorder.recording import Recorder; r = Recorder(settings.DATA_FOLDER, 'guiju.local/ledger'); r.start()\nwhile r.step(): pass"
     )
     assert [step for step in site.look()["steps"] if step[0] != "holds"] == []
 

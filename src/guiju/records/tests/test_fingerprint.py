@@ -18,7 +18,7 @@ from guiju.records.tests.site import Site, make_postgresql_site, make_site
 WRITE = """
 from django.db import transaction
 from guiju.core.master_keys import load_master_keys
-from guiju.records.ingest import write_entries
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.tests.site import entry
 texts = os.environ["TEXTS"].split(" ")
 with transaction.atomic():

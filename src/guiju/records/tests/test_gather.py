@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from guiju.records import spool
-from guiju.records.spool import SpoolWriter
+from guiju.records.spool import writer as spool
+from guiju.records.spool.writer import SpoolWriter
 
 PUBLIC = X25519PrivateKey.generate().public_key().public_bytes_raw()
 

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from guiju.core.errors import GuijuError
 from guiju.records.cli import _verify_file
-from guiju.records.merkle import leaf_hash
-from guiju.records.note import Checkpoint, sign_checkpoint
+from guiju.records.log.merkle import leaf_hash
+from guiju.records.log.note import Checkpoint, sign_checkpoint
+from guiju.records.log.proof import check_proof, make_proof
 from guiju.records.offline.command import main
-from guiju.records.pack_cli import verify_pack
-from guiju.records.proof import check_proof, make_proof
+from guiju.records.packs.pack_cli import verify_pack
 
 ORIGIN = "guiju.local/ledger"
 

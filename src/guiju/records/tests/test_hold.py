@@ -11,7 +11,7 @@ from django.db.models import Q
 from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
-from guiju.records.hold import (
+from guiju.records.keeping.hold import (
     HOLD_EMPTY,
     HOLD_KIND,
     HOLD_UNKNOWN,
@@ -26,9 +26,9 @@ from guiju.records.hold import (
     set_hold,
     standing_holds,
 )
-from guiju.records.ingest import write_entries
 from guiju.records.models import Hold, Record
-from guiju.records.recording import Recorder
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.recording import Recorder
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
 

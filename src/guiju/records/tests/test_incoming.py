@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from guiju.core.canonical import canonical_json
 from guiju.records.entry import encode_entry
-from guiju.records.incoming import DAMAGED, aside, incoming, read_entry
+from guiju.records.recorder.incoming import DAMAGED, aside, incoming, read_entry
 from guiju.records.tests.site import entry
 
 PLAIN: st.SearchStrategy[Any] = st.recursive(

@@ -11,9 +11,9 @@ from hypothesis import strategies as some
 from guiju.core.fingerprint import fingerprint
 from guiju.core.keys import load_pseudonym_key
 from guiju.core.layout import DataFolder
-from guiju.records import issued
 from guiju.records.entry import Entry
 from guiju.records.models import IssuedText, Record
+from guiju.records.recorder import issued
 from guiju.records.tests.site import make_postgresql_site
 from guiju.web.tests.conftest import data  # noqa: F401  # the fixture
 from guiju.web.tests.rig import entry, write_records
@@ -125,8 +125,8 @@ RECORD = """
 from django.db import transaction
 from guiju.core.keys import load_pseudonym_key
 from guiju.core.master_keys import load_master_keys
-from guiju.records import issued
-from guiju.records.ingest import write_entries
+from guiju.records.recorder import issued
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.models import IssuedText, Record
 from guiju.records.tests.test_issued import TEXT, answer
 key = load_pseudonym_key(settings.DATA_FOLDER.keys)

@@ -16,11 +16,12 @@ from guiju.core.errors import GuijuError
 from guiju.core.keys import load_master_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import MASTER_KEY_UNKNOWN, load_master_keys, make_next, master_key_id, put_next_in_force
-from guiju.records import flow, master_key, sealing
-from guiju.records.ingest import write_entries
-from guiju.records.master_key import rotate_master_key
+from guiju.records import flow
+from guiju.records.keys import master_key, sealing
+from guiju.records.keys.master_key import rotate_master_key
 from guiju.records.models import MasterKeyRotation, OutboxEntry, Record, SubjectKey
-from guiju.records.recording import Recorder
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.recording import Recorder
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
 from guiju.records.verify import verify_ledger

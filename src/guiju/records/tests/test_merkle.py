@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pymerkle import InmemoryTree
 
 from guiju.core.errors import GuijuError
-from guiju.records.merkle import (
+from guiju.records.log.merkle import (
     EMPTY_ROOT,
     check_consistency,
     consistency_path,

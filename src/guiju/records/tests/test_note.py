@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guiju.core.errors import GuijuError
-from guiju.records.note import (
+from guiju.records.log.note import (
     NOTE_INVALID,
     Checkpoint,
     parse_checkpoint,

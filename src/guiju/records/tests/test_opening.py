@@ -17,12 +17,9 @@ from guiju.core.errors import ErrorCode, GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Records
-from guiju.records import opening, requests
-from guiju.records.ingest import write_entries
-from guiju.records.models import OutboxEntry, Record, RecordContent, Request
-from guiju.records.opening import OPENING_NEEDED, get_opening, list_opened, open_content, open_subject
-from guiju.records.recording import Recorder
-from guiju.records.requests import (
+from guiju.records.access import opening, requests
+from guiju.records.access.opening import OPENING_NEEDED, get_opening, list_opened, open_content, open_subject
+from guiju.records.access.requests import (
     APPROVAL_NEEDED,
     REQUEST_EXPIRED,
     REQUEST_OWN,
@@ -35,10 +32,13 @@ from guiju.records.requests import (
     list_waiting,
     refuse,
 )
-from guiju.records.sealing import CONTENT_UNREADABLE, seal
+from guiju.records.access.whereabouts import CONTENT_NONE
+from guiju.records.keys.sealing import CONTENT_UNREADABLE, seal
+from guiju.records.models import OutboxEntry, Record, RecordContent, Request
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.recording import Recorder
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
-from guiju.records.whereabouts import CONTENT_NONE
 
 pytestmark = pytest.mark.django_db
 OFFICER, SECOND, STRANGER = "person:officer", "person:second", "person:stranger"
@@ -99,11 +99,11 @@ def test_an_opening_inside_another_transaction_is_refused(data: DataFolder) -> N
     code = """
 from django.db import connection, transaction
 from guiju.core.master_keys import load_master_keys
-from guiju.records.ingest import write_entries
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.models import OutboxEntry, Record
-from guiju.records.opening import open_content
+from guiju.records.access.opening import open_content
 from guiju.records.tests.site import entry
-from guiju.records.whereabouts import CONTENT_NONE
+from guiju.records.access.whereabouts import CONTENT_NONE
 write_entries([entry(content=b"secret")], load_master_keys(settings.DATA_FOLDER.keys))
 record = Record.objects.get()
 try:

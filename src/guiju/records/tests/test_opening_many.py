@@ -18,16 +18,17 @@ from guiju.core.errors import ErrorCode, GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Records
-from guiju.records import lease, pack
-from guiju.records.ingest import write_entries
+from guiju.records import lease
+from guiju.records.access.opening import open_subject
+from guiju.records.access.opening_many import APPROVAL_GONE, ERASED_MEANWHILE, Opening, list_contents
+from guiju.records.access.requests import APPROVAL_NEEDED, REQUEST_OWN, State, approve
+from guiju.records.keys.sealing import CONTENT_UNREADABLE
 from guiju.records.models import OutboxEntry, Record, Request, SubjectKey
 from guiju.records.offline.packcheck import check_pack
-from guiju.records.opening import open_subject
-from guiju.records.opening_many import APPROVAL_GONE, ERASED_MEANWHILE, Opening, list_contents
-from guiju.records.pack import Packed, Selection, write_pack
-from guiju.records.recording import Recorder
-from guiju.records.requests import APPROVAL_NEEDED, REQUEST_OWN, State, approve
-from guiju.records.sealing import CONTENT_UNREADABLE
+from guiju.records.packs import pack
+from guiju.records.packs.pack import Packed, Selection, write_pack
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.recording import Recorder
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
 

@@ -15,14 +15,14 @@ from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Records
-from guiju.records.erasure import erase_subject
-from guiju.records.ingest import write_entries
-from guiju.records.marked import list_marked, list_sealed
+from guiju.records.access.marked import list_marked, list_sealed
+from guiju.records.access.opening_review import REVIEW_NOT_GRANTED, ask_for_review, find_review_permission, open_for_review
+from guiju.records.access.requests import REQUEST_OWN, REQUEST_SETTLED, approve, ask, list_reviewers, refuse, take
+from guiju.records.access.whereabouts import CONTENT_ERASED
 from guiju.records.models import OutboxEntry, Record, Request
-from guiju.records.opening_review import REVIEW_NOT_GRANTED, ask_for_review, find_review_permission, open_for_review
-from guiju.records.requests import REQUEST_OWN, REQUEST_SETTLED, approve, ask, list_reviewers, refuse, take
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.subjects.erasure import erase_subject
 from guiju.records.tests.site import entry
-from guiju.records.whereabouts import CONTENT_ERASED
 
 pytestmark = pytest.mark.django_db
 REVIEWER, SECOND = "person:reviewer", "person:second"

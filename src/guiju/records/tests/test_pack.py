@@ -18,17 +18,18 @@ from typer.testing import CliRunner
 from guiju.core.errors import GuijuError
 from guiju.core.keys import load_site_key, load_site_public_key
 from guiju.core.layout import DataFolder
-from guiju.records import flow, rotation
+from guiju.records import flow
 from guiju.records.cli import app
+from guiju.records.keys import rotation
+from guiju.records.log.note import Checkpoint, sign_checkpoint, stated_checkpoint
+from guiju.records.log.tiles import read_checkpoint
 from guiju.records.models import Record
-from guiju.records.note import Checkpoint, sign_checkpoint, stated_checkpoint
 from guiju.records.offline.packcheck import check_pack
 from guiju.records.offline.report import Report
 from guiju.records.offline.single import single_file
-from guiju.records.pack import PACK_EMPTY, Earlier, Selection, write_pack
+from guiju.records.packs.pack import PACK_EMPTY, Earlier, Selection, write_pack
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.test_verify import append, disarm
-from guiju.records.tiles import read_checkpoint
 
 pytestmark = pytest.mark.django_db
 COUNT = 300

@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 
 from guiju.core.keys import load_site_key
 from guiju.core.layout import DataFolder
-from guiju.records import rotation
-from guiju.records.merkle import leaf_hash, root_of
+from guiju.records.keys import rotation
+from guiju.records.log.merkle import leaf_hash, root_of
+from guiju.records.log.note import Checkpoint, sign, sign_checkpoint, verifier_text
+from guiju.records.log.tiles import read_checkpoint
 from guiju.records.models import Record
-from guiju.records.note import Checkpoint, sign, sign_checkpoint, verifier_text
 from guiju.records.offline.packcheck import check_pack
 from guiju.records.offline.single import single_file
-from guiju.records.pack import Earlier, Selection, write_pack
+from guiju.records.packs.pack import Earlier, Selection, write_pack
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.test_verify import append
-from guiju.records.tiles import read_checkpoint
 
 pytestmark = pytest.mark.django_db
 OTHER = Ed25519PrivateKey.generate()

@@ -18,18 +18,19 @@ from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Records
-from guiju.records import opening, personal_data, search
-from guiju.records.content import plain, texts_of
+from guiju.records.access import opening
+from guiju.records.access.content import plain, texts_of
+from guiju.records.access.opening import OPENING_NEEDED, SUBJECT_UNKNOWN, open_content, open_subject
 from guiju.records.entry import Entry
-from guiju.records.erasure import erase_subject
-from guiju.records.handed_over import LEFT_OUT
-from guiju.records.hold import Selection, set_hold
-from guiju.records.ingest import write_entries
+from guiju.records.keeping.hold import Selection, set_hold
 from guiju.records.models import Record, RecordContent
-from guiju.records.opening import OPENING_NEEDED, SUBJECT_UNKNOWN, open_content, open_subject
-from guiju.records.personal_data import begin_export, find, list_members
-from guiju.records.recording import Recorder
-from guiju.records.search import SEARCH_EMPTY, Hit, begin_search
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.recording import Recorder
+from guiju.records.subjects import personal_data, search
+from guiju.records.subjects.erasure import erase_subject
+from guiju.records.subjects.handed_over import LEFT_OUT
+from guiju.records.subjects.personal_data import begin_export, find, list_members
+from guiju.records.subjects.search import SEARCH_EMPTY, Hit, begin_search
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
 
@@ -304,7 +305,7 @@ def test_the_command_line_exports_erases_and_verifies(tmp_path: Path) -> None:
     (site.data.root / "guiju.toml").write_text("[records]\nerasure_people = 1\n")
     site.run(
         "from guiju.core.master_keys import load_master_keys\nfrom guiju.core.pseudonyms import pseudonym_of\n"
-        "from guiju.core.keys import load_pseudonym_key\nfrom guiju.records.ingest import write_entries\n"
+        "from guiju.core.keys import load_pseudonym_key\nfrom guiju.records.recorder.ingest import write_entries\n"
         "from guiju.records.tests.test_personal_data import said\nfolder = settings.DATA_FOLDER.keys\n"
         "subject = pseudonym_of(load_pseudonym_key(folder), 'chat', '张三')\n"
         "write_entries([said('question', '秘密答案', subject=subject)], load_master_keys(folder))\n"

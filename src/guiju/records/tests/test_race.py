@@ -21,13 +21,13 @@ from guiju.core.settings import Records
 live.SITE = msgspec.structs.replace(live.SITE, records=Records(opening_people=2, erasure_people=1))
 from guiju.core.master_keys import load_master_keys
 from guiju.records.entry import encode_entry
-from guiju.records.erasure import erase_subject
-from guiju.records.hold import Selection, set_hold
-from guiju.records.ingest import write_entries
+from guiju.records.subjects.erasure import erase_subject
+from guiju.records.keeping.hold import Selection, set_hold
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.models import Erasure, Hold, Record, RecordContent, Request
-from guiju.records.opening import list_opened, open_content
-from guiju.records.recording import Recorder
-from guiju.records.requests import approve, list_waiting
+from guiju.records.access.opening import list_opened, open_content
+from guiju.records.recorder.recording import Recorder
+from guiju.records.access.requests import approve, list_waiting
 from guiju.records.tests.site import entry
 from django.db import transaction
 folder = live.DATA_FOLDER
@@ -112,7 +112,7 @@ _ROTATE = """
 import random, signal, time
 random.seed(5)
 write(*[entry(subject=f"u-{number}", content=b"secret") for number in range(300)])
-from guiju.records import master_key
+from guiju.records.keys import master_key
 from guiju.records.models import MasterKeyRotation, SubjectKey
 master_key.BATCH_KEYS = 20
 connection.close()
@@ -158,7 +158,7 @@ while runner.step():
 _WAIT = """
 import time
 from guiju.records import lease
-from guiju.records.master_key import rotate_master_key
+from guiju.records.keys.master_key import rotate_master_key
 from guiju.records.models import SubjectKey
 write(entry(content=b"secret"))
 holder = lease.new_holder()

@@ -21,12 +21,12 @@ from guiju.core.keys import load_master_key, load_recorder_public_key
 from guiju.core.layout import DataFolder
 from guiju.records import flow, lease
 from guiju.records.entry import Entry, encode_entry
-from guiju.records.ingest import DAMAGED
+from guiju.records.keys.sealing import CONTENT_UNREADABLE, unseal, unwrap
 from guiju.records.models import Lease, OpenAnswer, OutboxEntry, Record, RecordContent, SpoolCursor, SubjectKey
-from guiju.records.recording import INTERRUPTED, OPENED, LeaseLost, Recorder
-from guiju.records.sealing import CONTENT_UNREADABLE, unseal, unwrap
-from guiju.records.segment import FRAME, HEADER_BYTES, list_segments
-from guiju.records.spool import SpoolWriter
+from guiju.records.recorder.ingest import DAMAGED
+from guiju.records.recorder.recording import INTERRUPTED, OPENED, LeaseLost, Recorder
+from guiju.records.spool.segment import FRAME, HEADER_BYTES, list_segments
+from guiju.records.spool.writer import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
 
@@ -139,7 +139,7 @@ def test_an_id_is_used_once(data: DataFolder, recorder: Recorder) -> None:
 
 
 def test_batches_keep_a_writers_order_over_segments(data: DataFolder, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guiju.records.intake.BATCH_ENTRIES", 7)
+    monkeypatch.setattr("guiju.records.recorder.intake.BATCH_ENTRIES", 7)
     spool(data, *[encode_entry(entry(number=number, text="x" * 3_000)) for number in range(50)], segment_bytes=20_000)
     assert drain(recorder) == 50
     assert [record.metadata["number"] for record in Record.objects.order_by("index")] == list(range(50))
@@ -148,7 +148,7 @@ def test_batches_keep_a_writers_order_over_segments(data: DataFolder, recorder: 
 
 def test_a_batch_that_fails_is_read_again(data: DataFolder, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     spool(data, *[encode_entry(entry()) for _ in range(3)])
-    monkeypatch.setattr("guiju.records.recording._move_cursors", _refuse)
+    monkeypatch.setattr("guiju.records.recorder.recording._move_cursors", _refuse)
     with pytest.raises(LeaseLost):
         recorder.step()
     assert Record.objects.count() == 0
@@ -306,7 +306,7 @@ def test_every_wrong_step_is_tried(data: DataFolder, recorder: Recorder, monkeyp
     parts = ["write_incoming", "_move_cursors", "_delete_outbox", "Recorder._note_answers"]
     spool(data, *raws)
     for part in parts:
-        monkeypatch.setattr(f"guiju.records.recording.{part}", _refuse)
+        monkeypatch.setattr(f"guiju.records.recorder.recording.{part}", _refuse)
         with pytest.raises(LeaseLost):
             recorder.step()
         monkeypatch.undo()

@@ -20,23 +20,24 @@ from guiju.core.keys import load_recorder_public_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Retention
 from guiju.core.settings_check import parse_settings
-from guiju.records import flow, lease, sweep
+from guiju.records import flow, lease
+from guiju.records.access.whereabouts import find_whereabouts
 from guiju.records.entry import Entry, encode_entry
-from guiju.records.hold import Selection, lift_hold, set_hold
+from guiju.records.keeping import sweep
+from guiju.records.keeping.hold import Selection, lift_hold, set_hold
+from guiju.records.keeping.removal import BLOCK, KIND, bits_of, pack_bits, removed_numbers, unpack_bits, unpack_numbers
 from guiju.records.kinds import KINDS
-from guiju.records.ledger import Ledger
+from guiju.records.log.proof import check_proof
+from guiju.records.log.report import Report
+from guiju.records.log.tiles import remove_tiles
 from guiju.records.models import DayMark, Record, RecordContent, Removal, RetentionRule
-from guiju.records.proof import check_proof
-from guiju.records.recording import Recorder
-from guiju.records.removal import BLOCK, KIND, bits_of, pack_bits, removed_numbers, unpack_bits, unpack_numbers
-from guiju.records.report import Report
-from guiju.records.spool import SpoolWriter
+from guiju.records.recorder.ledger import Ledger
+from guiju.records.recorder.recording import Recorder
+from guiju.records.spool.writer import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
-from guiju.records.tiles import remove_tiles
 from guiju.records.values import CLASSES, class_of
 from guiju.records.verify import verify_ledger
-from guiju.records.whereabouts import find_whereabouts
 
 KEPT = Retention(rows_per_s=1_000_000)
 TODAY = datetime.now(UTC).date()

@@ -25,17 +25,18 @@ from guiju.core.site_keys import KEY_RING_DAMAGED, public_text, write_ring
 from guiju.gateway.bundle import current_hash, load_bundle
 from guiju.gateway.tests.rig import ScriptedUpstream, Site, Worker, wait_for
 from guiju.gateway.tests.upstreams import BEHAVIOURS
-from guiju.records import flow, rotation
+from guiju.records import flow
 from guiju.records.cli import app
-from guiju.records.ledger import Ledger
+from guiju.records.keys import rotation
+from guiju.records.log.note import NOTE_INVALID, Checkpoint, sign_checkpoint, signed_by, stated_checkpoint
+from guiju.records.log.proof import check_proof
+from guiju.records.log.signers import ring_from, verify_site_checkpoint
+from guiju.records.log.tiles import read_checkpoint
 from guiju.records.models import OutboxEntry, Record
-from guiju.records.note import NOTE_INVALID, Checkpoint, sign_checkpoint, signed_by, stated_checkpoint
-from guiju.records.proof import check_proof
-from guiju.records.signers import ring_from, verify_site_checkpoint
+from guiju.records.recorder.ledger import Ledger
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import RECORD, make_site
 from guiju.records.tests.test_verify import append, verify
-from guiju.records.tiles import read_checkpoint
 
 pytestmark = pytest.mark.django_db
 WEEK = timedelta(days=7)
@@ -310,7 +311,7 @@ def test_a_real_recorder_ends_the_overlap_when_its_time_has_come(tmp_path: Path)
     made = make_site(tmp_path / "data")
     recorder = made.start(RECORD)
     try:
-        made.run("from datetime import timedelta; from guiju.records import rotation; rotation.begin('person:owner', timedelta(0))")
+        made.run("from datetime import timedelta; from guiju.records.keys import rotation; rotation.begin('person:owner', timedelta(0))")
         wait_for(lambda: [key.state for key in load_ring(made.data.keys)] == ["retired", "signing"], 60)
         wait_for((made.data.ledger / "checkpoint").exists, 30)
     finally:

@@ -20,9 +20,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from guiju.core.errors import GuijuError
-from guiju.records import spool
-from guiju.records.segment import FRAME, HEADER_BYTES, SPOOL_DAMAGED, Damage, is_abandoned, list_segments, read_segment
-from guiju.records.spool import SPOOL_FULL, SPOOL_UNWRITABLE, SpoolWriter
+from guiju.records.spool import writer as spool
+from guiju.records.spool.segment import FRAME, HEADER_BYTES, SPOOL_DAMAGED, Damage, is_abandoned, list_segments, read_segment
+from guiju.records.spool.writer import SPOOL_FULL, SPOOL_UNWRITABLE, SpoolWriter
 
 KEY = X25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -74,7 +74,7 @@ def test_nothing_readable_lies_on_the_disk(tmp_path: Path) -> None:
 def calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A commit is one system call, or two where the kernel or the file system knows no write that is durable by itself."""
     if request.param == "two calls":
-        monkeypatch.setattr("guiju.records.spool._DSYNC", 0)
+        monkeypatch.setattr("guiju.records.spool.writer._DSYNC", 0)
     way: str = request.param
     return way
 
@@ -420,7 +420,7 @@ def test_a_cancelled_waiter_does_not_harm_the_others(tmp_path: Path) -> None:
 _WRITE_FOR_EVER = """
 import asyncio, sys
 from pathlib import Path
-from guiju.records.spool import SpoolWriter
+from guiju.records.spool.writer import SpoolWriter
 
 async def main():
     writer = SpoolWriter(Path(sys.argv[1]), bytes.fromhex(sys.argv[2]), worker="w", segment_bytes=60_000)

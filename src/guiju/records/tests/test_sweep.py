@@ -19,7 +19,7 @@ _FILL = """
 from datetime import datetime, timedelta, UTC
 from django.db import connection, transaction
 from guiju.core.master_keys import load_master_keys
-from guiju.records.ingest import write_entries
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.tests.site import entry
 kinds = ["gateway.answer.delivered"] * 4 + ["gateway.answer.stopped"]
 keys = load_master_keys(settings.DATA_FOLDER.keys)
@@ -37,9 +37,9 @@ with connection.cursor() as cursor:
 """
 _SWEEP = """
 from guiju.core.settings import Retention
-from guiju.records.sweep import sweep
-import guiju.records.sweep
-guiju.records.sweep.ROWS_AT_ONCE = 20
+from guiju.records.keeping.sweep import sweep
+import guiju.records.keeping.sweep
+guiju.records.keeping.sweep.ROWS_AT_ONCE = 20
 print("at work", flush=True)
 done = sweep(Retention(rows_per_s=int(os.environ.get("ROWS", "1000000"))))
 print(done.contents, done.records, done.waiting)
@@ -98,11 +98,12 @@ from django.db import connection, transaction
 from guiju.core.ids import id_prefix
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Retention
-from guiju.records import months, sweep
-from guiju.records.ingest import write_entries
-from guiju.records.ledger import Ledger
+from guiju.records.recorder.process import months
+from guiju.records.keeping import sweep
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.ledger import Ledger
 from guiju.records.models import Record, RecordContent, Removal
-from guiju.records.recording import Recorder
+from guiju.records.recorder.recording import Recorder
 from guiju.records.tests.site import entry
 import msgspec, random
 folder = settings.DATA_FOLDER

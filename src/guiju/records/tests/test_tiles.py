@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guiju.core.errors import GuijuError
-from guiju.records.merkle import EMPTY_ROOT, check_consistency, consistency_path, inclusion_path, leaf_hash, root_from_inclusion, root_of
-from guiju.records.tiles import TILE_MISSING, WIDTH, TileReader, TileWriter, iterate_entries, tile_path
+from guiju.records.log.merkle import (
+    EMPTY_ROOT,
+    check_consistency,
+    consistency_path,
+    inclusion_path,
+    leaf_hash,
+    root_from_inclusion,
+    root_of,
+)
+from guiju.records.log.tiles import TILE_MISSING, WIDTH, TileReader, TileWriter, iterate_entries, tile_path
 
 LEAVES = [number.to_bytes(4, "big") * 8 for number in range(WIDTH * WIDTH + 700)]
 HASHES = [leaf_hash(data) for data in LEAVES]

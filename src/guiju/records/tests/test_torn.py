@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from guiju.records.segment import FRAME, HEADER_BYTES, Damage, list_segments, read_segment
-from guiju.records.spool import SpoolWriter
+from guiju.records.spool.segment import FRAME, HEADER_BYTES, Damage, list_segments, read_segment
+from guiju.records.spool.writer import SpoolWriter
 
 KEY = X25519PrivateKey.generate()
 LARGE = os.urandom(12 * 2**20)

@@ -25,18 +25,18 @@ from guiju.core.master_keys import load_master_keys
 from guiju.records import flow, lease
 from guiju.records.cli import app
 from guiju.records.entry import encode_entry
-from guiju.records.ledger import LEDGER_DIVERGED, Ledger
-from guiju.records.merkle import PROOF_INVALID
+from guiju.records.keys.sealing import new_subject_key, wrap
+from guiju.records.log.merkle import PROOF_INVALID
+from guiju.records.log.note import Checkpoint, parse_checkpoint, sign_checkpoint, verify_checkpoint
+from guiju.records.log.proof import check_proof
+from guiju.records.log.report import Report
+from guiju.records.log.tiles import read_checkpoint, remove_tiles, write_checkpoint
 from guiju.records.models import OutboxEntry, Record, SubjectKey
-from guiju.records.note import Checkpoint, parse_checkpoint, sign_checkpoint, verify_checkpoint
-from guiju.records.proof import check_proof
-from guiju.records.recording import Recorder
-from guiju.records.report import Report
-from guiju.records.sealing import new_subject_key, wrap
-from guiju.records.spool import SpoolWriter
+from guiju.records.recorder.ledger import LEDGER_DIVERGED, Ledger
+from guiju.records.recorder.recording import Recorder
+from guiju.records.spool.writer import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
-from guiju.records.tiles import read_checkpoint, remove_tiles, write_checkpoint
 from guiju.records.verify import verify_ledger
 
 pytestmark = pytest.mark.django_db

@@ -19,14 +19,15 @@ from guiju.core.ids import id_prefix, made_at_ms, new_id
 from guiju.core.keys import load_recorder_public_key
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Settings
-from guiju.records import heart, lease, watch
+from guiju.records import heart, lease
 from guiju.records.entry import Entry, encode_entry
-from guiju.records.gaps import GAP_REASON, GAP_UNKNOWN, close_gap, open_gaps
 from guiju.records.heart import RecorderHeart, worker_beat
+from guiju.records.keeping import watch
+from guiju.records.keeping.gaps import GAP_REASON, GAP_UNKNOWN, close_gap, open_gaps
 from guiju.records.models import Gap, Record, Watch
-from guiju.records.recording import Recorder
-from guiju.records.segment import list_segments
-from guiju.records.spool import SpoolWriter
+from guiju.records.recorder.recording import Recorder
+from guiju.records.spool.segment import list_segments
+from guiju.records.spool.writer import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
 

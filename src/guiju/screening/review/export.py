@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from guiju.records import flow as records
-from guiju.records.opening_many import begin_opening, finish_opening, list_contents
+from guiju.records.access.opening_many import begin_opening, finish_opening, list_contents
 from guiju.screening.review.figures import Settled, list_settled
 from guiju.screening.review.models import Decision, Item
 from guiju.screening.review.texts import texts_shown

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from guiju.records.content import plain
+from guiju.records.access.content import plain
 from guiju.screening.personal import mask_all
 from guiju.screening.view import paths
 

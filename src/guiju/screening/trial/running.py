@@ -1,6 +1,6 @@
 """A dry run from its beginning to its counts: asked for with a reason, on record before anything is read, run by the jobs process.
 
-What people wrote is read the way an opening reads it (`records/reading.py`, decision 0019): where two people open, another approves first. No
+What people wrote is read the way an opening reads it (`records/access/reading.py`, decision 0019): where two people open, another approves first. No
 person sees a text; kept are counts by rule.
 Source: Measures Arts. 4, 11, 14; PIPL Art. 51.
 """

@@ -25,8 +25,8 @@ def _bundle(data: DataFolder) -> Bundle:
 def _left(data: DataFolder) -> list[Entry]:
     """Return the records left in the outbox, oldest first."""
     from guiju.records.entry import decode_entry
+    from guiju.records.keys.sealing import unseal_from
     from guiju.records.models import OutboxEntry
-    from guiju.records.sealing import unseal_from
 
     key = load_recorder_key(data.keys)
     return [decode_entry(unseal_from(key, bytes(row.sealed))) for row in OutboxEntry.objects.order_by("pk")]

@@ -11,10 +11,10 @@ from guiju.core.keys import create_keys, load_recorder_key
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records.entry import Entry, decode_entry
-from guiju.records.ingest import write_entries
+from guiju.records.keys.sealing import unseal_from
 from guiju.records.models import OutboxEntry, Record
-from guiju.records.recording import Recorder
-from guiju.records.sealing import unseal_from
+from guiju.records.recorder.ingest import write_entries
+from guiju.records.recorder.recording import Recorder
 
 OWNER_PASSWORD = "a long enough password"
 ORIGIN = "guiju.local/ledger"

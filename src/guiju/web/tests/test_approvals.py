@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 
 from guiju.core.layout import DataFolder
+from guiju.records.access.requests import APPROVING, Deed
 from guiju.records.models import Request, SubjectKey
-from guiju.records.requests import APPROVING, Deed
 from guiju.web.tests.rig import entry, write_records
 from guiju.web.tests.test_subject_pages import AT, PAGE, SUBJECT, person, text
 

@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import Client
 
 from guiju.core.layout import DataFolder
-from guiju.records.keeping_chart import Month, draw
-from guiju.records.keeping_views import list_months_removed
+from guiju.records.keeping.chart import Month, draw
+from guiju.records.keeping.views import list_months_removed
+from guiju.records.keeping.watch import Missing, note
 from guiju.records.models import DayMark, Gap, Removal
-from guiju.records.watch import Missing, note
 from guiju.web.tests.rig import entry, left, record_all, write_records
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)

@@ -14,8 +14,8 @@ from django_tasks_db.models import DBTaskResult
 
 from guiju.core.clock import now_us
 from guiju.core.layout import DataFolder
-from guiju.records.backlog import Progress, write_progress
-from guiju.records.spool import SpoolWriter
+from guiju.records.spool.backlog import Progress, write_progress
+from guiju.records.spool.writer import SpoolWriter
 from guiju.serve.state import State, write_state
 from guiju.web import chart, tasks
 from guiju.web.chart import Hour

@@ -17,8 +17,8 @@ from guiju.core.layout import DataFolder
 from guiju.records import browse
 from guiju.records.entry import Entry
 from guiju.records.flow import append
+from guiju.records.log.proof import check_proof
 from guiju.records.models import Record
-from guiju.records.proof import check_proof
 from guiju.web.tests.rig import entry, left, record_all, write_records
 
 HOSTILE = '"><script>alert(1)</script>'

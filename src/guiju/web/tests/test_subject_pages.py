@@ -17,9 +17,9 @@ from pytest_django.fixtures import Settings
 from guiju.core.keys import load_pseudonym_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.core.pseudonyms import pseudonym_of
-from guiju.records import search
-from guiju.records.certificate import check_certificate
 from guiju.records.models import Erasure, Hold, Request, SubjectKey
+from guiju.records.subjects import search
+from guiju.records.subjects.certificate import check_certificate
 from guiju.web.people import add_person
 from guiju.web.tests.rig import entry, left, write_records
 

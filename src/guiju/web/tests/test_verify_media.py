@@ -13,7 +13,7 @@ from guiju.gateway.media.tests.conftest import site_for
 from guiju.gateway.media.tests.models import BEHAVIOURS
 from guiju.gateway.tests.rig import KEYS, ScriptedUpstream, Worker
 from guiju.labelling.flow import verifying
-from guiju.records.proof import check_leaf_proof
+from guiju.records.log.proof import check_leaf_proof
 from guiju.web.tests.rig import record_all
 from guiju.web.tests.test_verify_page import told, upload
 

@@ -29,9 +29,9 @@ from guiju.labelling.signatures.security_data import sign
 from guiju.labelling.tests.chains import new_chain
 from guiju.labelling.values import Label
 from guiju.records.entry import encode_entry
+from guiju.records.keys.sealing import seal_to
+from guiju.records.log.proof import check_leaf_proof
 from guiju.records.models import Lease, OutboxEntry
-from guiju.records.proof import check_leaf_proof
-from guiju.records.sealing import seal_to
 from guiju.web.tests.rig import entry, record_all
 
 ANSWER = "春天的花开了，城里的人们都去看花。\n\n* 第一朵是白色的；\n* 第二朵是红色的。"

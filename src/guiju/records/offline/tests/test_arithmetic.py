@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pymerkle import InmemoryTree
 
 from guiju.core.canonical import canonical_json
-from guiju.records.merkle import consistency_path, leaf_hash, root_of, subtree_of
+from guiju.records.log.merkle import consistency_path, leaf_hash, root_of, subtree_of
 from guiju.records.offline.ed25519 import ORDER, verify_ed25519, verify_ed25519_plainly
 from guiju.records.offline.packrecords import _is_canonical_slowly, canonical_reader
 from guiju.records.offline.report import Broken

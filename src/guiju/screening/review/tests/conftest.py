@@ -14,7 +14,7 @@ from guiju.core.ids import new_id
 from guiju.core.layout import DataFolder
 from guiju.core.master_keys import load_master_keys
 from guiju.records.entry import Entry
-from guiju.records.ingest import write_entries
+from guiju.records.recorder.ingest import write_entries
 from guiju.screening.review import flow
 from guiju.screening.review.models import Item
 from guiju.web.tests.conftest import anybody, data, owner, stranger

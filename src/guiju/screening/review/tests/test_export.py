@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Records, Screening
-from guiju.records.requests import APPROVAL_NEEDED, approve, list_waiting
+from guiju.records.access.requests import APPROVAL_NEEDED, approve, list_waiting
 from guiju.screening.review import flow
 from guiju.screening.review.agreement import Share
 from guiju.screening.review.evaluate import REVIEW_FILE, as_rows, evaluate, print_evaluation, read_export

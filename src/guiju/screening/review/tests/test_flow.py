@@ -17,10 +17,10 @@ from guiju.core.errors import ErrorCode, GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Records, Screening
 from guiju.records import flow as records
+from guiju.records.access.opening_review import REVIEW_NOT_GRANTED
+from guiju.records.access.requests import approve
+from guiju.records.access.whereabouts import CONTENT_ERASED
 from guiju.records.models import Record
-from guiju.records.opening_review import REVIEW_NOT_GRANTED
-from guiju.records.requests import approve
-from guiju.records.whereabouts import CONTENT_ERASED
 from guiju.screening.review import flow
 from guiju.screening.review.errors import (
     REVIEW_CLOSED,

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Records, Screening
 from guiju.records import flow as records
-from guiju.records.requests import approve
+from guiju.records.access.requests import approve
 from guiju.screening import flow as libraries
 from guiju.screening.review import flow
 from guiju.screening.review.models import Decision, Item, Proposal

@@ -19,7 +19,7 @@ from django.db import OperationalError, connection, transaction
 from guiju.core.errors import GuijuError
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Screening
-from guiju.records.ingest import write_entries
+from guiju.records.recorder.ingest import write_entries
 from guiju.records.models import OutboxEntry
 from guiju.records.tests.site import entry
 from guiju.screening.review import flow

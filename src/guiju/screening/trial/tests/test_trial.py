@@ -17,11 +17,11 @@ from guiju.core.clock import now_us
 from guiju.core.errors import ErrorCode, GuijuError
 from guiju.core.layout import DataFolder
 from guiju.records import flow as records
-from guiju.records import reading, requests
+from guiju.records.access import reading, requests
+from guiju.records.access.opening import unsealed
+from guiju.records.access.requests import APPROVAL_NEEDED
+from guiju.records.keys.sealing import CONTENT_UNREADABLE
 from guiju.records.models import Record, Request, SubjectKey
-from guiju.records.opening import unsealed
-from guiju.records.requests import APPROVAL_NEEDED
-from guiju.records.sealing import CONTENT_UNREADABLE
 from guiju.screening import flow
 from guiju.screening.cli import app
 from guiju.screening.library import Row, make_library

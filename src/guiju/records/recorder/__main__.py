@@ -1,0 +1,7 @@
+"""`python -m guiju.records.recorder`."""
+
+import sys
+
+from guiju.records.recorder.process import main
+
+sys.exit(main())
