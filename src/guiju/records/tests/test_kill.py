@@ -102,6 +102,9 @@ def test_killed_and_doubled_recorders_write_everything_once(site: Site, tmp_path
     with told.open("wb") as out:
         while killer.poll() is None:  # workers are killed too
             worker = subprocess.Popen([sys.executable, "-c", _WORK, str(site.data.spool), public], stdout=out)
+            begun, deadline = told.stat().st_size, time.monotonic() + 30
+            while told.stat().st_size == begun and time.monotonic() < deadline:  # it comes up
+                time.sleep(0.02)
             deadline = time.monotonic() + 0.5 + random.random()
             while killer.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -120,7 +123,7 @@ def test_killed_and_doubled_recorders_write_everything_once(site: Site, tmp_path
     kinds = {identity: kind for _, identity, kind, _ in records}
     assert len(kinds) == len(records)
     durable = [line.split(" ") for line in told.read_text().split("\n")[:-1] if len(line) >= 27]
-    assert len(durable) > 200  # enough happened; how much depends on what else the machine does
+    assert len(durable) > 200
     assert [identity for identity, _ in durable if identity not in kinds] == []
     assert set(kinds.values()) - set(QUIET_KINDS) == {OPENED, "gateway.answer.delivered", INTERRUPTED}
     # Every answer that was begun has one end.

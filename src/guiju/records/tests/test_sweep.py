@@ -98,7 +98,7 @@ from django.db import connection, transaction
 from guiju.core.ids import id_prefix
 from guiju.core.master_keys import load_master_keys
 from guiju.core.settings import Retention
-from guiju.records.recorder.process import months
+from guiju.records.recorder import months
 from guiju.records.keeping import sweep
 from guiju.records.recorder.ingest import write_entries
 from guiju.records.recorder.ledger import Ledger
