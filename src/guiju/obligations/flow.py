@@ -28,7 +28,7 @@ from guiju.obligations.models import Attestation, Determination, Profile
 from guiju.obligations.values import Catalogue
 from guiju.records import flow as records
 from guiju.records import recent
-from guiju.records.note import sign, verify
+from guiju.records.log.note import sign, verify
 
 DETERMINATION_MONTHS: Final = 12
 STATEMENT_CHARACTERS: Final = 2_000

@@ -17,7 +17,7 @@ from guiju.core.layout import DataFolder
 from guiju.obligations import flow
 from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.models import Attestation, Determination, Profile
-from guiju.records.note import verify
+from guiju.records.log.note import verify
 from guiju.web.tests.rig import ORIGIN, left, record_all
 
 OFFICER = "person:officer"

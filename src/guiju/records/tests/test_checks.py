@@ -12,8 +12,8 @@ from guiju.core.layout import DataFolder
 from guiju.obligations.finding import Case, Finding
 from guiju.obligations.judging import judge_service
 from guiju.records import checks
+from guiju.records.keeping.sweep import keep_rules
 from guiju.records.models import Erasure, Gap, Record, Removal, Request, RetentionRule
-from guiju.records.sweep import keep_rules
 from guiju.records.tasks import sweep_records
 from guiju.web.tests.conftest import data
 from guiju.web.tests.rig import entry, write_records
