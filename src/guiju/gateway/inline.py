@@ -10,10 +10,13 @@ from typing import Any, Final
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.gateway.call import field_invalid
+from guiju.labelling.values import Medium
 
 TEXT_CHARACTERS: Final = 2_000
 """1.5 kB: hardly a picture or sound that anybody would look at is smaller, and hardly an example in a text larger."""
 DATA_URL: Final = re.compile(r"data:[\w.+/-]*(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
+_NAMED: Final[dict[str | int, Medium]] = {"image_url": "picture", "video_url": "film", "audio_url": "sound"}
+"""Fields that name a file by its URL, as that itself or as an object with `url`."""
 _LAST_PIECES: Final = 8
 _RUN: Final = re.compile(r"[A-Za-z0-9+/=_\\\r\n-]*")
 _BESIDE: Final = frozenset(("choices", "id", "object", "created", "model", "system_fingerprint", "service_tier", "usage"))
@@ -73,12 +76,19 @@ def may_hold_files(raw: bytes, answer: Mapping[str, Any]) -> bool:
     return beyond > 0 and (b"base64" in raw or b"\\u00" in raw)
 
 
+def named_medium(path: tuple[str | int, ...]) -> Medium | None:
+    """Return what kind of file a field names by its URL; None for a field that names none."""
+    if "images" in path and path[-1] in ("url", "image_url"):
+        return "picture"
+    return _NAMED.get(path[-2] if path[-1] == "url" and len(path) > 1 else path[-1])
+
+
 def refuse_field(path: tuple[str | int, ...], value: str) -> None:
     """Raise MEDIA-IN-STREAM where the value of a field of a stream is a file, or names one."""
     if value and (
         (value[:5].lower() == "data:" and DATA_URL.match(value))
         or path[-2:] == ("audio", "data")
-        or ("images" in path and path[-1] in ("url", "image_url"))
+        or named_medium(path) is not None
         or path[-1] in ("b64_json", "file_data")
     ):
         raise GuijuError(MEDIA_IN_STREAM)

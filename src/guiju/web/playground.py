@@ -3,6 +3,7 @@
 Browser → this view (session and CSRF token) → gateway → stream back, byte for byte. The key never reaches the browser.
 """
 
+import hashlib
 import http.client
 import json
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError, Text, define
+from guiju.core.keys import read_text_key
 from guiju.core.layout import DataFolder
 from guiju.records.browse import find_closing_record
 from guiju.web.access import actor_of, needs, post_only
@@ -65,9 +67,7 @@ def playground(request: HttpRequest) -> HttpResponse:
         problem = error.text("zh" if chinese() else "en")
     except (KeyError, TypeError, ValueError, OSError, http.client.HTTPException):
         problem = _("网关没有给出模型列表。")
-    force = bundle_in_force()
-    words = next((each.label.text for each in force.bundle.services), "") if force else ""
-    return render(request, "web/playground.html", {"models": models, "problem": problem, "words": words})
+    return render(request, "web/playground.html", {"models": models, "problem": problem, "words": _words()})
 
 
 @needs("services.view_apikey")
@@ -186,6 +186,18 @@ def _ask(
     except (OSError, http.client.HTTPException) as problem:
         connection.close()
         raise GuijuError(PLAYGROUND_GATEWAY, address=f"{host}:{port}", reason=type(problem).__name__) from problem
+
+
+def _words() -> str:
+    """Return the words of the label of the service that the playground's key asks; empty where nothing says which."""
+    force = bundle_in_force()
+    try:
+        secret = read_text_key(settings.DATA_FOLDER.keys, "playground.key")
+    except (OSError, GuijuError):
+        return ""
+    digest = hashlib.sha256(secret.encode()).digest()
+    service = next((each.service for each in force.bundle.keys if each.sha256 == digest), "") if force else ""
+    return next((each.label.text for each in force.bundle.services if each.id == service), "") if force else ""
 
 
 def _pieces(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[bytes]:

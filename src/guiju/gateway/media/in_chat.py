@@ -1,4 +1,5 @@
-"""Files inside of a whole chat answer: the sound of `message.audio`, pictures in `message.images` or any other field, data URLs in its text.
+"""Files inside of a whole chat answer: the sound of `message.audio`, pictures in `message.images` or any other field, data URLs in its text,
+and what a part of the answer names by its URL (`image_url`, `video_url`, `audio_url`): that is fetched.
 
 Each is labelled in its place before the answer is screened as a whole. What has the form of a file that is known and cannot be labelled makes the
 answer an error. A link in the text is text: what lies behind it is not ours.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from guiju.core.errors import GuijuError
 from guiju.gateway.call import Scope
-from guiju.gateway.inline import DATA_URL, TEXT_CHARACTERS
+from guiju.gateway.inline import DATA_URL, TEXT_CHARACTERS, named_medium
 from guiju.gateway.media.addresses import address_of, host_file
 from guiju.gateway.media.desk import MediaDesk
 from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
@@ -119,8 +120,8 @@ def _in_string(value: str, holder: Any, key: str | int, way: tuple[str | int, ..
         yield Place(holder, key, "", value, "sound")
     elif whole := DATA_URL.match(value):
         yield Place(holder, key, whole[0], value[whole.end() :], None)
-    elif "images" in way and way[-1] in ("url", "image_url") and value[:4].lower() == "http":
-        yield Place(holder, key, value, "", "picture")
+    elif value[:4].lower() == "http" and (named := named_medium(way)) is not None:
+        yield Place(holder, key, value, "", named)
     elif key in _FIELDS and len(value) > 32 and is_base64(value) and _form(value) not in _NO_FILE:
         yield Place(holder, key, "", value, None)
     elif "base64," in value:

@@ -1,10 +1,12 @@
 """Home, portal, playground and the ledger check: figures are counted, hostile text stays text."""
 
 import asyncio
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +16,17 @@ from django_tasks_db.models import DBTaskResult
 
 from guiju.core.clock import now_us
 from guiju.core.layout import DataFolder
+<<<<<<< HEAD
 from guiju.records.spool.backlog import Progress, write_progress
 from guiju.records.spool.writer import SpoolWriter
+=======
+from guiju.gateway.bundle import Key, Service
+from guiju.labelling.values import Label
+from guiju.records.backlog import Progress, write_progress
+from guiju.records.spool import SpoolWriter
+>>>>>>> 28f8997 (Gateway: what a part of an answer names by its URL is fetched and labelled; playground: what is copied has the words of its own service)
 from guiju.serve.state import State, write_state
-from guiju.web import chart, tasks
+from guiju.web import chart, playground, tasks
 from guiju.web.chart import Hour
 from guiju.web.tests.rig import entry, record_all, write_records
 
@@ -213,6 +222,19 @@ def test_an_answer_is_relayed_byte_for_byte(owner: Client, data: DataFolder, gat
     assert asked["body"]["stream"] is True
     assert asked["headers"]["Authorization"] == "Bearer " + (data.keys / "playground.key").read_text()
     assert asked["headers"]["X-Guiju-User"] == "person:owner"
+
+
+def test_the_words_that_are_copied_are_those_of_the_service_that_is_asked(
+    owner: Client, data: DataFolder, gateway: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = (data.keys / "playground.key").read_text().strip()
+    services = [Service(id=each, name_zh=each, name_en=each, upstreams=(), label=Label(text=f"AI 生成：{each}")) for each in ("one", "two")]
+
+    class Force:
+        bundle = SimpleNamespace(services=services, keys=[Key(id="1", sha256=hashlib.sha256(secret.encode()).digest(), service="two")])
+
+    monkeypatch.setattr(playground, "bundle_in_force", lambda: Force)
+    assert 'data-words="AI 生成：two"' in owner.get("/console/try/").content.decode()
 
 
 def test_the_key_never_reaches_the_browser(owner: Client, data: DataFolder, gateway: list[dict[str, Any]]) -> None:

@@ -112,6 +112,13 @@ SOUND = base64.b64encode(WAV).decode()
 URL = "data:image/png;base64," + PICTURE
 AUDIO = {"id": "a", "expires_at": 1, "data": SOUND, "transcript": "你好"}
 
+
+async def named_part(call: Call) -> None:
+    """Answer a chat with a part that names a picture on the model's own host."""
+    port = call.writer.get_extra_info("sockname")[1]
+    await chat({"content": [{"type": "image_url", "image_url": {"url": f"http://127.0.0.1:{port}/v1/picture.png"}}]})(call)
+
+
 BEHAVIOURS: dict[str, Behaviour] = {
     "picture": encoded(PNG),
     "picture-large": encoded(png(400, 300)),
@@ -145,6 +152,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "chat-audio-pcm": chat({"content": None, "audio": {**AUDIO, "data": base64.b64encode(bytes(4_000)).decode()}}),
     "chat-images": chat({"content": "一只猫", "images": [{"type": "image_url", "image_url": {"url": URL}}] * 2}),
     "chat-parts": chat({"content": [{"type": "text", "text": "一只猫"}, {"type": "image_url", "image_url": {"url": URL}}]}),
+    "chat-parts-url": named_part,
     "chat-markdown": chat({"content": f"看：![猫]({URL})。"}),
     "chat-elsewhere": chat({"content": "一只猫", "extra": {"deep": [{"b64_json": PICTURE}]}}),
     "chat-beside": chat({"content": "一只猫"}, extra=[URL]),

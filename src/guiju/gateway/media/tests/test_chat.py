@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -51,6 +52,12 @@ def test_pictures_wherever_they_stand(worker: Worker, site: Site, model: str) ->
         found = [base64.b64decode(message["extra"]["deep"][0]["b64_json"])]
     assert [label_of(raw).produce_id for raw in found] == [f"{number}-{place + 1}" for place in range(len(found))]
     assert site.closing(number).kind == "gateway.answer.delivered"
+
+
+def test_a_part_that_names_a_picture_is_fetched_and_kept_here(worker: Worker) -> None:
+    message, number = message_of(worker, "chat-parts-url")
+    kept = worker.get(urlsplit(message["content"][0]["image_url"]["url"]).path)
+    assert label_of(kept.body).produce_id == f"{number}-1"
 
 
 def test_a_picture_beside_the_choices(worker: Worker) -> None:

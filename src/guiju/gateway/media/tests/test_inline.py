@@ -13,6 +13,8 @@ FILES: dict[str, list[dict[str, Any]]] = {
     "sound": [{"audio": {"data": "//abcd+/"}}],
     "a picture": [{"images": [{"image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}],
     "a picture by its URL": [{"images": [{"image_url": {"url": "https://files.example/a.png"}}]}],
+    "a part by its URL": [{"content": [{"type": "image_url", "image_url": {"url": "https://files.example/a.png"}}]}],
+    "a film by its URL": [{"part": {"video_url": "https://files.example/a.mp4"}}],
     "a picture in an unknown field": [{"picture": {"deep": ["DATA:image/png;base64,iVBORw0KGgo="]}}],
     "base64 in a field that holds it": [{"part": {"b64_json": "iVBORw0KGgo="}}],
     "a picture in the text": [{"content": "![](data:image/png;base64," + "A" * 3_000 + ")"}],

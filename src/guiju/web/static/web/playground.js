@@ -63,7 +63,8 @@
   }
 
   // What is copied or taken along carries the label (Labelling Measures Art. 4): the words go with the text.
-  const labelled = (text) => (text.includes(words.words) || text.includes(words.shown) ? text : `${text.trimEnd()}\n\n${words.words}`);
+  const wording = words.words || words.shown; // an empty one would be in every text
+  const labelled = (text) => (text.includes(wording) || text.includes(words.shown) ? text : `${text.trimEnd()}\n\n${wording}`);
 
   function takeAlong(shown, under, answered, label) {
     shown.addEventListener("copy", (event) => {
