@@ -8,6 +8,7 @@ Source: Measures Art. 12; Labelling Measures Arts. 5, 6 and 10; GB 45438-2025 §
 """
 
 import dataclasses
+import io
 import os
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from guiju.labelling.containers import find_container, plain_text
 from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Sealed, Source, write_all
 from guiju.labelling.findings import Finding, list_findings
 from guiju.labelling.signatures.check import PinnedKey, SignatureFinding, check
-from guiju.labelling.values import SIDECAR_SUFFIX, CredentialsFinding, Damaged, FileLabel
+from guiju.labelling.values import SIDECAR_SUFFIX, CredentialsFinding, Damaged, FileLabel, Heard
 
 Verdict = Literal["compliant", "noncompliant", "not_found", "inconclusive"]
 State = Literal["declared", "possible", "suspected", "none"]
@@ -136,11 +137,15 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """What ReservedCode1 proves, then ReservedCode2 where it holds something; empty without a label."""
     credentials: CredentialsFinding | None = None
     """What its C2PA manifest proves; None where none was seen."""
+    heard: Heard | None = None
+    """What is heard in a sound; None where nobody listened."""
 
     @property
     def findings(self) -> list[Finding]:
         """Every check by its name, with its result."""
-        return list_findings(self.container, len(self.places), self.label, self.errors, self.warnings, self.signatures, self.damaged)
+        return list_findings(
+            self.container, len(self.places), self.label, self.errors, self.warnings, self.signatures, self.damaged, self.heard
+        )
 
 
 def first_label(provider: str, number: str, *, reserved: str = "") -> FileLabel:
@@ -230,19 +235,39 @@ def inspect(
     pinned: Sequence[PinnedKey] = (),
     roots: str = "",
     hint: str | None = None,
+    listens: bool = False,
 ) -> Inspection:
     """Return what is found in a file and what follows from it; never raises for what the file holds.
 
     `strict` fails several equal labels, which Annex E forbids; without it they are a warning. `user_declares` is what the person
     who published the file said (Labelling Measures Art. 6). `pinned` are the keys under which a signature is authentic, `roots`
     PEM certificates that vouch for the signer of a C2PA manifest. `hint` is as for `write`; a path's own name stands in for it.
+    `listens` looks for the rhythm of an explicit label in sounds, which decodes a part of them: it is a trace, and no label of its own.
     """
     if isinstance(data, bytes):
         found = _with_signatures(_inspect(Source(data), user_declares, strict, hint), pinned)
     else:
         with data.open("rb") as opened:
             found = _with_signatures(_inspect_file(Source(opened.fileno()), data, user_declares, strict, hint or data.name), pinned)
+    if listens and found.damaged is None:
+        found = _with_heard(found, data)
     return _with_credentials(found, data, roots) if "c2pa" in found.traces else found
+
+
+def _with_heard(found: Inspection, data: bytes | Path) -> Inspection:
+    """Return the inspection of a sound with what is heard: without a label a rhythm makes it suspected, and never declared."""
+    from guiju.labelling.explicit.listening import is_sound, listen  # here: it loads PyAV and numpy
+
+    with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as opened:
+        head = opened.read(12)
+        if not is_sound(found.container, head):
+            return found
+        opened.seek(0)
+        heard = listen(opened, found.container)
+    if heard.result != "rhythm":
+        return msgspec.structs.replace(found, heard=heard)
+    state = "suspected" if found.state == "none" else found.state
+    return msgspec.structs.replace(found, heard=heard, traces=sorted({*found.traces, "rhythm"}), state=state)
 
 
 def _with_credentials(found: Inspection, data: bytes | Path, roots: str) -> Inspection:

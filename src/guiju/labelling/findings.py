@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from guiju.labelling.signatures.check import Result, SignatureFinding
-from guiju.labelling.values import Damaged, FileLabel
+from guiju.labelling.values import Damaged, FileLabel, Heard
 
 Outcome = Literal["pass", "fail", "warn", "info", "not_examined"]
 
@@ -66,6 +66,7 @@ def list_findings(
     warnings: Sequence[str],
     signatures: Sequence[SignatureFinding],
     damaged: Damaged | None,
+    heard: Heard | None = None,
 ) -> list[Finding]:
     """Return every check that applies, in the order of `CHECKS`."""
     if damaged is not None:
@@ -87,7 +88,7 @@ def list_findings(
     if label is not None:
         found.append(_first_write(label))
         found += [Finding("security_data", _SIGNED[each.result], f"{each.key}: {each.result}: {each.reason}") for each in signatures]
-    found += _explicit(container)
+    found += _explicit(container, heard)
     return found + [each for name, each in told.items() if name not in CHECKS]
 
 
@@ -97,7 +98,9 @@ def _first_write(label: FileLabel) -> Finding:
     return Finding("first_write_equality", "info", detail or "yes")
 
 
-def _explicit(container: str) -> list[Finding]:
+def _explicit(container: str, heard: Heard | None) -> list[Finding]:
+    if heard is not None:
+        return [Finding("explicit_audio", "pass" if heard.result == "rhythm" else "not_examined", heard.reason)]
     for names, check in ((_PICTURES, "explicit_image"), (_SOUNDS, "explicit_audio"), (_VIDEOS, "explicit_video_2s")):
         if container in names:
             return [Finding(check, "not_examined", "to be looked at by a person")]

@@ -18,6 +18,7 @@ from guiju.labelling.values import FileLabel
 RULES: Final = "GB 45438-2025"
 VERDICTS: Final = {"compliant": "合规", "noncompliant": "不合规", "not_found": "未发现", "inconclusive": "无法判断"}
 STATES: Final = {"declared": "属于", "possible": "可能", "suspected": "疑似", "none": "无"}
+HEARD: Final = {"rhythm": "节奏标识", "nothing": "没有节奏标识", "unexamined": "无法查验"}
 CREDENTIALS: Final = {"none": "无清单", "trusted": "可信", "valid": "完整", "invalid": "不符", "unexamined": "无法核验"}
 _COLUMNS: Final = (
     "file", "sha256", "size_bytes", "container", "verdict", "state", "channel", "offset", "length", "payload", *KEYS,
@@ -46,6 +47,7 @@ def row_of(name: str, sha256: str, size_bytes: int, found: Inspection) -> dict[s
         "traces": found.traces,
         "signatures": [signature_row(each) for each in found.signatures],
         "credentials": None if found.credentials is None else msgspec.to_builtins(found.credentials),
+        "heard": None if found.heard is None else msgspec.to_builtins(found.heard),
         "damaged": None if found.damaged is None else {"reason": found.damaged.reason, "at": found.damaged.at},
         "rules": RULES,
         "guiju": version("guiju"),
@@ -68,6 +70,8 @@ def lines_of(row: dict[str, Any]) -> Iterator[str]:
     if manifest := row["credentials"]:
         signer = f"  {manifest['signer']}" if manifest["signer"] else ""
         yield plain(f"  C2PA: {CREDENTIALS[manifest['result']]} {manifest['result']}{signer}  {manifest['reason']}")
+    if heard := row["heard"]:
+        yield plain(f"  听到 heard: {HEARD[heard['result']]} {heard['result']}  {heard['reason']}")
     for place in row["places"]:
         yield plain(f"  位置 place: {place['channel']}, {place['offset']}–{place['offset'] + place['length']}")
     if row["damaged"] is not None:

@@ -116,3 +116,10 @@ class CredentialsFinding(msgspec.Struct, frozen=True, kw_only=True):
     signer: str = ""
     generated: bool | None = None
     """Whether an action of the active manifest says that a trained model made it; None where it is not read."""
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What was heard in a sound: the rhythm of a label, nothing of that kind, or nothing because it could not be listened to."""
+
+    result: Literal["rhythm", "nothing", "unexamined"]
+    reason: str

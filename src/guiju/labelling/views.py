@@ -196,6 +196,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "passed": [(zh, en) for zh, en, outcome, _ in findings if outcome == "pass"],
         "signatures": [(each["key"], _SIGNED[each["result"]], each["reason"]) for each in row["signatures"] if each["result"] != "none"],
         "credentials": _told(row.get("credentials")),
+        "heard": _HEARD[row["heard"]["result"]] if row.get("heard") else None,
     }
 
 
@@ -250,6 +251,11 @@ _CREDENTIALS: Final = {
     "valid": ("note", ("与签署时相同，签署者未经确认", "as it was signed; nothing vouches for the signer")),
     "invalid": ("bad", ("与签署时不同", "not as it was signed")),
     "unexamined": ("warn", ("无法核验", "could not be examined")),
+}
+_HEARD: Final = {
+    "rhythm": ("note", ("听到节奏标识（短长短短）", "the rhythm of a label is heard (short-long short-short)")),
+    "nothing": ("", ("开头和结尾没有听到节奏标识；语音须由人来听", "no rhythm at its beginning and end; a voice is for a person to hear")),
+    "unexamined": ("warn", ("无法查验", "could not be examined")),
 }
 _KEYS: Final = {
     "Label": ("属性：1 属于，2 可能，3 疑似", "property: 1 is generated, 2 may be, 3 suspected"),

@@ -28,7 +28,7 @@ def main() -> int:
     ):
         resource.setrlimit(what, (most, most))
     file = Path("/proc/self/fd/0")
-    found = inspect(file, hint=sys.argv[1] if len(sys.argv) > 1 else None)  # a name is believed of texts alone
+    found = inspect(file, hint=sys.argv[1] if len(sys.argv) > 1 else None, listens=True)  # a name is believed of texts alone
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
         size = opened.tell()

@@ -143,7 +143,9 @@ def _row(file: Path, name: str, look: Look) -> dict[str, Any]:
     from guiju.labelling.rows import row_of
 
     hint = urlsplit(name).path if name.lower().startswith(_URLS) else name
-    found = inspect(file, user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys), roots=look.roots, hint=hint)
+    found = inspect(
+        file, user_declares=look.user_declares, strict=look.strict, pinned=_pinned(look.keys), roots=look.roots, hint=hint, listens=True
+    )
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
         return row_of(name, digest, opened.tell(), found)

@@ -158,7 +158,7 @@ def label_one(
 
     file, target = Path(path), targets[path]
     try:
-        found = inspect(file, user_declares=user_declares)
+        found = inspect(file, user_declares=user_declares, listens=not producer)
         label = (
             first_label(provider, number or new_id())
             if producer

@@ -62,12 +62,12 @@ def decoded(data: bytes, rate: int, seconds: float) -> Array:
     av = load_av("prompt")
     try:
         with av.open(io.BytesIO(data)) as container:
-            return _heard(container, rate, 0, seconds)
+            return heard(container, rate, 0, seconds)
     except faults() as error:
         raise ValueError(str(error)) from error
 
 
-def _heard(container: Any, rate: int, start_s: float, end_s: float) -> Array:
+def heard(container: Any, rate: int, start_s: float, end_s: float) -> Array:
     """Return what is heard between two times, as samples of one channel; the times count from the first sample."""
     av = load_av("")
     resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
@@ -116,7 +116,7 @@ def mark_compressed(data: bytes, form: str, style: ExplicitStyle) -> Marked:
                 length = len(part) / rate
                 span = (0.0, length + 0.1) if place == "start" else (max(after_s - length - 0.1, 0), after_s + 1)
                 with av.open(io.BytesIO(marked), format=_DEMUXERS[form]) as result:
-                    check_heard(_heard(result, rate, *span), label, rate, style, form, place)
+                    check_heard(heard(result, rate, *span), label, rate, style, form, place)
     except faults() as error:
         raise GuijuError(LABEL_UNDECODABLE, form=form, reason=f"{type(error).__name__}: {error}"[:200]) from error
     kept = "packets=same" if joined else "samples=same" if codec in _LOSSLESS else "samples=encoded_anew"

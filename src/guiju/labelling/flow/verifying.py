@@ -278,7 +278,7 @@ def _unread(reason: str) -> dict[str, Any]:
     return {
         "file": "", "sha256": "", "size_bytes": 0, "container": "unknown", "verdict": "inconclusive", "state": None, "label": None, "places": [],
         "findings": [{"check": "container_walk", "outcome": "not_examined", "detail": reason}], "errors": [], "warnings": [], "traces": [],
-        "signatures": [], "damaged": {"reason": reason, "at": 0}, "rules": RULES, "guiju": version("guiju"),
+        "signatures": [], "heard": None, "damaged": {"reason": reason, "at": 0}, "rules": RULES, "guiju": version("guiju"),
     }  # fmt: skip
 
 
