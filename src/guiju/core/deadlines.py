@@ -124,6 +124,16 @@ def state_of(due: datetime, now: datetime, done: datetime | None = None) -> Stat
     return "due" if now < due else "overdue"
 
 
+def last_moment(due: datetime) -> str:
+    """Return in Beijing time when something is still in time, for people: a day that counts to its end ends at 24:00.
+
+    >>> last_moment(datetime(2026, 9, 22, tzinfo=BEIJING)), last_moment(datetime(2026, 9, 22, 9, 30, tzinfo=BEIJING))
+    ('2026-09-21 24:00', '2026-09-22 09:30')
+    """
+    at = due.astimezone(BEIJING)
+    return f"{at - timedelta(days=1):%Y-%m-%d} 24:00" if at.time() == time() else f"{at:%Y-%m-%d %H:%M}"
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), BEIJING)
 

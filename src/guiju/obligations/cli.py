@@ -137,7 +137,7 @@ def _print_table(lights: list["Light"], language: str, everything: bool, out: Pa
     from rich.markup import escape
     from rich.table import Table
 
-    from guiju.core.clock import BEIJING
+    from guiju.core.deadlines import last_moment
     from guiju.obligations.judging import calendar_notice, count_states, next_deadlines
     from guiju.obligations.loading import shipped_catalogue
 
@@ -164,7 +164,7 @@ def _print_table(lights: list["Light"], language: str, everything: bool, out: Pa
                     chapter = here
                     table.add_row("", "", f"[bold]{escape(here.title.in_language(language))}[/]", "")
                 mark, *names = _MARKS[each.status]
-                due = f" · {each.finding.due_at.astimezone(BEIJING):%Y-%m-%d}" if each.finding.due_at else ""
+                due = f" · {last_moment(each.finding.due_at)[:10]}" if each.finding.due_at else ""
                 told = each.finding.reason.in_language(language)
                 table.add_row(
                     f"{mark} {names[0] if zh else names[1]}",
@@ -182,4 +182,4 @@ def _print_table(lights: list["Light"], language: str, everything: bool, out: Pa
                 console.print("[bold]下一期限[/]" if zh else "[bold]Next deadlines[/]")
                 for due_at, each in dated:
                     title = escape(each.obligation.title.in_language(language))
-                    console.print(f"  {due_at.astimezone(BEIJING):%Y-%m-%d %H:%M}  {each.obligation.id}  {title}")
+                    console.print(f"  {last_moment(due_at)}  {each.obligation.id}  {title}")

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from guiju.core.canonical import canonical_json
 from guiju.core.clock import BEIJING
-from guiju.core.deadlines import due_at
+from guiju.core.deadlines import due_at, last_moment
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
 from guiju.core.keys import load_accepted_public_keys, load_site_key
@@ -25,7 +25,7 @@ from guiju.core.layout import DataFolder
 from guiju.obligations.applicability import Answers, list_bindings
 from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.models import Attestation, Determination, Profile
-from guiju.obligations.values import Catalogue
+from guiju.obligations.values import Catalogue, Words
 from guiju.records import flow as records
 from guiju.records import recent
 from guiju.records.log.note import sign, verify
@@ -166,7 +166,13 @@ def _check_answers(service: str, answers: Answers, catalogue: Catalogue) -> None
     for (fact, answer), (other, against) in CONTRARY:
         both = sorted(against & set(answers.get(other, ())))
         if answer in answers.get(fact, ()) and both:
-            raise refuse(f"{fact}={answer} 与 {other}={both[0]} 矛盾", f"{fact}={answer} contradicts {other}={both[0]}")
+            one, two = _named(catalogue, fact, answer), _named(catalogue, other, both[0])
+            raise refuse(f"{fact}“{one.zh}”与 {other}“{two.zh}”矛盾", f"{fact} '{one.en}' contradicts {other} '{two.en}'")
+
+
+def _named(catalogue: Catalogue, fact: str, answer: str) -> Words:
+    """Return what an answer is called."""
+    return next(choice.title for choice in catalogue.facts[fact].choices if choice.id == answer)
 
 
 def determine_scope(service: str, actor: str) -> Determination:
@@ -328,7 +334,7 @@ def is_on_record(made: Attestation, now: datetime) -> bool:
         "obligation": made.obligation,
         "statement": made.statement,
         "document_sha256": made.document_sha256,
-        "until": (made.expires_at - timedelta(days=1)).astimezone(BEIJING).date().isoformat(),
+        "until": last_moment(made.expires_at)[:10],
     }
     return all(told.get(name) == value for name, value in said.items())
 

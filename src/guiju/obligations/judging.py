@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from guiju.core.clock import BEIJING
-from guiju.core.deadlines import CALENDAR_GAP, missing_year
+from guiju.core.deadlines import CALENDAR_GAP, last_moment, missing_year
 from guiju.core.errors import GuijuError
 from guiju.duties import DUTIES
 from guiju.obligations import flow
@@ -125,7 +125,7 @@ def _attested(obligation: Obligation, why: Words, case: Case) -> Finding:
             f"义务自 {obligation.since} 起变更，声明在此之前，须重新声明", f"The duty is another since {obligation.since}; attest anew"
         )
         return Finding("overdue", said, proof)
-    until = (found.expires_at - timedelta(days=1)).astimezone(BEIJING).date().isoformat()
+    until = last_moment(found.expires_at)[:10]
     if found.expires_at <= case.now:
         return Finding("overdue", Words(f"声明已于 {until} 到期", f"The attestation ended on {until}"), proof, found.expires_at)
     said = Words(f"{found.made_by} 声明，至 {until}", f"Attested by {found.made_by} until {until}")

@@ -8,14 +8,15 @@ from typing import Any, Final
 from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
 
-from guiju.core.clock import BEIJING
+from guiju.core.deadlines import last_moment
 from guiju.obligations.judging import Light
-from guiju.obligations.values import Catalogue
+from guiju.obligations.values import Catalogue, Obligation
 from guiju.screening.library import marked
 
 COLUMNS: Final = (
-    "service", "duty", "article", "title_zh", "title_en", "duty_zh", "duty_en", "certainty", "instruments", "binds", "facts_assumed", "state", "reason_zh", "reason_en", "gap_zh", "gap_en",
+    "service", "duty", "article", "title_zh", "title_en", "duty_zh", "duty_en", "certainty", "instruments", "periods", "binds", "facts_assumed", "state", "reason_zh", "reason_en", "gap_zh", "gap_en",
     "owner", "due", "evidence", "documents", "penalties", "catalogue",
 )  # fmt: skip
 _WIDTHS: Final = {
@@ -28,7 +29,10 @@ _WIDTHS: Final = {
     "gap_zh": 32,
     "gap_en": 32,
     "instruments": 28,
+    "periods": 28,
 }
+
+_A3: Final = 8
 
 
 def rows(catalogue: Catalogue, lights: dict[str, list[Light]]) -> Iterator[dict[str, str]]:
@@ -47,6 +51,7 @@ def rows(catalogue: Catalogue, lights: dict[str, list[Light]]) -> Iterator[dict[
                 "duty_en": duty.duty.en,
                 "certainty": duty.mark,
                 "instruments": "; ".join(f"{hook.law} {hook.at} ({hook.mark})".replace("  ", " ") for hook in duty.hooks),
+                "periods": "; ".join(_periods(catalogue, duty)),
                 "binds": each.binding.binds,
                 "facts_assumed": "; ".join(because),
                 "state": each.status,
@@ -55,12 +60,18 @@ def rows(catalogue: Catalogue, lights: dict[str, list[Light]]) -> Iterator[dict[
                 "gap_zh": duty.missing.zh if duty.missing else "",
                 "gap_en": duty.missing.en if duty.missing else "",
                 "owner": duty.package,
-                "due": finding.due_at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M") if finding.due_at else "",
+                "due": last_moment(finding.due_at) if finding.due_at else "",
                 "evidence": "; ".join(f"{one.what} {one.id}" for one in finding.evidence),
                 "documents": " ".join(duty.documents),
                 "penalties": " ".join(duty.penalties),
                 "catalogue": catalogue.version,
             }
+
+
+def _periods(catalogue: Catalogue, duty: Obligation) -> Iterator[str]:
+    for clock in (catalogue.clocks[name] for name in duty.clocks):
+        for limit in clock.limits:
+            yield f"{clock.id} {limit.sense} {limit.amount} {limit.unit} ({limit.basis}, {limit.mark})"
 
 
 def as_csv(catalogue: Catalogue, lights: dict[str, list[Light]]) -> bytes:
@@ -87,6 +98,10 @@ def as_workbook(catalogue: Catalogue, lights: dict[str, list[Light]]) -> bytes:
         for cell in line:
             cell.alignment = Alignment(vertical="top", wrap_text=True)
     sheet.freeze_panes = "C2"
+    sheet.print_title_rows = "1:1"
+    sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", _A3
+    sheet.page_setup.fitToHeight = 0  # as many pages as it takes, each as wide as the table
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.auto_filter.ref = sheet.dimensions
     notes: Any = book.create_sheet("notes")
     for line in (

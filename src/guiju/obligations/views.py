@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
 from guiju.obligations import exports, flow, history
+from guiju.obligations.applicability import Answers
 from guiju.obligations.finding import GRAVEST
 from guiju.obligations.judging import Light, all_checks, calendar_notice, count_states, judge_service, next_deadlines
 from guiju.obligations.loading import differences, shipped_catalogue
@@ -182,7 +183,8 @@ def profile(request: HttpRequest, service: str) -> HttpResponse:
     return _profile(request, service)
 
 
-def _profile(request: HttpRequest, service: str, refusal: GuijuError | None = None) -> HttpResponse:
+def _profile(request: HttpRequest, service: str, refusal: GuijuError | None = None, given: Answers | None = None) -> HttpResponse:
+    """Show the profile; `given` are answers that were refused, to be corrected."""
     chosen = _service(service)
     answers = flow.answers_of(service)
     now = timezone.now()
@@ -192,7 +194,7 @@ def _profile(request: HttpRequest, service: str, refusal: GuijuError | None = No
     lights = judge_service(service, now) if answers else []
     facts = {
         "service": chosen,
-        "questions": [(each, answers.get(each.id, ())) for each in catalogue.facts.values()],
+        "questions": [(each, (answers if given is None else given).get(each.id, ())) for each in catalogue.facts.values()],
         "open": [each for each in catalogue.facts.values() if each.id not in answers],
         "profile": kept,
         "own": kept is not None and kept.made_by == actor_of(request),
@@ -214,7 +216,7 @@ def answer(request: HttpRequest, service: str) -> HttpResponse:
     try:
         flow.answer_profile(service, answers, actor_of(request))
     except GuijuError as refusal:
-        return _profile(request, service, refusal)
+        return _profile(request, service, refusal, answers)
     messages.success(request, _("画像已保存并记录。"))
     return redirect("obligations:profile", service)
 

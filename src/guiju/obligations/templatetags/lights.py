@@ -1,10 +1,13 @@
 """Template words of the board: lights by colour and shape, marks of certainty, periods."""
 
+from datetime import datetime
+
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from guiju.core.deadlines import last_moment
 from guiju.obligations.finding import Status
 from guiju.obligations.values import Basis, Limit, Mark
 
@@ -56,6 +59,12 @@ def period(limit: Limit) -> str:
         limit.sense
     ]
     return sense % {"amount": amount}
+
+
+@register.filter
+def deadline(due: datetime) -> str:
+    """Return until when something is in time, in Beijing time."""
+    return last_moment(due)
 
 
 @register.filter

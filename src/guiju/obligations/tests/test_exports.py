@@ -97,6 +97,8 @@ def test_the_matrix_opens_as_workbook_and_csv_and_runs_nothing(data: DataFolder,
     assert read[0]["reason_en"] == "'=HYPERLINK(1)"
     assert all(cell.data_type != "f" for row in book["DOC-19"].iter_rows() for cell in row)
     assert {each["certainty"] for each in read} >= {"read", "second_hand"}
+    periods = {each["duty"]: each["periods"] for each in read}
+    assert periods["GAI-17.2"] == "CLK-SEC within 30 working_days (law, unconfirmed)"
 
 
 def test_downloads_of_the_board(owner: Client, stranger: Client) -> None:

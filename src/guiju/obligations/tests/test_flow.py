@@ -55,9 +55,9 @@ def test_a_profile_is_kept_whole_and_its_record_tells_the_change(data: DataFolde
         ("chat", {"publik": ("yes",)}, "there is no question publik"),
         ("chat", {"public": ("maybe",)}, "public has no answer maybe"),
         ("chat", {"public": ("yes", "no")}, "public takes one answer"),
-        ("chat", {"public": ("no",), "audience": ("staff", "consumers")}, "public=no contradicts audience=consumers"),
-        ("chat", {"trains": ("no",), "model": ("tuned",)}, "trains=no contradicts model=tuned"),
-        ("chat", {"sectors": ("none", "news")}, "sectors=none contradicts sectors=news"),
+        ("chat", {"public": ("no",), "audience": ("staff", "consumers")}, "public 'No' contradicts audience 'Consumers'"),
+        ("chat", {"trains": ("no",), "model": ("tuned",)}, "trains 'No' contradicts model 'Fine-tuned'"),
+        ("chat", {"sectors": ("none", "news")}, "sectors 'None' contradicts sectors 'News'"),
     ],
 )
 def test_a_mistaken_profile_changes_nothing(data: DataFolder, service: str, answers: dict[str, tuple[str, ...]], reason: str) -> None:

@@ -139,6 +139,8 @@ def test_a_profile_is_answered_and_its_determination_signed_and_downloaded(owner
     assert note in page
     assert owner.get(note).content.decode() == made.note
     assert owner.post("/console/board/chat/profile/answer/", {"fact-public": "maybe"}).status_code == 400
+    refused = owner.post("/console/board/chat/profile/answer/", form | {"fact-public": "no", "fact-minors": "likely"})
+    assert 'name="fact-minors" value="likely" checked' in refused.content.decode()  # what was given is there to be corrected
     assert flow.answers_of("chat") == WHOLE
 
 
