@@ -32,6 +32,8 @@ _WIDTHS: Final = {
     "periods": 28,
 }
 
+_WIDTH: Final = 14
+_LINE_POINTS: Final = 15
 _A3: Final = 8
 
 
@@ -83,6 +85,11 @@ def as_csv(catalogue: Catalogue, lights: dict[str, list[Light]]) -> bytes:
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
+def _lines(text: str, width: int) -> int:
+    """Return how many lines a text takes in a column; a Chinese character is as wide as two others."""
+    return -(-sum(1 + (character >= "\u2e80") for character in text) // max(1, width - 2)) or 1
+
+
 def as_workbook(catalogue: Catalogue, lights: dict[str, list[Light]]) -> bytes:
     """Return the matrix as a workbook: a head that stays, filters, and a second sheet that says what the marks mean."""
     book = Workbook()
@@ -93,14 +100,17 @@ def as_workbook(catalogue: Catalogue, lights: dict[str, list[Light]]) -> bytes:
         sheet.append([marked(row[name]) for name in COLUMNS])
     for place, name in enumerate(COLUMNS, 1):
         sheet.cell(1, place).font = Font(bold=True)
-        sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, 14)
+        sheet.column_dimensions[get_column_letter(place)].width = _WIDTHS.get(name, _WIDTH)
     for line in sheet.iter_rows(min_row=2):
         for cell in line:
             cell.alignment = Alignment(vertical="top", wrap_text=True)
+        sheet.row_dimensions[line[0].row].height = _LINE_POINTS * max(
+            _lines(str(cell.value or ""), _WIDTHS.get(name, _WIDTH)) for cell, name in zip(line, COLUMNS, strict=True)
+        )
     sheet.freeze_panes = "C2"
-    sheet.print_title_rows = "1:1"
+    sheet.print_title_rows, sheet.print_title_cols = "1:1", "A:B"
     sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", _A3
-    sheet.page_setup.fitToHeight = 0  # as many pages as it takes, each as wide as the table
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 2, 0  # two pages side by side, and as many below as it takes
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
     sheet.auto_filter.ref = sheet.dimensions
     notes: Any = book.create_sheet("notes")
