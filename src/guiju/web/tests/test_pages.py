@@ -16,15 +16,10 @@ from django_tasks_db.models import DBTaskResult
 
 from guiju.core.clock import now_us
 from guiju.core.layout import DataFolder
-<<<<<<< HEAD
-from guiju.records.spool.backlog import Progress, write_progress
-from guiju.records.spool.writer import SpoolWriter
-=======
 from guiju.gateway.bundle import Key, Service
 from guiju.labelling.values import Label
-from guiju.records.backlog import Progress, write_progress
-from guiju.records.spool import SpoolWriter
->>>>>>> 28f8997 (Gateway: what a part of an answer names by its URL is fetched and labelled; playground: what is copied has the words of its own service)
+from guiju.records.spool.backlog import Progress, write_progress
+from guiju.records.spool.writer import SpoolWriter
 from guiju.serve.state import State, write_state
 from guiju.web import chart, playground, tasks
 from guiju.web.chart import Hour
