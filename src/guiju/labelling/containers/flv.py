@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from guiju.labelling.annex_e import mentions_label
-from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, Found, NoRoom, Site, Source
+from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, Found, NoRoom, Site, Source, names_label
 
 NAME: Final = "FLV"
 _HEAD_BYTES: Final = 11
@@ -109,6 +109,8 @@ def _scripts(source: Source, at: int) -> Iterator[_Script]:
 def _script(data: bytes, at: int, body: int) -> _Script | None:
     """Read script data; None when it is another than `onMetaData`."""
     if not data.startswith(b"\2\0\nonMetaData"):
+        if names_label(data):
+            raise Broken("a label may stand in script data that is not read", at)
         return None
     place = 13
     if data[place : place + 1] not in (bytes([_ARRAY]), bytes([_OBJECT])):
@@ -186,7 +188,11 @@ class _Amf:
 def _text(source: Source, pair: _Pair) -> str:
     width = {_STRING: 2, _LONG_STRING: 4}.get(pair.kind, 0)
     length = pair.stop - pair.value - width
-    if not width or length > VALUE_LIMIT_BYTES:
+    if not width:
+        return "\ufffd"  # something that is no string: a label that is none
+    if length > VALUE_LIMIT_BYTES:
+        if pair.path[-1].upper() == "AIGC":
+            raise Broken("a property AIGC is longer than any label", pair.start)
         return ""
     return source.read(pair.value + width, length).decode("utf-8", "replace")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES, mentions_label
-from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, NoRoom, Site, Source, may_hide_label
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken, Edit, NoRoom, Site, Source, may_hide_label, names_label
 
 HEADER_BYTES: Final = 10
 _UNSYNCHRONISED: Final = 0x80
@@ -80,6 +80,8 @@ def examine(tag: bytes, at: int, channel: str) -> Tag:
     for frame in _frames(plain, skip, version, at, unsynchronised=bool(flags & _UNSYNCHRONISED)):
         manifest = manifest or (frame.name == "GEOB" and b"c2pa" in plain[frame.start : frame.start + 80])
         text = _label_of(frame)
+        if frame.name == "PRIV" and frame.data.startswith(b"XMP\0") and names_label(frame.data):
+            raise Broken("a label may stand in an XMP packet of an ID3 tag, which is not read", at)
         if text is None:
             continue
         sites.append(Site(f"{channel}:{frame.name}", lies(frame.start), lies(frame.stop), text))
@@ -114,7 +116,7 @@ def refuse_hidden(source: Source) -> None:
         length = int.from_bytes(foot[12:16], "little")
     elif foot[-10:].startswith(b"3DI") and not any(byte & 0x80 for byte in foot[-4:]):
         length = _seven(foot[-4:]) + HEADER_BYTES
-    if length and may_hide_label(source.read(max(end - length, 0), min(length, end))):
+    if length and names_label(source.read(max(end - length, 0), min(length, end))):
         raise Broken("a label may stand in a tag at the end of the file, which is not read", end)
 
 
@@ -210,7 +212,7 @@ def _frames(body: bytes, at: int, version: int, tag_at: int, *, unsynchronised: 
         stop = at + head + length
         if stop > len(body):
             raise Broken("an ID3 frame reaches beyond its tag", tag_at)
-        data = body[at + head : stop] if name in (b"TXXX", b"TXX", b"COMM", b"COM") else b""
+        data = body[at + head : stop] if name in (b"TXXX", b"TXX", b"COMM", b"COM", b"PRIV") else b""
         each = flags | 0x0002 if unsynchronised and version == 4 else flags  # some writers say it of the tag alone
         yield Frame(name.decode(), at, stop, _unpacked(data, each, version, tag_at))
         at = stop
@@ -254,13 +256,13 @@ def _unpacked(data: bytes, flags: int, version: int, at: int) -> bytes:
 
 def _label_of(frame: Frame) -> str | None:
     """Return the text of a frame that is the place of a label: TXXX AIGC, or a comment with the JSON."""
-    if not frame.data or frame.data[0] > 3:
-        return None
-    if len(frame.data) > VALUE_LIMIT_BYTES * 3:
+    if not frame.data or frame.data[0] > 3 or frame.name == "PRIV":
         return None
     comment = frame.name in ("COMM", "COM")
     text = frame.data[4 if comment else 1 :].decode(_ENCODINGS[frame.data[0]], "replace")
     description, _, value = text.partition("\0")
+    if len(frame.data) > VALUE_LIMIT_BYTES * 3:
+        return "\ufffd" if description.lstrip("\ufeff") == "AIGC" else None  # longer than any label
     value = value.lstrip("\ufeff\ufffe").rstrip("\0")
     if description.lstrip("\ufeff") == "AIGC":
         return value

@@ -24,7 +24,7 @@ _CLOSES: Final = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 _TOML: Final = re.compile(r"\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*\r?$", re.MULTILINE | re.DOTALL)
 _LINE: Final = re.compile(r"[^\n]*(?:\n|\Z)")
 _DASHES_OR_FENCE: Final = re.compile(r"^(?:(---)[ \t]*|[ ]{0,3}(`{3,}|~{3,})([^\n]*?))\r?$\n?", re.MULTILINE)
-_KEY: Final = re.compile(r"^[\"']?AIGC[\"']?[ \t]*:", re.MULTILINE)
+_KEY: Final = re.compile(r"^[\"']?AIGC[\"']?[ \t]*:", re.MULTILINE | re.IGNORECASE)
 _ANY_KEY: Final = re.compile(r"[\"']?[A-Za-z_][\w.-]*[\"']?[ \t]*:")
 
 
@@ -128,18 +128,22 @@ def _block(text: str, start: int, stop: int, *, first: bool) -> _Block:
     if not isinstance(node, yaml.MappingNode):
         return _Block(start, stop, (), first and node is None)
     if node.flow_style:
-        if any(getattr(key, "value", None) == "AIGC" for key, _ in node.value):
+        if any(_is_key(key) for key, _ in node.value):
             raise Broken("a label stands in a map in braces", _bytes(text, start))
         return _Block(start, stop, (), False)
     labels = []
     for key, value in node.value:
-        if getattr(key, "value", None) == "AIGC":
+        if _is_key(key):
             begins = start + key.start_mark.index
             ends = _line_end(text, start + _last(value).end_mark.index, stop)
             if text[start + key.start_mark.index - 1 : begins] not in ("\n", "") or not 0 < ends - begins <= VALUE_LIMIT_BYTES:
                 raise Broken("a label does not stand in lines of its own, or is too long", _bytes(text, begins))
             labels.append((begins, ends, _value(value)))
     return _Block(start, stop, tuple(labels), first)
+
+
+def _is_key(node: Any) -> bool:
+    return str(getattr(node, "value", "")).upper() == "AIGC"
 
 
 def _last(node: Any) -> Any:

@@ -25,7 +25,7 @@ _CLUSTER, _CUES, _POSITION, _INFO, _TRACKS, _CHAPTERS, _ATTACHMENTS = (
     0x1043A770,
     0x1941A469,
 )
-_TAGS, _TAG, _TARGETS, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING = 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x45A3, 0x4487
+_TAGS, _TAG, _TARGETS, _SIMPLE_TAG, _TAG_NAME, _TAG_STRING, _TAG_BINARY = 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x45A3, 0x4487, 0x4485
 _DOC_TYPE, _MAX_ID, _MAX_SIZE = 0x4282, 0x42F2, 0x42F3
 _TOP: Final = frozenset({_SEEK_HEAD, _CLUSTER, _CUES, _INFO, _TRACKS, _CHAPTERS, _ATTACHMENTS, _TAGS})
 """The elements below Segment; each ends a cluster whose writer did not know how long it would be."""
@@ -190,19 +190,21 @@ def _simple_tag(body: Source, tag: Element, depth: int, found: list[_Label], bas
     if depth > _DEPTH_LIMIT:
         raise Broken("tags stand in one another too deep", base + tag.at)
     stop = tag.stop or 0
-    name, text, inner = "", None, []
+    name, values, inner = "", list[tuple[int, int]](), []
     for each, end in ebml.children(body, tag.body, stop, _PARTS_LIMIT):
         if each.name == _TAG_NAME:
             name = body.read(each.body, min(end - each.body, 256)).rstrip(b"\0").decode("utf-8", "replace")
-        elif each.name == _TAG_STRING and end - each.body <= VALUE_LIMIT_BYTES:
-            text = body.read(each.body, end - each.body).rstrip(b"\0").decode("utf-8", "replace")
-        elif each.name == _TAG_STRING:
-            text = ""
+        elif each.name in (_TAG_STRING, _TAG_BINARY):
+            values.append((each.body, end))
         elif each.name == _SIMPLE_TAG:
             inner.append(each)
-    if name.upper() == "AIGC" or (name.upper() in ("COMMENT", "DESCRIPTION") and mentions_label(text or "")):
+    if name.upper() == "AIGC" and (len(values) > 1 or any(end - start > VALUE_LIMIT_BYTES for start, end in values)):
+        raise Broken("a label is longer than any may be, or has several values", base + tag.at)
+    start, end = next((each for each in values if each[1] - each[0] <= VALUE_LIMIT_BYTES), (0, 0))
+    text = body.read(start, end - start).rstrip(b"\0").decode("utf-8", "replace")
+    if name.upper() == "AIGC" or (name.upper() in ("COMMENT", "DESCRIPTION") and mentions_label(text)):
         place = (base + tag.at, base + stop)
-        found.append(_Label(text or "", *place, place))
+        found.append(_Label(text, *place, place))
         if inner:
             raise Broken("a label has tags within it", base + tag.at)
         return

@@ -44,7 +44,7 @@ def examine(source: Source) -> Found:
     text = archive.text(_META)
     at = archive.entries[_META].at if text is not None else 0
     found = _fields(text, at) if text is not None else []
-    labels = [each for each in found if each.local == "user-defined" and _name(each) == "AIGC"]
+    labels = [each for each in found if each.local == "user-defined" and _name(each).upper() == "AIGC"]
     if any(len(each.text) > VALUE_LIMIT_BYTES for each in labels):
         raise Broken("a field AIGC is longer than any label", at)
     sites = tuple(Site("odf:meta.xml AIGC", at, archive.entries[_META].stop, each.text.strip()) for each in labels)

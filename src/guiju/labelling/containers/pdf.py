@@ -13,7 +13,7 @@ from guiju.labelling.annex_e import VALUE_LIMIT_BYTES
 from guiju.labelling.containers import xmp
 from guiju.labelling.containers.pdf_file import Found as Object
 from guiju.labelling.containers.pdf_file import PdfFile
-from guiju.labelling.containers.pdf_objects import Dictionary, Literal, Name, Reference, Value, string_of, text_of
+from guiju.labelling.containers.pdf_objects import Dictionary, Item, Literal, Name, Reference, Value, string_of, text_of
 from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Sealed, Site, Source
 
 NAME: Final = "PDF"
@@ -41,8 +41,8 @@ def examine(source: Source) -> Found:
         raise Broken("the PDF has no catalog", pdf.newest.at)
     sites: list[Site] = []
     info = _information(pdf)
-    if info and isinstance(info.value, Dictionary) and _KEY in info.value.entries:
-        sites.append(_site(pdf, info, info.value))
+    if info and isinstance(info.value, Dictionary):
+        sites += [_site(pdf, info, info.value.entries[key]) for key in _keys(info.value)]
     metadata, packet, text = _packet(pdf, catalog)
     if metadata and packet:
         sites += [Site("pdf:XMP", metadata.at, metadata.stream_at, each) for each in packet.texts]
@@ -75,8 +75,12 @@ def _information(pdf: PdfFile) -> Object | None:
     return found if found and isinstance(found.value, Dictionary) else None
 
 
-def _site(pdf: PdfFile, info: Object, entries: Dictionary) -> Site:
-    item = entries.entries[_KEY]
+def _keys(entries: Dictionary) -> frozenset[bytes]:
+    """Return the keys of a dictionary that are AIGC, in whatever case."""
+    return frozenset(key for key in entries.entries if key.upper() == _KEY)
+
+
+def _site(pdf: PdfFile, info: Object, item: Item) -> Site:
     value = pdf.resolved(item.value)
     text = "\ufffd"  # something that is no string: a label that is none
     if value and isinstance(value.value, Literal) and not value.value.word:
@@ -137,7 +141,7 @@ class _Update:
         if old is None or not isinstance(old.value, Dictionary):
             body = b"<<" + entry
         else:
-            body = _without(old.raw, old.value, frozenset({_KEY})) + b" " + entry
+            body = _without(old.raw, old.value, _keys(old.value)) + b" " + entry
         self._info = told if isinstance(told, Reference) and old is not None else self._new()
         self._object(self._info, body)
 

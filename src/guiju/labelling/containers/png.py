@@ -13,7 +13,7 @@ from typing import Final
 
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES
 from guiju.labelling.containers import exif, xmp
-from guiju.labelling.containers.source import PART_LIMIT_BYTES, PARTS_LIMIT, Broken, Edit, Found, Site, Source, may_hide_label, refuse_many
+from guiju.labelling.containers.source import PART_LIMIT_BYTES, PARTS_LIMIT, Broken, Edit, Found, Site, Source, names_label, refuse_many
 
 NAME: Final = "PNG"
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
@@ -49,7 +49,7 @@ def examine(source: Source) -> Found:
             keyword = source.read(at + 8, min(length, 80)).partition(b"\0")[0]
             if keyword.startswith(_RAW):
                 _refuse_hidden(_text(kind, _checked(source, kind, at, length), at), at)
-            if keyword not in (_XMP, b"AIGC"):
+            if keyword != _XMP and keyword.upper() != b"AIGC":
                 continue
             text = _text(kind, _checked(source, kind, at, length), at)
             if keyword == _XMP:
@@ -132,7 +132,7 @@ def unpack(data: bytes, at: int) -> bytes:
 def _refuse_hidden(profile: bytes, at: int) -> None:
     """Raise Broken when a profile in hexadecimal digits, as old writers keep EXIF and XMP, may hold a label: such are not read."""
     digits = re.sub(rb"\A\n[^\n]*+\n *+\d++\n|[^0-9A-Fa-f]", b"", profile)
-    if may_hide_label(binascii.unhexlify(digits[: len(digits) // 2 * 2])):
+    if names_label(binascii.unhexlify(digits[: len(digits) // 2 * 2])):
         raise Broken("a label may stand in a raw profile, which is not read", at)
 
 

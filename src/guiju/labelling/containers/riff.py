@@ -89,15 +89,15 @@ def info_labels(source: Source, part: Chunk, channel: str, sites: list[Site], ed
         name, length = struct.unpack("<4sI", source.read(at, 8))
         if at + 8 + length > end:
             raise Broken("an entry of LIST/INFO reaches beyond it", at)
-        if name == b"AIGC" and length > VALUE_LIMIT_BYTES:
+        if name.upper() == b"AIGC" and length > VALUE_LIMIT_BYTES:
             raise Broken("an entry AIGC is longer than any label", at)
-        if name in (b"ICMT", b"AIGC") and length <= VALUE_LIMIT_BYTES:
+        if name.upper() in (b"ICMT", b"AIGC") and length <= VALUE_LIMIT_BYTES:
             text = source.read(at + 8, length).decode("utf-8", "replace").rstrip("\0")
-            if name == b"AIGC" or mentions_label(text):
+            if name.upper() == b"AIGC" or mentions_label(text):
                 refuse_many(sites)
                 sites.append(Site(f"{channel}:INFO {name.decode()}", at, at + 8 + length, text))
                 blank = name + struct.pack("<I", length) if name == b"ICMT" else b"JUNK" + struct.pack("<I", length)
                 edits.append(Edit(at, at + 8 + length, blank + bytes(length)))
-        others = others or name not in (b"AIGC", b"JUNK")
+        others = others or name.upper() not in (b"AIGC", b"JUNK")
         at += 8 + length + length % 2
     return others

@@ -9,7 +9,7 @@ from typing import Final
 from guiju.labelling.annex_e import VALUE_LIMIT_BYTES
 from guiju.labelling.containers import id3
 from guiju.labelling.containers.riff import Chunk, chunk, info_labels, list_chunks, resized
-from guiju.labelling.containers.source import Broken, Edit, Found, Site, Source
+from guiju.labelling.containers.source import Broken, Edit, Found, Site, Source, names_label
 
 NAME: Final = "WAV"
 
@@ -29,7 +29,7 @@ def examine(source: Source) -> Found:
     edits: list[Edit] = []
     traces = ("c2pa",) if any(each.name == b"C2PA" for each in chunks) else ()
     for each in chunks:
-        if each.name == b"AIGC":
+        if each.name.upper() == b"AIGC":
             if each.length > VALUE_LIMIT_BYTES:
                 raise Broken("a chunk AIGC is longer than any label", each.at)
             sites.append(
@@ -38,6 +38,8 @@ def examine(source: Source) -> Found:
             edits.append(Edit(each.at, each.stop))
         elif each.name in (b"id3 ", b"ID3 "):
             _tag(source, each, sites, edits)
+        elif each.name == b"_PMX" and names_label(source.read(each.at + 8, each.length)):
+            raise Broken("a label may stand in an XMP packet, which WAV is not read for", each.at)
         elif each.name == b"LIST" and each.length >= 4 and source.read(each.at + 8, 4) == b"INFO":
             info_labels(source, each, "wav", sites, edits)
 

@@ -38,6 +38,7 @@ FILES = {
         rels=documents.relationships(("rId1", "officeDocument", "word/document.xml"), ("a", "custom-properties", "/docProps/own.xml")),
     ),
     "odt": changed(sample("plain.odt"), meta=odf_meta(FIELD)),
+    "odt lower case": changed(sample("plain.odt"), meta=odf_meta(FIELD.replace("AIGC", "aigc", 1))),
     "odt with a type": changed(sample("plain.odt"), meta=odf_meta(FIELD.replace("AIGC\"", "AIGC\" meta:value-type=\"string\""))),
     "odt twice": changed(sample("plain.odt"), meta=odf_meta(FIELD + FIELD)),
     "epub": changed(sample("plain.epub"), opf=opf(f'<meta name="AIGC" content="{escaped(INNER)}"/>')),

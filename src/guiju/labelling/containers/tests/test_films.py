@@ -1,5 +1,6 @@
 """Matroska, AVI and FLV: what counts from the beginning stays where it is, indexes lead where they led, and labels of others are read."""
 
+import json
 import os
 import struct
 import zlib
@@ -95,6 +96,7 @@ FILES = {
     "mkv inner": mkv(tags(simple("AIGC", INNER)), FRAMES),
     "mkv wrapped": mkv(tags(simple("AIGC", WRAPPED)), FRAMES),
     "mkv lower case": mkv(tags(simple("aigc", INNER)), FRAMES),
+    "mkv binary": mkv(tags(simple("AIGC", INNER).replace(bytes.fromhex("4487"), bytes.fromhex("4485"))), FRAMES),
     "mkv comment": mkv(tags(simple("COMMENT", WRAPPED)), FRAMES),
     "mkv beside others": mkv(tags(TITLE, simple("AIGC", INNER) + TITLE), FRAMES),
     "mkv within another": mkv(tags(simple("SET", "x", simple("AIGC", INNER), TITLE)), FRAMES),
@@ -206,7 +208,9 @@ def test_two_labels_are_one_too_many_and_a_label_over_all_bounds_is_none() -> No
     data = mkv(tags(simple("AIGC", INNER), simple("AIGC", INNER) + TITLE), FRAMES, tags(simple("AIGC", INNER)))
     assert (inspect(data).verdict, len(inspect(data).places)) == ("noncompliant", 3)
     assert inspect(write(data, first_label(OTHER, "second"))).verdict == "compliant"
-    assert inspect(mkv(tags(simple("AIGC", "x" * 70_000)), FRAMES)).state == "suspected"
+    long, twice = simple("AIGC", "x" * 70_000), simple("AIGC", INNER, el("4487", INNER.encode()))
+    for tag in (long, twice):
+        assert isinstance(read(mkv(tags(tag), FRAMES)), Damaged)
 
 
 def riff(*chunks: tuple[bytes, bytes], kind: bytes = b"AVI ") -> bytes:
@@ -385,6 +389,14 @@ def test_labels_in_flv_are_read_and_one_is_left(name: str) -> None:
     assert b"frame\0\0\0\x10" in written
 
 
+def test_what_is_no_string_is_a_label_all_the_same_and_not_overwritten_unasked() -> None:
+    keys = b"\3" + b"".join(amf(key) + string(value) for key, value in json.loads(INNER).items()) + b"\0\0\t"
+    for value in (keys, b"\0" + bytes(8)):
+        with pytest.raises(GuijuError) as told:
+            write(flv(on_meta(TITLED, ("AIGC", value))), LABEL)
+        assert told.value.code.code == "LABEL-CONFLICT"
+
+
 def test_numbers_that_count_bytes_grow_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.flv"
     words = ("-f", "lavfi", "-i", "testsrc=s=32x32:r=5:d=2", "-c:v", "flv1", "-g", "5", "-flvflags", "add_keyframe_index")
@@ -422,5 +434,7 @@ def test_hostile_flv_is_told() -> None:
         flv(on_meta(TITLED)).replace(b"\x12\0\0", b"\x32\0\0"),
         flv(on_meta(TITLED))[:-1],
         flv(*[on_meta(TITLED)] * 2000),
+        flv(on_meta(("AIGC", string("x" * 70_000, long=True)))),
+        flv(on_meta(TITLED), b"\2" + amf("onXMPData") + b"\3" + amf("liveXML") + string(INNER) + b"\0\0\t"),
     ):
         assert isinstance(read(data), Damaged)

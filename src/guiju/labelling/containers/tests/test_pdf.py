@@ -43,6 +43,7 @@ FILES = {
     "escaped": pdfs.with_information(b"/AIGC (" + INNER.encode().replace(b'"', b"\\042").replace(b",", b",\\\n") + b")"),
     "utf-16": pdfs.with_information(b"/AIGC <feff" + HEX[1:]),
     "utf-8": pdfs.with_information(b"/AIGC (\xef\xbb\xbf" + INNER.encode() + b")"),
+    "lower case": pdfs.with_information(b"/aigc " + string_of(INNER)),
     "wrapped": pdfs.with_information(b"/AIGC " + string_of(WRAPPED)),
     "name with numbers": pdfs.with_information(b"/A#49GC " + string_of(INNER)),
     "by reference": pdfs.plain({**pdfs.OBJECTS, 6: b"<< /AIGC 7 0 R >>", 7: string_of(INNER)}),

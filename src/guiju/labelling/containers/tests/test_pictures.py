@@ -298,6 +298,13 @@ def test_a_full_xmp_segment_gives_up_padding_only_and_then_says_that_it_is_full(
     assert told.value.code.code == "LABEL-NO-ROOM"
 
 
+def test_a_keyword_is_a_label_in_any_case() -> None:
+    written = write(png_with((b"tEXt", b"aigc\0" + INNER.encode())), first_label(OTHER, "second"))
+    assert [each.channel for each in inspect(written).places] == ["png:iTXt XMP"]
+    assert isinstance(found := read(written), FileLabel)
+    assert found.content_producer == OLD.content_producer
+
+
 def test_the_pictures_behind_the_first_are_found_where_the_index_says(tmp_path: Path) -> None:
     """A packet behind the index grows, so that what the index tells must follow; Pillow and exiftool look there."""
     first, second = (Image.new("RGB", (32, 32), colour) for colour in ("red", "blue"))

@@ -10,7 +10,19 @@ import pytest
 from guiju.core.errors import GuijuError
 from guiju.labelling import annex_e
 from guiju.labelling.containers import id3
-from guiju.labelling.containers.tests.samples import INNER, LABEL, OLD, OTHER, WRAPPED, memory_to_label, run, sample, tool
+from guiju.labelling.containers.tests.samples import (
+    INNER,
+    LABEL,
+    OLD,
+    OTHER,
+    WRAPPED,
+    description,
+    memory_to_label,
+    packet,
+    run,
+    sample,
+    tool,
+)
 from guiju.labelling.files import first_label, inspect, read, write
 from guiju.labelling.values import Damaged
 
@@ -50,6 +62,7 @@ PLAIN = b"\0AIGC\0" + INNER.encode()
 FILES = {
     "wav AIGC": wav_with(b"AIGC", INNER.encode()),
     "wav AIGC wrapped": wav_with(b"AIGC", WRAPPED.encode()),
+    "wav lower case": wav_with(b"aigc", INNER.encode()),
     "wav id3": wav_with(b"id3 ", tag(TITLE, frame(PLAIN))),
     "wav ICMT": wav_with(
         b"LIST", b"INFOICMT" + struct.pack("<I", len(WRAPPED) + 1) + WRAPPED.encode() + b"\0" + bytes((len(WRAPPED) + 1) % 2)
@@ -201,6 +214,13 @@ def test_a_tag_at_the_end_may_hold_a_label_and_is_not_read(mark: str) -> None:
         assert read(data) is None if mark else isinstance(read(data), Damaged)
 
 
+def test_packets_of_sounds_may_hold_a_label_and_are_not_read() -> None:
+    for body in ("", f"<q:AIGC>{INNER}</q:AIGC>"):
+        text = packet(description(body)) if body else packet("")
+        for data in (tag(TITLE, frame(b"XMP\0" + text, name=b"PRIV")) + SOUND, wav_with(b"_PMX", text)):
+            assert isinstance(read(data), Damaged) if body else read(data) is None
+
+
 def test_hostile_tags_are_told() -> None:
     for data in (
         tag(frame(b"\3x\0y") + b"T\1XX" + bytes(20)) + SOUND,
@@ -208,6 +228,7 @@ def test_hostile_tags_are_told() -> None:
         b"ID3\4\0\0\x7f\x7f\x7f\x7f" + SOUND,
         tag(TITLE) * 40 + SOUND,
         tag(TITLE, bytes(20), frame(PLAIN)) + SOUND,
+        tag(TITLE, frame(PLAIN + b"x" * 200_000)) + SOUND,
         tag(TITLE) + b"no sound",
         FLAC[:8] + FLAC[12:],
     ):

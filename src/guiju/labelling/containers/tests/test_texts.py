@@ -176,6 +176,7 @@ MARKDOWNS = {
     "map": f"---\n{MAP}---\n\n# x\n",
     "sorted, four spaces": f"---\n{SORTED}title: x\n---\nx",
     "bare values": f"---\ntitle: x\n{BARE}---\n",
+    "lower case": f"---\n{MAP.replace('AIGC', 'aigc')}---\n",
     "string": f"---\nAIGC: '{INNER}'\n---\n",
     "string wrapped": f"---\ntitle: x\nAIGC: |\n  {WRAPPED}\n---\n",
     "quoted key": '---\n"' + MAP.replace("AIGC:", 'AIGC":') + "---\n",
