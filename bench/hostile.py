@@ -24,6 +24,7 @@ POLICY: Final = Policy()
 SCREEN: Final = screen_for(POLICY, "output")
 _PIECE_CHARACTERS: Final = 512
 _MB: Final = 1_000_000
+FLAGGED: Final = "标记词条"
 _AT_MOST: Final = 2.6
 _LARGE: Final = (
     "one letter",
@@ -37,7 +38,8 @@ _LARGE: Final = (
 
 def run() -> Iterator[Row]:
     """Yield the rows."""
-    entries = [*starter_library().entries, LibraryEntry("kw-planted", TERM, "A.1.h")]
+    planted = [LibraryEntry("kw-planted", TERM, "A.1.h"), LibraryEntry("kw-flagged", FLAGGED, "A.1.h", "flag")]
+    entries = [*starter_library().entries, *planted]
     snapshot = Snapshot(entries, "hostile")
 
     def streamed(text: str) -> None:
@@ -90,15 +92,16 @@ def run() -> Iterator[Row]:
 
 def _dense(snapshot: Snapshot) -> Iterator[Row]:
     """A text of nothing but one term: as many hits as there can be."""
-    text = TERM * (_MB // 4)
+    for name, term in (("refused", TERM), ("flagged", FLAGGED)):
+        text = term * (10 * _MB // len(term.encode()))
 
-    def work(each: str) -> object:
-        return snapshot.examine(each, "input", POLICY)
+        def work(each: str) -> object:
+            return snapshot.examine(each, "input", POLICY)
 
-    once, twice = _seconds(work, text), _seconds(work, text * 2)
-    yield row("nothing but one term: time of 2,000,000 characters over 1,000,000", twice / once, "×", at_most=_AT_MOST)
-    yield row("nothing but one term: time of 1,000,000 characters", once, "s")
-    yield row("nothing but one term: memory for each character", _peak_mb(work, text) * 1e6 / len(text), "bytes")
+        once, half = _seconds(work, text), _seconds(work, text[: len(text) // 2])
+        yield row(f"10 MB of nothing but one term that is {name}: time of it over that of 5 MB", once / half, "×", at_most=_AT_MOST)
+        yield row(f"10 MB of nothing but one term that is {name}", once, "s", at_most=1.5)
+        yield row(f"10 MB of nothing but one term that is {name}: memory", _peak_mb(work, text), "MB", at_most=250)
 
 
 def _large_library() -> Iterator[Row]:

@@ -41,6 +41,7 @@ LIVE_MODULES: Final = {
             "values",
             "fold",
             "first_look",
+            "portions",
             "rules",
             "library",
             "snapshot",

@@ -147,7 +147,7 @@ def effect(outcome: Outcome, key: bytes, service: str) -> dict[str, object]:
     found: dict[str, object] = {
         "outcome": "hit" if outcome.hits else "pass",
         "released_characters": outcome.released_characters,
-        "hits": listed(outcome.hits),
+        **told_of(outcome.hits),
         "texts": [fingerprint(key, service, text) for text in outcome.texts],
     }
     if outcome.calls:
@@ -162,8 +162,15 @@ def examined(verdict: Verdict, size_bytes: int) -> dict[str, object]:
     """Return what screening made of the input."""
     found: dict[str, object] = {"outcome": verdict.outcome, "bytes": size_bytes}
     if verdict.hits or verdict.reason:
-        found |= {"reason": verdict.reason, "hits": listed(verdict.hits)}
+        found |= {"reason": verdict.reason, **told_of(verdict.hits)}
     return found
+
+
+def told_of(hits: Sequence[Hit]) -> dict[str, object]:
+    """Return the first hits, and where there are more than these, how many there are in all."""
+    count = len(hits) + sum([hit.more for hit in hits])
+    found: dict[str, object] = {"hits": listed(hits)}
+    return found if count <= _HITS_LISTED else found | {"hits_in_all": count}
 
 
 def listed(hits: Sequence[Hit]) -> list[dict[str, object]]:

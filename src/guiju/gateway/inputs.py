@@ -12,7 +12,6 @@ from guiju.screening.attacks.screen import GIVEN, examine_attacks, has_hints, li
 from guiju.screening.conversation import across, joints, source_of, source_of_message, texts_of, with_sources
 from guiju.screening.decoded import hits_in_encoded
 from guiju.screening.first_look import units_of
-from guiju.screening.fold import fold
 from guiju.screening.personal import examine_messages, screen_for
 from guiju.screening.snapshot import Snapshot, verdict_of
 from guiju.screening.spellings.encoded import decoded_runs, may_be_encoded
@@ -32,7 +31,7 @@ def examine_input(
     units = units_of(text)
     hinted, verdict = False, PASS
     if not snapshot.rules_out(text, units):
-        hinted = has_hints(fold(text))
+        hinted = has_hints(text)
         if not snapshot.finds_nothing_in(text, units):
             verdict = snapshot.examine_all(paths(request), "input", policy)
             hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)

@@ -20,7 +20,7 @@ import msgspec
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
 from guiju.screening.screener import Screener
 from guiju.screening.sources import Block, Form
-from guiju.screening.values import GRAVITY, PASS, Action, Direction, LibraryEntry, Policy, Verdict
+from guiju.screening.values import GRAVITY, PASS, Action, Direction, Hit, LibraryEntry, Policy, Verdict
 from guiju.screening.view import paths
 
 OnError = Literal["stop", "replace", "note"]
@@ -311,7 +311,10 @@ def _as_json(place: int, verdict: Verdict) -> bytes:
     line: dict[str, object] = {"place": place, "outcome": verdict.outcome, "action": verdict.action}
     if verdict.reason:
         line["reason"] = verdict.reason
-    line["hits"] = [{name: getattr(hit, name) for name in hit.__struct_fields__} for hit in verdict.hits]
+    line["hits"] = [
+        {name: getattr(hit, name) for name in hit.__struct_fields__ if name != "more"} | ({"more": hit.more} if hit.more else {})
+        for hit in verdict.hits
+    ]
     return _ENCODE(line) + b"\n"
 
 
@@ -320,8 +323,13 @@ def _as_text(place: int, verdict: Verdict) -> bytes:
     if not verdict.hits:
         return f"{place}\t{verdict.outcome}\t{verdict.reason}\n".encode()
     return "".join(
-        f"{place}\t{hit.path or '-'}\t{hit.start}-{hit.end}\t{hit.risk}\t{hit.severity}\t{hit.action}\t{hit.rule}\n" for hit in verdict.hits
+        f"{place}\t{hit.path or '-'}\t{hit.start}-{hit.end}\t{hit.risk}\t{hit.severity}\t{hit.action}\t{hit.rule}{_more(hit)}\n"
+        for hit in verdict.hits
     ).encode("utf-8", "replace")
+
+
+def _more(hit: Hit) -> str:
+    return f"\t+{hit.more}" if hit.more else ""
 
 
 # ── other processes ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,6 @@ from guiju.screening.classifier.model import Classifier
 from guiju.screening.decoded import flags_in_encoded, hits_in_encoded
 from guiju.screening.detectors import DETECTORS
 from guiju.screening.first_look import units_of
-from guiju.screening.fold import fold
 from guiju.screening.personal import Screen, hit_of, screen_for
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.spellings.encoded import may_be_encoded
@@ -120,7 +119,7 @@ class Examiner:
             some = texts[first : first + _TOGETHER]
             text = _APART.join(some)
             signed = signs is not None and signs.may_be_in(text, units_of(text))
-            attacks = listening and (signed or has_hints(fold(text)))
+            attacks = listening and (signed or has_hints(text))
             looks.append(_Look(first, some, may_be_encoded(text), attacks, signed and screen is not None))
         return looks
 

@@ -14,6 +14,7 @@ import numpy.typing
 
 from guiju.screening.first_look import Units, units_of
 from guiju.screening.plain import INVISIBLE, USUAL
+from guiju.screening.portions import holds_any, matches_by_portion
 from guiju.screening.spellings.encoded import RUN, RUN_SIGNS
 
 DIGIT: Final = "0"
@@ -34,7 +35,7 @@ def _kind(character: str) -> str:
 class Signs:
     """The hints of several owners, ready to be looked for. Build it once."""
 
-    __slots__ = ("_astral", "_codes", "_digits", "_digits_owners", "_of_code", "_owners", "_separators", "_words")
+    __slots__ = ("_astral", "_codes", "_digits", "_digits_owners", "_longest", "_of_code", "_owners", "_separators", "_words")
 
     def __init__(self, hints: Iterable[tuple[str, str]], *, astral: bool = False) -> None:
         """`hints` are (hint, owner). With `astral`, a character outside of the first plane is one too."""
@@ -56,6 +57,7 @@ class Signs:
         self._separators = bytes(byte[character] for character in _SEPARATORS)
         words = [(bytes(byte[character] for character in hint), owner) for hint, owner in kinds if set(hint) != {DIGIT}]
         self._words = ahocorasick_rs.BytesAhoCorasick([word for word, _ in words])
+        self._longest = max((len(word) for word, _ in words), default=0)
         self._owners = [owner for _, owner in words]
         digits = [(hint, owner) for hint, owner in kinds if set(hint) == {DIGIT}]
         self._digits = bytes([byte[DIGIT]]) * min((len(hint) for hint, _ in digits), default=0)
@@ -75,13 +77,13 @@ class Signs:
             _UNUSUAL_BYTE in signs
             or (self._astral and len(signs) != len(text))
             or (bool(self._digits_owners) and self._digits in signs.translate(None, self._separators))
-            or bool(self._words.find_matches_as_indexes(signs))
+            or holds_any(self._words, signs, self._longest)
         )
 
     def owners_in(self, text: str) -> set[str]:
         """Return whose hints stand in a text of usual spelling."""
         signs = self._read(units_of(text))
-        found = {self._owners[index] for index, _, _ in self._words.find_matches_as_indexes(signs, overlapping=True)}
+        found = {self._owners[index] for some in matches_by_portion(self._words, signs, self._longest) for index, _, _ in some}
         if self._digits_owners and self._digits in signs.translate(None, self._separators):
             found |= self._digits_owners
         return found

@@ -4,9 +4,13 @@
 of `rules.py`; that they agree for every text and every way of cutting it is promise 1.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from guiju.screening.attacks import HINTS
 from guiju.screening.first_look import FirstLook, Units, units_of
@@ -20,6 +24,7 @@ _Found = tuple[str, int, int, Rule]
 
 _LONG_CHARACTERS: Final = 2**17
 """What begins with so many characters that are refused or stopped is not read on: ten megabytes of one term would fill the memory with hits."""
+_NO_MORE: Final[Mapping[tuple[str, str], int]] = MappingProxyType({})
 _UNDECIDED_CHARACTERS: Final = 2**13
 """An exception that begins before the cut may end behind it: 64 characters, each with what it bridges."""
 
@@ -64,32 +69,45 @@ class Snapshot:
         """Return the verdict on a view: (path, text) pairs, examined in one pass; no hit reaches over two of them."""
         for path, text in strings:
             if len(text) > _LONG_CHARACTERS:
-                found = self._find([text[:_LONG_CHARACTERS]], direction)
+                found, _ = self._find([text[:_LONG_CHARACTERS]], direction)
                 sure = [(path, start, end, rule) for _, start, end, rule in found if end <= _LONG_CHARACTERS - _UNDECIDED_CHARACTERS]
                 verdict = _verdict(sure, direction, policy)
                 if verdict.action in ENDS:
                     return verdict
-        found = self._find([text for _, text in strings], direction)
-        return _verdict([(strings[place][0], start, end, rule) for place, start, end, rule in found], direction, policy)
+        found, more = self._find([text for _, text in strings], direction)
+        if not found:
+            return PASS
+        beside = {(strings[place][0], rule_id): count for (place, rule_id), count in more.items()} if more else {}
+        return _verdict([(strings[place][0], start, end, rule) for place, start, end, rule in found], direction, policy, beside)
 
     def examine_each(self, texts: Sequence[str], direction: Direction, policy: Policy) -> list[Verdict]:
         """Return the verdict on each of many texts, examined in one pass: what bulk screening does. Paths are empty."""
         verdicts = [PASS] * len(texts)
         by_text: dict[int, list[_Found]] = {}
-        for place, start, end, rule in self._find(texts, direction):
+        found, more = self._find(texts, direction)
+        for place, start, end, rule in found:
             by_text.setdefault(place, []).append(("", start, end, rule))
-        for place, found in by_text.items():
-            verdicts[place] = _verdict(found, direction, policy)
+        beside: dict[int, dict[tuple[str, str], int]] = {}
+        for (place, rule_id), count in more.items():
+            beside.setdefault(place, {})["", rule_id] = count
+        for place, of_text in by_text.items():
+            verdicts[place] = _verdict(of_text, direction, policy, beside.get(place, _NO_MORE))
         return verdicts
 
-    def _find(self, texts: Sequence[str], direction: Direction) -> list[Place]:
-        text = texts[0] if len(texts) == 1 else "\n".join(texts)
-        found = self._matcher.find(text, texts, direction)
+    def _find(self, texts: Sequence[str], direction: Direction) -> tuple[list[Place], Mapping[tuple[int, str], int]]:
+        if not texts:
+            return [], {}
+        found, more = self._matcher.find(texts, direction)
+        if not self._readings:
+            return found, more
+        most = Counter(more)
         for matcher in self._readings:
-            found += matcher.find(text, texts, direction)
-        if self._readings and len(found) > 1:  # a term as it is written is found in every reading
+            others, more = matcher.find(texts, direction)
+            found += others
+            most |= Counter(more)
+        if len(found) > 1:  # a term as it is written is found in every reading
             found = list({(place, start, end, rule.entry.id): (place, start, end, rule) for place, start, end, rule in found}.values())
-        return found
+        return found, most
 
     def gate(self, policy: Policy) -> Gate | Gates:
         """Return the state that screens one answer text while it streams, for the terms that this policy stops."""
@@ -110,7 +128,10 @@ class Snapshot:
         return known
 
 
-def _verdict(found: Sequence[_Found], direction: Direction, policy: Policy) -> Verdict:
+def _verdict(
+    found: Sequence[_Found], direction: Direction, policy: Policy, more: Mapping[tuple[str, str], int] = _NO_MORE
+) -> Verdict:  # fmt: skip
+    """Return the verdict; `more` tells for (path, rule id) how many places there are beside those found."""
     if not found:
         return PASS
     hits = []
@@ -119,6 +140,10 @@ def _verdict(found: Sequence[_Found], direction: Direction, policy: Policy) -> V
         action = policy.action(direction, entry.risk, entry.confidence)
         hits.append(Hit(path, start, end, entry.risk, entry.id, entry.severity, action, entry.confidence))
     hits.sort(key=lambda hit: (hit.path, hit.start, hit.end, hit.rule))
+    if more:
+        last = {(hit.path, hit.rule): place for place, hit in enumerate(hits)}
+        for key, count in more.items():
+            hits[last[key]] = msgspec.structs.replace(hits[last[key]], more=count)
     return verdict_of(hits)
 
 

@@ -184,6 +184,8 @@ class Hit(msgspec.Struct, frozen=True, array_like=True):
     action: Action
     confidence: Confidence = "high"
     source: Source = ""
+    more: int = 0
+    """How many further places of this rule there are at this path that are not told: counted, not looked at one by one."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -22,14 +22,96 @@ _ORDER: Final = re.compile(
 )
 _QUESTION_CHARACTERS: Final = 7
 """What is put together and is to be answered is at least so long: shorter texts are words in a lesson of programming."""
+_HINTS: Final = (
+    *(
+        "拼接",
+        "拼起来",
+        "连起来",
+        "连接",
+        "合起来",
+        "组合",
+        "合并",
+        "串起来",
+        "拼成",
+        "组成",
+        "连成",
+        "相加",
+        "藏头",
+        "首字",
+        "第一个字",
+        "倒着",
+        "反过来",
+        "倒过来",
+        "倒序",
+        "逆序",
+    ),
+    *(
+        "从右",
+        "从后往前",
+        "开头的字",
+        "concat",
+        "combin",
+        "joinup",
+        "jointhe",
+        "puttogether",
+        "together",
+        "firstletter",
+        "firstcharacter",
+        "firstword",
+        "acrostic",
+        "backward",
+        "revers",
+    ),
+)
+_TOGETHER: Final = re.compile("|".join(r"\s?".join(hint) if hint.isascii() else hint for hint in _HINTS), re.IGNORECASE)
+"""The same words as they are written."""
 EXAMINED_CHARACTERS: Final = 100_000
-"""So many characters of one text are read, and sums are put together up to four times their length. What is left over is flagged."""
+"""So many characters of one text are read from its start, and as many around orders to put something together in the rest. What has more of
+those is flagged. Sums are put together up to four times that length.
+"""
+_AROUND: Final = 400
 
 
 def _examine(text: str) -> Iterator[Span]:
-    if len(text) > EXAMINED_CHARACTERS:
-        yield Span(EXAMINED_CHARACTERS, len(text), "low", alone=True)
-        text = text[:EXAMINED_CHARACTERS]
+    yield from _read(text[:EXAMINED_CHARACTERS])
+    if len(text) <= EXAMINED_CHARACTERS:
+        return
+    left, read = EXAMINED_CHARACTERS, EXAMINED_CHARACTERS
+    for match in _TOGETHER.finditer(text, EXAMINED_CHARACTERS):
+        if match.start() < read:
+            continue
+        begin, read = match.start() - _AROUND, match.end() + _AROUND
+        left -= read - begin
+        if left < 0:
+            yield Span(match.start(), len(text), "low", alone=True)
+            return
+        for span in _read(text[begin:read]):
+            yield span._replace(start=begin + span.start, end=begin + span.end)
+    if "+" in text or "＋" in text:
+        yield from _sums(text, EXAMINED_CHARACTERS)
+
+
+def _sums(text: str, since: int) -> Iterator[Span]:
+    """Yield what the sums of a long text give that end behind a place."""
+    values: dict[str, str] | None = None
+    left = 4 * EXAMINED_CHARACTERS
+    for match in _SUM.finditer(text, since - _AROUND):
+        if match.end() <= since:
+            continue
+        if values is None:
+            values = {found[1]: found[2] for found in _SET.finditer(text)}
+        names = re.findall(r"\w+", match[0])
+        if not all(name in values for name in names):
+            continue
+        joined = "".join(values[name] for name in names)
+        left -= len(joined)
+        if left < 0:
+            yield Span(match.start(), len(text), "low", alone=True)
+            return
+        yield Span(match.start(), match.end(), "low", joined)
+
+
+def _read(text: str) -> Iterator[Span]:
     whole = (0, len(text))
     left = 4 * len(text)
     values = {match[1]: match[2] for match in _SET.finditer(text)}
@@ -63,47 +145,7 @@ PAYLOAD_SPLIT: Final = Kind(
     code="PA-PAYLOAD-SPLIT",
     zh="拆分拼接",
     en="payload splitting",
-    hints=(
-        *(
-            "拼接",
-            "拼起来",
-            "连起来",
-            "连接",
-            "合起来",
-            "组合",
-            "合并",
-            "串起来",
-            "拼成",
-            "组成",
-            "连成",
-            "相加",
-            "藏头",
-            "首字",
-            "第一个字",
-            "倒着",
-            "反过来",
-            "倒过来",
-            "倒序",
-            "逆序",
-        ),
-        *(
-            "从右",
-            "从后往前",
-            "开头的字",
-            "concat",
-            "combin",
-            "joinup",
-            "jointhe",
-            "puttogether",
-            "together",
-            "firstletter",
-            "firstcharacter",
-            "firstword",
-            "acrostic",
-            "backward",
-            "revers",
-        ),
-    ),
+    hints=_HINTS,
     signs=("+", "＋"),
     reads="written",
     only_with_harm=True,

@@ -14,8 +14,9 @@ import ahocorasick_rs
 
 from guiju.screening.attacks import KINDS, Kind, Span
 from guiju.screening.attacks.invisible import HIDDEN, INVISIBLE
-from guiju.screening.fold import fold, origins
+from guiju.screening.fold import PLAIN, fold, origins
 from guiju.screening.personal import Screen
+from guiju.screening.portions import PORTION, folded_by_portion, holds_any, matches_by_portion
 from guiju.screening.signs import Signs
 from guiju.screening.values import Confidence, Hit, Policy, Source
 
@@ -33,6 +34,9 @@ TOLD_AT_MOST: Final = 5
 
 _WORDS: Final = [(hint, kind) for kind in KINDS for hint in kind.hints]
 _OWNERS: Final = [kind for _, kind in _WORDS]
+_LONGEST_HINT: Final = max(len(hint) for hint, _ in _WORDS)
+_HINTS_AT_MOST: Final = 2 * EXAMINED_CHARACTERS
+"""So many hints of one kind are more than are looked around; of those behind them, only the last is kept."""
 
 
 _PASSES: Final = {"*": "pass"}
@@ -63,7 +67,12 @@ _MENTION: Final = re.compile(
     "什么是|是什么意思|解释|介绍|讲解|科普|防御|防范|防止|抵御|检测|识别|研究|论文|课程|教程|培训|例如|比如|举例|翻译|提示词注入|提示注入|注入攻击|攻击方式|越狱攻击"
     "|whatis|explain|howdoes|howto(?:prevent|defend|detect)|defen[cs]e|detect|research|paper|lecture|forexample|translate|promptinjection|jailbreakattack"
 )
-"""Words of who speaks about an attack. They lower the confidence; they never make a find a pass, for an attacker can write them too."""
+"""Words of who speaks about an attack. They lower the confidence of a find in the same sentence, or of one that is quoted there; they never
+make a find a pass, for an attacker can write them too.
+"""
+_SENTENCE_CHARACTERS: Final = 300
+_SENTENCE_ENDS: Final = re.compile(r"[。！？!?；;]|(?<![:：])\n|\.(?=\s)")
+_QUOTES: Final = dict(zip("“‘「『《〈", "”’」』》〉", strict=True))
 
 
 def listens(policy: Policy) -> bool:
@@ -73,6 +82,7 @@ def listens(policy: Policy) -> bool:
 
 SIGNS: Final = tuple(sorted({sign for kind in KINDS for sign in kind.signs}))
 """What attacks that are read as written are known by; what hides in characters outside of the first plane is beside them."""
+_LONGEST_SIGN: Final = max(map(len, SIGNS))
 
 
 @lru_cache(maxsize=256)
@@ -84,17 +94,19 @@ def signs_of(screen: Screen | None, attacks: bool) -> Signs:
 
 def may_attack(text: str) -> bool:
     """Tell whether there may be an attack in this text: the quick test that most traffic fails; about 3 µs for 200 characters."""
-    return has_hints(fold(text)) or _has_signs(text)
+    return has_hints(text) or _has_signs(text)
 
 
-def has_hints(folded: str) -> bool:
+def has_hints(text: str) -> bool:
     """Tell the same of the kinds that are read folded."""
-    return bool(_automaton().find_matches_as_indexes(folded))
+    if len(text) <= PORTION:
+        return bool(_automaton().find_matches_as_indexes(fold(text)))
+    return any(_automaton().find_matches_as_indexes(some) for some in folded_by_portion(text, PLAIN, _LONGEST_HINT))
 
 
 def _has_signs(text: str) -> bool:
     try:
-        return bool(_signs().find_matches_as_indexes(text)) or _may_hide(text)
+        return holds_any(_signs(), text, _LONGEST_SIGN) or _may_hide(text)
     except UnicodeEncodeError:  # half a surrogate: no JSON holds one, a program's own text may
         return True
 
@@ -109,14 +121,18 @@ def find(text: str, *, given: bool = False) -> Iterator[Find]:
     folded = fold(text)
     hinted: dict[str, list[int]] = {}
     kinds = {kind.code: kind for kind in KINDS if any(sign in text for sign in kind.signs)}
-    for index, start, _ in _automaton().find_matches_as_indexes(folded, overlapping=True):
-        kind = _OWNERS[index]
-        kinds[kind.code] = kind
-        hinted.setdefault(kind.code, []).append(start)
+    for some in matches_by_portion(_automaton(), folded, _LONGEST_HINT):
+        for index, start, _ in some:
+            kind = _OWNERS[index]
+            kinds[kind.code] = kind
+            hints = hinted.setdefault(kind.code, [])
+            if len(hints) > _HINTS_AT_MOST:
+                hints[-1] = start
+            else:
+                hints.append(start)
     if _may_hide(text):
         kinds[INVISIBLE.code] = INVISIBLE
     places = None
-    mentioned: bool | None = None
     for kind in kinds.values():
         if kind.only_given and not given:
             continue
@@ -129,10 +145,33 @@ def find(text: str, *, given: bool = False) -> Iterator[Find]:
                 spans.append((span, int(places[span.start]), int(places[span.end - 1]) + 1))
         for span, start, end in spans:
             confidence = span.confidence
-            if confidence != "low" and kind is not INVISIBLE:
-                mentioned = _MENTION.search(folded, 0, 20_000) is not None if mentioned is None else mentioned
-                confidence = "low" if mentioned else confidence
+            if confidence != "low" and kind is not INVISIBLE and _is_mentioned(text, start, end):
+                confidence = "low"
             yield Find(kind, start, end, confidence, span.decoded, span.alone)
+
+
+def _is_mentioned(text: str, start: int, end: int) -> bool:
+    """Tell whether the sentence in which a find stands, or in which it is quoted, speaks about attacks."""
+    before = text[max(0, start - _SENTENCE_CHARACTERS) : start]
+    opened = _opening_quote(before)
+    before = before if opened is None else before[:opened]
+    begins = [match.end() for match in _SENTENCE_ENDS.finditer(before)]
+    after = text[end : end + _SENTENCE_CHARACTERS]
+    ends = _SENTENCE_ENDS.search(after)
+    sentence = (
+        before[begins[-1] if begins else 0 :]
+        + text[start : min(end, start + _SENTENCE_CHARACTERS)]
+        + after[: ends.start() if ends else None]
+    )
+    return _MENTION.search(fold(sentence)) is not None
+
+
+def _opening_quote(before: str) -> int | None:
+    """Return where the quotation begins that is open at the end of this text; None where there is none."""
+    opened = [place for mark, closing in _QUOTES.items() if (place := before.rfind(mark)) > before.rfind(closing)]
+    if before.count('"') % 2:
+        opened.append(before.rfind('"'))
+    return max(opened, default=None)
 
 
 def _around(kind: Kind, folded: str, hints: Sequence[int]) -> Iterator[Span]:

@@ -1,7 +1,8 @@
 """A snapshot folds exactly only the parts around matches, and many texts in one pass; both give what each whole text alone gives.
 
 Guarded lines, each seen red when changed: `begins - 1` in `_unfolded` of `matcher.py` (the character before decides about words), `maximum.accumulate`
-there (a long match over a short one), `finish >= begins[place + 1]` in `_confirmed` (no hit over two texts), `last - self._longest` in `_is_excused`.
+there (a long match over a short one), `finish >= begins[place + 1]` in `_confirmed` (no hit over two texts), `last - self._longest` in `_is_excused`;
+of long texts `behind`, `ahead` and `starts.searchsorted(starts[keep])` in `_read_long`, and `ESCAPE_BEGUN` in `cuts` of `portions.py`.
 """
 
 import time
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guiju.screening import matcher as rooms
+from guiju.screening import portions
 from guiju.screening.fold import fold
 from guiju.screening.snapshot import Snapshot
 from guiju.screening.tests.test_gate import LETTERS, NOISE, libraries
@@ -38,6 +40,27 @@ def test_the_parts_around_matches_give_what_the_whole_gives(library: list[Librar
         expected = whole(patch, snapshot, text)
         patch.setattr(rooms, "_SHORT_CHARACTERS", -1)
         assert snapshot.examine(text, "output", POLICY) == expected
+
+
+NEAR = [
+    LibraryEntry("kw-1", "赌博", "A.1.h", "block", ("赌博罪", "反赌博")),
+    LibraryEntry("kw-2", "海豚", "A.1.h", near=("租", "训练"), within=20, exceptions=("海豚音",)),
+    LibraryEntry("kw-3", "株式", "A.1.f"),
+]
+PIECES = ["赌博", "反", "罪", "海豚", "音", "租", "训练", "㍿", "\\u8d4c", "%E8%B5%8C", "博", "。", " ", "\u200b", "好" * 15, "\\u8d"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
+def test_a_long_text_in_portions_gives_what_the_whole_gives(text: str) -> None:
+    snapshot = Snapshot(NEAR, "test")
+    expected = snapshot.examine(text, "output", POLICY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portions, "PORTION", 40)
+        patch.setattr(rooms, "_LONG_CHARACTERS", 40)
+        assert snapshot.examine(text, "output", POLICY) == expected
+        assert snapshot.examine_each(["好", text, "赌博", text], "output", POLICY)[1::2] == [expected, expected]
+        assert not (snapshot.finds_nothing([text]) and expected is not PASS)
 
 
 @settings(max_examples=500, deadline=None)
@@ -104,3 +127,23 @@ def test_in_a_long_text_what_decides_may_stand_behind_the_first_look(before: int
     assert snapshot.examine(filler + "赌博罪" + filler, "input", POLICY) is PASS
     verdict = snapshot.examine(filler + "赌博" + filler, "input", POLICY)
     assert [(hit.start, hit.end) for hit in verdict.hits] == [(before, before + 2)]
+
+
+FLAGGED = LibraryEntry("kw-1", "赌博", "A.1.h", "flag", ("赌博罪",))
+
+
+def test_of_a_rule_that_hits_again_and_again_the_first_hits_are_told_and_the_rest_are_counted() -> None:
+    snapshot = Snapshot([FLAGGED, LibraryEntry("kw-2", "毒药", "A.1.h")], "test")
+    text = "赌博，" * 200_000 + "毒药"
+    verdict = snapshot.examine(text, "input", POLICY)
+    assert [(hit.rule, hit.start) for hit in verdict.hits] == [("kw-1", 3 * place) for place in range(100)] + [("kw-2", 600_000)]
+    assert [hit.more for hit in verdict.hits if hit.more] == [199_900]
+    assert verdict.action == "refuse"
+
+
+def test_of_very_many_texts_each_rule_is_told_and_the_rest_is_counted() -> None:
+    snapshot = Snapshot([FLAGGED, LibraryEntry("kw-2", "毒药", "A.1.h")], "test")
+    verdict = snapshot.examine_all([(str(place), "赌博") for place in range(100_000)] + [("last", "毒药")], "input", POLICY)
+    assert sum(1 + hit.more for hit in verdict.hits if hit.rule == "kw-1") == 100_000
+    assert len(verdict.hits) < 100_000
+    assert [hit.path for hit in verdict.hits if hit.rule == "kw-2"] == ["last"]
