@@ -11,10 +11,11 @@ from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.records import flow
-from guiju.records.access.requests import APPROVAL_NEEDED, list_waiting
+from guiju.records.access.requests import APPROVAL_NEEDED, list_waiting, people_for
 from guiju.records.browse import Asked, NumberWrong, find_record, find_related, page_of
 from guiju.records.kinds import KINDS
-from guiju.records.models import Record
+from guiju.records.meanings import meaning_of
+from guiju.records.models import Record, Request
 from guiju.records.proving import show_proof
 from guiju.records.reasons import REASON_CHARACTERS
 from guiju.screening.risks import BY_ID
@@ -104,13 +105,14 @@ def _detail(
 ) -> HttpResponse:
     facts = {
         "record": record,
-        "metadata": list(_flat(record.metadata)),
+        "metadata": [(meaning_of(name), name, value) for name, value in _flat(record.metadata)],
         "hits": list(_hits(record.metadata)),
         "related": find_related(record),
         "proof": show_proof(record.id),
         "content": flow.find_whereabouts(record),
         "refusal": refusal,
         "waiting": waiting,
+        "asks_first": people_for(Request.Deed.OPEN_RECORD) > 1,
         "opened": opened,
     }
     return render(request, "records/detail.html", facts, status=status)

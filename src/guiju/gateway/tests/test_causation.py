@@ -17,6 +17,7 @@ from guiju.gateway.causation import NOTHING_TOLD, Told, cause, read_told
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import KEYS, ScriptedUpstream, Site, Worker
 from guiju.records.entry import Entry
+from guiju.records.meanings import meaning_of
 
 KEY = bytes(range(32))
 SECRET = "张三的病历：高血压"
@@ -111,6 +112,13 @@ def metadata(site: Site, reply: Any) -> tuple[Entry, dict[str, Any]]:
     return entry, entry.metadata
 
 
+def leaves(value: Any, name: str = "") -> list[str]:
+    """Return the dotted names of what is no object; findings have a table of their own."""
+    if not isinstance(value, dict):
+        return [name]
+    return [leaf for key, inner in value.items() if key != "hits" for leaf in leaves(inner, f"{name}.{key}" if name else key)]
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_every_answer_has_its_cause_on_record(worker: Worker, site: Site, upstream: ScriptedUpstream, streams: bool) -> None:
     key = site.bundle.pseudonym_key
@@ -127,6 +135,7 @@ def test_every_answer_has_its_cause_on_record(worker: Worker, site: Site, upstre
     assert found["cause"]["tool_results"] == [{"call": "c1", "result": fingerprint(key, "bare", SECRET)}]
     assert found["output"]["texts"] == [fingerprint(key, "bare", text)]
     assert SECRET not in canonical_json(found).decode()
+    assert [name for name in leaves(found) if meaning_of(name) is None] == []  # pages have a name for each
     assert "guiju" not in upstream.calls[-1].request
     sealed = msgspec.msgpack.decode(entry.content)
     if not streams:
