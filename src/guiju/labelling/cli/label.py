@@ -206,9 +206,14 @@ def _write(file: Path, target: Path, label: Any, replace: bool, seals: "Seals") 
         else:
             if beside.exists():
                 os.link(beside, at)
-            os.link(name, target)
-    except FileExistsError:
-        raise GuijuError(LABEL_TARGET, path=target) from None
+            try:
+                os.link(name, target)
+            except FileExistsError:
+                if beside.exists():  # the label beside it is this one's, and not of what somebody put there meanwhile
+                    at.unlink(missing_ok=True)
+                raise
+    except FileExistsError as error:
+        raise GuijuError(LABEL_TARGET, path=error.filename2 or target) from None
     finally:
         beside.unlink(missing_ok=True)
         Path(name).unlink(missing_ok=True)

@@ -189,3 +189,22 @@ def test_texts_get_their_labels_where_they_can_stand(tmp_path: Path) -> None:
     again = run(texts / "table.csv", "--as-producer", "--provider", CODE, "-o", out / "table.csv")
     assert again.exit_code != 0
     assert sorted(path.name for path in out.iterdir()) == names
+
+
+def test_a_label_that_lies_beside_a_missing_text_is_not_overwritten(folder: Path) -> None:
+    (folder / "a.txt").write_text("words")
+    (folder / "out.txt.aigc.json").write_text("another's")
+    done = run(folder / "a.txt", "--as-producer", "--provider", CODE, "-o", folder / "out.txt")
+    assert done.exit_code == 1
+    assert f"'{folder / 'out.txt.aigc.json'}' exists already" in done.stderr
+    assert (folder / "out.txt.aigc.json").read_text() == "another's"
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "in", "out.txt.aigc.json"]
+
+
+def test_a_text_that_somebody_put_there_meanwhile_gets_no_label_beside_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "a.txt").write_text("words")
+    (folder / "out.txt").write_text("somebody's")
+    monkeypatch.setattr(Path, "exists", lambda path: path.name != "out.txt" and os.path.lexists(path))
+    done = run(folder / "a.txt", "--as-producer", "--provider", CODE, "-o", folder / "out.txt")
+    assert done.exit_code == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "in", "out.txt"]
