@@ -10,7 +10,8 @@ from guiju.gateway.bundle import Service
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
-from guiju.records.checks import latest_records
+from guiju.records.checks import latest_records, watch_stands
+from guiju.records.recent import Recent
 from guiju.screening.risks import RISKS
 from guiju.screening.values import AUDIENCES, ENDS, Direction
 from guiju.web.live import bundle_in_force
@@ -18,8 +19,6 @@ from guiju.web.live import bundle_in_force
 ANSWERS: Final = ("gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted")
 FAILED: Final = "gateway.upstream.failed"
 SILENT: Final = timedelta(minutes=10)
-WATCH_SILENT: Final = timedelta(hours=2)
-"""The watch counts records each hour; without it nobody knows that none is missing."""
 LOOKED_BACK: Final = timedelta(hours=24)
 FAILING_PERCENT: Final = 5
 """Of a service's exchanges of the last day, how many may fail upstream before somebody must look; our own figure."""
@@ -53,13 +52,9 @@ def answers_recorded(case: Case) -> Finding:
     if newest is None:
         return Finding("due", Words("还没有回答过", "There was no answer yet"))
     proof = (Proof("record", newest.id),)
-    watched = case.once("records.watched_at", recent.watched_at)
-    if watched is None:
-        return Finding("due", Words("尚未查过有无缺失", "Nothing was looked through for gaps yet"), proof)
-    if case.now - watched > WATCH_SILENT:
-        said = Words("缺失检查已超过两小时没有运行", "The watch for gaps has not run for more than two hours")
-        return Finding("overdue", said, proof, watched + WATCH_SILENT)
-    return Finding("met", Words("每次回答在送出前落盘，没有缺失", "Each answer was durable before it left; none is missing"), proof)
+    return watch_stands(case, proof) or Finding(
+        "met", Words("每次回答在送出前落盘，没有缺失", "Each answer was durable before it left; none is missing"), proof
+    )
 
 
 def service_stable(case: Case) -> Finding:
@@ -78,7 +73,7 @@ def service_stable(case: Case) -> Finding:
         return Finding("due", Words("网关在运行；还没有请求到达上游", "The gateway runs; no request has reached an upstream yet"), proof)
     day = [each for each in exchanges if case.now - each.at < LOOKED_BACK]
     judged = day or exchanges[:1]
-    failed = [each for each in judged if each.kind == FAILED]
+    failed = [each for each in judged if _failed_upstream(each)]
     if 100 * len(failed) > FAILING_PERCENT * len(judged):
         said = (
             Words(
@@ -98,6 +93,13 @@ def service_stable(case: Case) -> Finding:
         )
     )
     return Finding("met", said, (Proof("record", judged[0].id), *proof))
+
+
+def _failed_upstream(exchange: Recent) -> bool:
+    """Tell whether an upstream failed, before an answer or in the middle of one."""
+    return exchange.kind == FAILED or (
+        exchange.kind == "gateway.answer.interrupted" and str(exchange.metadata.get("reason", "")).startswith("UPSTREAM")
+    )
 
 
 def generation_stops(case: Case) -> Finding:

@@ -106,10 +106,12 @@ def _not_bound(binding: Binding, facts: str) -> Words:
 def _checked(check: Check, case: Case, obligation: Obligation) -> Finding:
     try:
         return check(case)
+    except GuijuError as error:
+        return Finding("needs_person", Words(f"检查未能完成：{error.text('zh')}", f"The check could not be done: {error.text('en')}"))
     except Exception as error:  # a check that fails must not take the board with it, and is no "met"
         logger.exception("the check of %s failed", obligation.id)
-        zh, en = (error.text("zh"), error.text("en")) if isinstance(error, GuijuError) else (type(error).__name__, type(error).__name__)
-        return Finding("needs_person", Words(f"检查未能完成：{zh}", f"The check could not be done: {en}"))
+        name = type(error).__name__
+        return Finding("needs_person", Words(f"检查未能完成：{name}", f"The check could not be done: {name}"))
 
 
 def _attested(obligation: Obligation, why: Words, case: Case) -> Finding:

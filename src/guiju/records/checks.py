@@ -13,16 +13,19 @@ from guiju.core.deadlines import due_at
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
+from guiju.records.kinds import KINDS
 from guiju.records.models import Erasure, Hold, Removal, Request, RetentionRule
 from guiju.records.recent import Recent
 from guiju.records.tasks import latest_sweep
-from guiju.records.values import CLASSES
+from guiju.records.values import BY_NAME, class_of
 
 LEDGER_CHECK_EVERY: Final = timedelta(hours=48)
 """The ledger is checked daily; a check that is older than this is missing."""
 SWEEP_EVERY: Final = timedelta(hours=48)
 ERASURE_WORKING_DAYS: Final = 15
 """CLK-DSR of the catalogue."""
+WATCH_SILENT: Final = timedelta(hours=2)
+"""The watch counts records each hour; without it nobody knows that none is missing."""
 SHOWN: Final = 5
 
 
@@ -38,12 +41,40 @@ def latest_of(case: Case, kind: str) -> list[Recent]:
     return sorted(found.values(), key=lambda each: each.at, reverse=True)
 
 
+def watch_stands(case: Case, proof: tuple[Proof, ...]) -> Finding | None:
+    """Return what is wrong with the watch for gaps; None while it runs."""
+    watched = case.once("records.watched_at", recent.watched_at)
+    if watched is None:
+        return Finding("due", Words("尚未查过有无缺失", "Nothing was looked through for gaps yet"), proof)
+    if case.now - watched > WATCH_SILENT:
+        said = Words("缺失检查已超过两小时没有运行", "The watch for gaps has not run for more than two hours")
+        return Finding("overdue", said, proof, watched + WATCH_SILENT)
+    return None
+
+
+def rules_stand(case: Case, name: str) -> Finding | None:
+    """Return what is wrong with the database's own rules for a class of records; None while it keeps each kind for the least that the law asks."""
+    of = BY_NAME[name]
+    kept = case.once("records.rules", lambda: dict(RetentionRule.objects.values_list("kind", "minimum_days")))
+    rules = {kind: kept.get(kind) for kind in KINDS if class_of(kind) is of}
+    if None in rules.values():
+        return Finding("due", Words("数据库还没有保存规则", "The database has no rules of retention yet"))
+    short = {kind: days for kind, days in rules.items() if days and days < of.minimum_days}
+    if short:
+        said = Words(
+            f"数据库只保证{of.zh} {min(short.values())} 天，少于 {of.minimum_days} 天",
+            f"The database keeps {of.en} for {min(short.values())} days only, fewer than {of.minimum_days}",
+        )
+        return Finding("breach", said, (Proof("retention_rule", min(short)),))
+    return None
+
+
 def logs_kept(case: Case) -> Finding:
     """Judge GAI-9.3: no gap is open, the last check of the ledger is recent and held; six months are kept by the database itself."""
-    return case.once("records.logs_kept", lambda: _logs_kept(case.now))
+    return case.once("records.logs_kept", lambda: _logs_kept(case))
 
 
-def _logs_kept(now: datetime) -> Finding:
+def _logs_kept(case: Case) -> Finding:
     gaps = recent.list_open_gaps()
     if gaps:
         said = Words(f"有 {len(gaps)} 处记录缺失未处理", f"{len(gaps)} gaps in the records are open")
@@ -54,7 +85,7 @@ def _logs_kept(now: datetime) -> Finding:
     proof = (Proof("record", checked.id),)
     if not checked.metadata.get("ok"):
         return Finding("breach", Words("最近一次账本自检未通过", "The last check of the ledger did not hold"), proof)
-    if now - checked.at > LEDGER_CHECK_EVERY:
+    if case.now - checked.at > LEDGER_CHECK_EVERY:
         return Finding(
             "overdue",
             Words("账本自检已超过两天", "The last check of the ledger is more than two days old"),
@@ -62,7 +93,7 @@ def _logs_kept(now: datetime) -> Finding:
             checked.at + LEDGER_CHECK_EVERY,
         )
     kept = settings.SITE.retention.log_days
-    return Finding(
+    return (rules_stand(case, "log") or watch_stands(case, proof)) or Finding(
         "met",
         Words(f"日志保存 {kept} 天，账本自检通过，没有缺失", f"Logs are kept for {kept} days, the ledger holds, nothing is missing"),
         proof,
@@ -159,27 +190,18 @@ def _unanswered(now: datetime) -> QuerySet[Request]:
 
 def cases_kept(case: Case) -> Finding:
     """Judge GAI-14.7: the database itself keeps records of what the service stopped and refused, and holds keep what a case needs."""
-    kept = next(each for each in CLASSES if each.name == "case")
-    rules = case.once(
-        "records.case_rules", lambda: dict(RetentionRule.objects.filter(kind__in=kept.kinds).values_list("kind", "minimum_days"))
-    )
-    if set(rules) < set(kept.kinds):
-        return Finding("due", Words("数据库还没有保存规则", "The database has no rules of retention yet"))
-    short = {kind: days for kind, days in rules.items() if 0 < days < kept.minimum_days}
-    if short:
-        said = Words(
-            f"数据库只保证处置记录 {min(short.values())} 天，少于 {kept.minimum_days} 天",
-            f"The database keeps records of measures for {min(short.values())} days only, fewer than {kept.minimum_days}",
-        )
-        return Finding("breach", said, (Proof("retention_rule", min(short)),))
-    latest = next((each for each in latest_records(case) if each.kind in kept.kinds), None)
+    wrong = rules_stand(case, "case")
+    if wrong is not None:
+        return wrong
+    kinds = BY_NAME["case"].kinds
+    latest = next((each for each in latest_records(case) if each.kind in kinds), None)
     holds = case.once("records.holds", lambda: Hold.objects.filter(lifted_at=None).count())
     days = settings.SITE.retention.case_days
     said = Words(
         f"处置记录保存 {days} 天；现有 {holds} 项保全" + ("" if latest else "；尚无处置"),
         f"Records of measures are kept for {days} days; {holds} holds stand" + ("" if latest else "; there was no measure yet"),
     )
-    return Finding("met", said, (Proof("record", latest.id) if latest else Proof("retention_rule", min(rules)),))
+    return Finding("met", said, (Proof("record", latest.id) if latest else Proof("retention_rule", kinds[0]),))
 
 
 CHECKS: Final[dict[str, Check]] = {

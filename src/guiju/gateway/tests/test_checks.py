@@ -71,8 +71,10 @@ def test_the_service_is_up_and_its_upstreams_answer(data: DataFolder) -> None:
     assert checks.service_stable(Case("elsewhere", NOW, {})).status == "breach"
     write_records(data, [entry() for _ in range(19)] + [entry("gateway.upstream.failed")])
     assert checks.service_stable(_case()).status == "met"  # one of twenty
-    write_records(data, [entry("gateway.upstream.failed")])
-    assert checks.service_stable(_case()).status == "breach"
+    write_records(data, [entry("gateway.answer.interrupted", metadata={"reason": "client left"})])
+    assert checks.service_stable(_case()).status == "met"
+    write_records(data, [entry("gateway.answer.interrupted", metadata={"reason": "UPSTREAM-BROKEN"})])
+    assert checks.service_stable(_case()).status == "breach"  # in the middle of an answer
 
 
 def test_yesterdays_answers_do_not_hide_todays_failures(data: DataFolder) -> None:

@@ -1,7 +1,9 @@
 """The lights of records: each goes out when what it stands for goes wrong. Guarded: every `return Finding` of records/checks.py."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -11,9 +13,9 @@ from pytest_django.fixtures import Settings
 from guiju.core.layout import DataFolder
 from guiju.obligations.finding import Case, Finding
 from guiju.obligations.judging import judge_service
-from guiju.records import checks
+from guiju.records import checks, values
 from guiju.records.keeping.sweep import keep_rules
-from guiju.records.models import Erasure, Gap, Record, Removal, Request, RetentionRule
+from guiju.records.models import Erasure, Gap, Record, Removal, Request, RetentionRule, Watch
 from guiju.records.tasks import sweep_records
 from guiju.web.tests.conftest import data
 from guiju.web.tests.rig import entry, write_records
@@ -31,6 +33,10 @@ def _checked(*, ok: bool = True, ago: timedelta = timedelta(hours=1)) -> Record:
     return write_records_of(entry("records.ledger.checked", at_us=at_us, metadata={"ok": ok, "steps": {}}))
 
 
+def _watch(ago: timedelta = timedelta(minutes=30)) -> None:
+    Watch.objects.update_or_create(id=1, defaults={"next_index": 0, "counted_at": NOW - ago})
+
+
 def write_records_of(one: object) -> Record:
     from django.conf import settings
 
@@ -45,6 +51,9 @@ def _gap(service: str = "") -> Gap:
 def test_logs_are_kept_while_the_ledger_holds_and_nothing_is_missing(data: DataFolder) -> None:
     assert checks.logs_kept(_case()).status == "due"
     record = _checked()
+    keep_rules()
+    assert checks.logs_kept(_case()).status == "due"  # nobody has looked for gaps
+    _watch()
     found = checks.logs_kept(_case())
     assert (found.status, found.evidence[0].id) == ("met", record.id)
     assert checks.logs_kept(_case(NOW + timedelta(days=3))).status == "overdue"
@@ -52,8 +61,26 @@ def test_logs_are_kept_while_the_ledger_holds_and_nothing_is_missing(data: DataF
     assert checks.logs_kept(_case()).status == "breach"
 
 
+def test_logs_are_not_kept_where_the_database_or_the_watch_does_not(data: DataFolder) -> None:
+    _checked()
+    _watch()
+    assert "rules of retention" in checks.logs_kept(_case()).reason.en
+    keep_rules()
+    _watch(timedelta(hours=3))
+    assert checks.logs_kept(_case()).status == "overdue"
+    _watch()
+    with (
+        patch.dict(values.BY_NAME, {"log": replace(values.BY_NAME["log"], minimum_days=10_000)}),
+        patch.object(checks, "class_of", lambda kind: values.BY_NAME["log"] if kind == "gateway.answer.delivered" else None),
+    ):
+        found = checks.logs_kept(_case())
+    assert (found.status, "10000" in found.reason.en) == ("breach", True)
+
+
 def test_an_open_gap_is_a_breach_until_somebody_closes_it(data: DataFolder) -> None:
     _checked()
+    _watch()
+    keep_rules()
     gap = _gap()
     assert checks.logs_kept(_case()).status == "breach"
     Gap.objects.filter(pk=gap.pk).update(closed_at=NOW)
@@ -145,6 +172,7 @@ def test_cases_are_kept_by_the_databases_own_rules(data: DataFolder) -> None:
 @pytest.mark.parametrize("check", checks.CHECKS.values(), ids=lambda each: each.__name__)
 def test_a_light_that_is_met_shows_its_evidence(data: DataFolder, check: Callable[[Case], Finding]) -> None:
     _checked()
+    _watch()
     write_records(data, [entry("gateway.answer.stopped", subject="s1", content="x")])
     sweep_records.enqueue()
     DBTaskResult.objects.update(status="SUCCESSFUL", finished_at=NOW, return_value={"contents": 0, "records": 0})
