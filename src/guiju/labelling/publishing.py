@@ -70,9 +70,16 @@ _INSIDE: Final[dict[str, tuple[tuple[bytes, Form], ...]]] = {
         (b"ftypM4A ", ("sound", "audio/mp4", "m4a")),
         (b"ftypM4B ", ("sound", "audio/mp4", "m4a")),
     ),
+    "ODF": tuple(
+        (
+            b"mimetypeapplication/vnd.oasis.opendocument.%sPK" % kind,
+            ("document", f"application/vnd.oasis.opendocument.{kind.decode()}", ending),
+        )
+        for kind, ending in ((b"text", "odt"), (b"spreadsheet", "ods"))
+    ),
     "MKV": ((b"\x42\x82\x84webm", ("film", "video/webm", "webm")),),
 }
-"""What the beginning of a file says more of a container that is several."""
+"""What the beginning of a file says more of a container that is several, or one of several alone."""
 _HEAD_BYTES: Final = 256
 
 
@@ -202,10 +209,11 @@ def seal(data: bytes, work: Seal) -> tuple[bytes, Published]:
 
 def _form_of(data: bytes) -> tuple[str, Medium, str, str]:
     container = find_container(Source(data))
-    if container is None or container.name not in FORMS:
+    name = container.name if container is not None else ""
+    found = next((form for mark, form in _INSIDE.get(name, ()) if mark in data[:_HEAD_BYTES]), FORMS.get(name))
+    if found is None:
         raise GuijuError(LABEL_CONTAINER)
-    found = next((form for mark, form in _INSIDE.get(container.name, ()) if mark in data[:_HEAD_BYTES]), FORMS[container.name])
-    return container.name, *found
+    return name, *found
 
 
 def _with(before: FileLabel | None, marked: bytes) -> bytes:

@@ -5,27 +5,19 @@ Source: Labelling Measures Art. 4; GB 45438-2025 §5.1.
 
 import posixpath
 import re
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote
-from xml.sax.saxutils import escape
 
 from guiju.core.errors import GuijuError
+from guiju.labelling.explicit import opendocument
 from guiju.labelling.explicit.archive import Archive
 from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_NOT_SEEN, LABEL_UNDECODABLE
-from guiju.labelling.explicit.xml_parts import Element, find_elements, insert, text_of
+from guiju.labelling.explicit.xml_parts import Edited, Element, at_places, find_elements, insert, text_of, words
 from guiju.labelling.values import ExplicitStyle, Marked
 
 _MAIN: Final = re.compile(r"(wordprocessingml\.(document|template)|ms-word\.(document|template)\.macroEnabled|spreadsheetml\.(sheet|template)|ms-excel\.(sheet|template)\.macroEnabled|presentationml\.(presentation|template|slideshow)|ms-powerpoint\.(presentation|template|slideshow)\.macroEnabled)[.\w]*main\+xml$")  # fmt: skip
 _EPUB: Final = b"application/epub+zip"
-_ODT: Final = (b"application/vnd.oasis.opendocument.text", b"application/vnd.oasis.opendocument.text-template")
-_PRELUDE: Final = frozenset({"forms", "tracked-changes", "variable-decls", "sequence-decls", "user-field-decls", "dde-connection-decls", "alphabetical-index-auto-mark-file", "soft-page-break"})  # fmt: skip
 _EMU_PER_PT: Final = 12_700
-
-
-class _Edited(NamedTuple):
-    form: str
-    parts: dict[str, bytes]
-    where: str
 
 
 def mark_archive(data: bytes, style: ExplicitStyle) -> Marked:
@@ -44,23 +36,26 @@ def mark_archive(data: bytes, style: ExplicitStyle) -> Marked:
     )
 
 
-def _edited(archive: Archive, style: ExplicitStyle) -> _Edited:
+def _edited(archive: Archive, style: ExplicitStyle) -> Edited:
     if "[Content_Types].xml" in archive.names:
         return _ooxml(archive, style)
     kind = archive.read("mimetype").strip() if "mimetype" in archive.names else b""
-    if kind in _ODT:
-        return _odt(archive, style)
+    if kind in opendocument.KINDS:
+        return opendocument.edited(archive, opendocument.KINDS[kind], style)
     if kind == _EPUB:
         return _epub(archive, style)
     raise GuijuError(
-        LABEL_MEDIUM, form="ZIP", reason="it is no DOCX, XLSX, PPTX, ODT or EPUB", reason_zh="它不是 DOCX、XLSX、PPTX、ODT 或 EPUB"
+        LABEL_MEDIUM,
+        form="ZIP",
+        reason="it is no DOCX, XLSX, PPTX, ODT, ODS or EPUB",
+        reason_zh="它不是 DOCX、XLSX、PPTX、ODT、ODS 或 EPUB",
     )
 
 
 # ── OOXML ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _ooxml(archive: Archive, style: ExplicitStyle) -> _Edited:
+def _ooxml(archive: Archive, style: ExplicitStyle) -> Edited:
     if any(name.lower().startswith("_xmlsignatures/") for name in archive.names):
         raise GuijuError(
             LABEL_MEDIUM, form="OOXML", reason="it is signed, and would be no longer", reason_zh="它有数字签名，改动会使签名失效"
@@ -88,18 +83,16 @@ def _related(archive: Archive, name: str, kind: str) -> list[str]:
     return [target.lstrip("/") if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target)) for target in targets]
 
 
-def _docx(archive: Archive, name: str, style: ExplicitStyle) -> _Edited:
+def _docx(archive: Archive, name: str, style: ExplicitStyle) -> Edited:
     data = archive.read(name)
     found = find_elements(data, "DOCX", frozenset({"body", "sectPr"}), depth=2)
     body = _one(found, "body", "DOCX")
     last = [each.start for each in found if each.name == "sectPr" and each.depth == body.depth + 1]
-    xml = f'<w:p xmlns:w="{body.space}"><w:pPr><w:jc w:val="center"/></w:pPr><w:r><w:t>{_words(style)}</w:t></w:r></w:p>'
-    return _Edited(
-        "DOCX", {name: _at_places(data, style, body.inside, last[-1] if last else body.end, xml)}, f"place={style.document_place}"
-    )
+    xml = f'<w:p xmlns:w="{body.space}"><w:pPr><w:jc w:val="center"/></w:pPr><w:r><w:t>{words(style)}</w:t></w:r></w:p>'
+    return Edited("DOCX", {name: at_places(data, style, body.inside, last[-1] if last else body.end, xml)}, f"place={style.document_place}")
 
 
-def _xlsx(archive: Archive, name: str, style: ExplicitStyle) -> _Edited:
+def _xlsx(archive: Archive, name: str, style: ExplicitStyle) -> Edited:
     """Put the words below the last row of every sheet: a row above the others would move what formulas point to."""
     parts = {}
     for sheet in _related(archive, name, "worksheet"):
@@ -110,16 +103,16 @@ def _xlsx(archive: Archive, name: str, style: ExplicitStyle) -> _Edited:
         row = max([*numbers, sum(each.name == "row" for each in found)], default=0) + 2
         if row > 1_048_576:
             raise GuijuError(LABEL_MEDIUM, form="XLSX", reason="a sheet is full", reason_zh="工作表已满")
-        xml = f'<x:row xmlns:x="{rows.space}" r="{row}"><x:c r="A{row}" t="inlineStr"><x:is><x:t>{_words(style)}</x:t></x:is></x:c></x:row>'
+        xml = f'<x:row xmlns:x="{rows.space}" r="{row}"><x:c r="A{row}" t="inlineStr"><x:is><x:t>{words(style)}</x:t></x:is></x:c></x:row>'
         if rows.empty:
             prefix = data[rows.start + 1 : rows.inside].split(b"sheetData")[0].decode()
             parts[sheet] = data[: rows.start] + f"<{prefix}sheetData>".encode() + insert(b"", 0, xml) + f"</{prefix}sheetData>".encode() + data[rows.inside :]  # fmt: skip
         else:
             parts[sheet] = insert(data, rows.end, xml)
-    return _Edited("XLSX", _some(parts, "XLSX"), "place=below_the_last_row_of_every_sheet")
+    return Edited("XLSX", _some(parts, "XLSX"), "place=below_the_last_row_of_every_sheet")
 
 
-def _pptx(archive: Archive, name: str, style: ExplicitStyle) -> _Edited:
+def _pptx(archive: Archive, name: str, style: ExplicitStyle) -> Edited:
     """Put the words on every slide: each is shown by itself."""
     size = next(iter(find_elements(archive.read(name), "PPTX", frozenset({"sldSz"}))), None)
     width, height = (int(size.attributes.get(each, "0")) for each in ("cx", "cy")) if size else (9_144_000, 6_858_000)
@@ -132,7 +125,7 @@ def _pptx(archive: Archive, name: str, style: ExplicitStyle) -> _Edited:
             raise GuijuError(LABEL_UNDECODABLE, form="PPTX", reason=f"{slide} has no shapes")
         number = max((int(each.attributes["id"]) for each in found if each.attributes.get("id", "").isdigit()), default=1) + 1
         parts[slide] = insert(data, tree.end, _shape(tree.space, number, width, height, style))
-    return _Edited("PPTX", _some(parts, "PPTX"), f"place={style.place}_of_every_slide")
+    return Edited("PPTX", _some(parts, "PPTX"), f"place={style.place}_of_every_slide")
 
 
 def _shape(space: str, number: int, width: int, height: int, style: ExplicitStyle) -> str:
@@ -146,35 +139,14 @@ def _shape(space: str, number: int, width: int, height: int, style: ExplicitStyl
         f'<p:spPr><a:xfrm><a:off x="{max(left, 0)}" y="{max(top, 0)}"/><a:ext cx="{across}" cy="{along}"/></a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom>'
         '<a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill><a:ln w="6350"><a:solidFill><a:srgbClr val="000000"/></a:solidFill></a:ln></p:spPr>'
         '<p:txBody><a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr"/><a:lstStyle/><a:p><a:pPr algn="ctr"/>'
-        f'<a:r><a:rPr lang="zh-CN" sz="{round(100 * letter / _EMU_PER_PT)}"><a:solidFill><a:srgbClr val="000000"/></a:solidFill></a:rPr><a:t>{_words(style)}</a:t></a:r></a:p></p:txBody></p:sp>'
+        f'<a:r><a:rPr lang="zh-CN" sz="{round(100 * letter / _EMU_PER_PT)}"><a:solidFill><a:srgbClr val="000000"/></a:solidFill></a:rPr><a:t>{words(style)}</a:t></a:r></a:p></p:txBody></p:sp>'
     )
 
 
-# ── ODF, EPUB ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── EPUB ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _odt(archive: Archive, style: ExplicitStyle) -> _Edited:
-    if any(name.startswith("META-INF/") and "signatures" in name for name in archive.names):
-        raise GuijuError(
-            LABEL_MEDIUM, form="ODT", reason="it is signed, and would be no longer", reason_zh="它有数字签名，改动会使签名失效"
-        )
-    data = archive.read("content.xml")
-    if b"encryption-data" in archive.read("META-INF/manifest.xml"):
-        raise GuijuError(LABEL_MEDIUM, form="ODT", reason="it is encrypted", reason_zh="它已加密")
-    body = next((each for each in find_elements(data, "ODT", frozenset({"text"}), depth=2) if each.space.endswith(":office:1.0")), None)
-    if body is None or body.empty:
-        raise GuijuError(LABEL_MEDIUM, form="ODT", reason="it has no text", reason_zh="它没有正文")
-    below = [each for each in find_elements(data, "ODT", _PRELUDE, depth=3) if each.depth == 3]
-    behind = max((each.inside if each.empty else _behind_end(data, each) for each in below), default=body.inside)
-    space = body.space.replace(":office:", ":text:")
-    return _Edited("ODT", {"content.xml": _at_places(data, style, behind, body.end, f'<t:p xmlns:t="{space}">{_words(style)}</t:p>')}, f"place={style.document_place}")  # fmt: skip
-
-
-def _behind_end(data: bytes, element: Element) -> int:
-    return data.index(b">", element.end) + 1
-
-
-def _epub(archive: Archive, style: ExplicitStyle) -> _Edited:
+def _epub(archive: Archive, style: ExplicitStyle) -> Edited:
     """Put the words into the first or last document of the reading order, or both."""
     if "META-INF/encryption.xml" in archive.names or "META-INF/signatures.xml" in archive.names:
         raise GuijuError(LABEL_MEDIUM, form="EPUB", reason="it is encrypted or signed", reason_zh="它已加密或签名")
@@ -191,21 +163,11 @@ def _epub(archive: Archive, style: ExplicitStyle) -> _Edited:
             continue
         data = parts.get(name) or archive.read(name)
         body = _one(find_elements(data, "EPUB", frozenset({"body"}), depth=1), "body", "EPUB")
-        parts[name] = insert(data, body.inside if at_start else body.end, f'<p xmlns="{body.space}">{_words(style)}</p>')
-    return _Edited("EPUB", parts, f"place={style.document_place}")
+        parts[name] = insert(data, body.inside if at_start else body.end, f'<p xmlns="{body.space}">{words(style)}</p>')
+    return Edited("EPUB", parts, f"place={style.document_place}")
 
 
 # ── shared ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _words(style: ExplicitStyle) -> str:
-    return f"（{escape(style.text)}）"
-
-
-def _at_places(data: bytes, style: ExplicitStyle, start: int, end: int, xml: str) -> bytes:
-    if style.document_place != "start":
-        data = insert(data, end, xml)
-    return insert(data, start, xml) if style.document_place != "end" else data
 
 
 def _one(found: list[Element], name: str, form: str) -> Element:

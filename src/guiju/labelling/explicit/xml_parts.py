@@ -2,9 +2,11 @@
 
 from typing import Final, NamedTuple
 from xml.parsers import expat
+from xml.sax.saxutils import escape
 
 from guiju.core.errors import GuijuError
 from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_UNDECODABLE
+from guiju.labelling.values import ExplicitStyle
 
 _ELEMENTS_AT_MOST: Final = 5_000_000
 
@@ -90,3 +92,23 @@ def text_of(data: bytes, form: str) -> str:
 def insert(data: bytes, at: int, xml: str) -> bytes:
     """Return the part with this element at a place, in ASCII: it fits every encoding that XML parts have here."""
     return data[:at] + xml.encode("ascii", "xmlcharrefreplace") + data[at:]
+
+
+class Edited(NamedTuple):
+    """A document with words: its form, the parts that are new, where the words stand."""
+
+    form: str
+    parts: dict[str, bytes]
+    where: str
+
+
+def words(style: ExplicitStyle) -> str:
+    """Return the words as XML."""
+    return f"（{escape(style.text)}）"
+
+
+def at_places(data: bytes, style: ExplicitStyle, start: int, end: int, xml: str) -> bytes:
+    """Return the part with this element at the start, the end or both, as the style says."""
+    if style.document_place != "start":
+        data = insert(data, end, xml)
+    return insert(data, start, xml) if style.document_place != "end" else data

@@ -5,12 +5,14 @@ Guarded: `mark` and `order.waived` in `publish`, the number that is read back, `
 
 import io
 
+import msgspec
 import pytest
 from PIL import Image, ImageChops
 
 from guiju.core.errors import GuijuError
 from guiju.labelling import first_label, read, write
-from guiju.labelling.explicit.tests.test_document import pdf
+from guiju.labelling.explicit.tests.test_document import SHEET, opendocument, pdf
+from guiju.labelling.files import LABEL_CONTAINER
 from guiju.labelling.publishing import LABEL_UNEXPECTED, WAIVED, Order, publish
 from guiju.labelling.values import FileLabel
 
@@ -69,3 +71,16 @@ def test_a_document_leaves_with_words_and_label() -> None:
     assert file.startswith(original)  # a revision, and the first stays byte for byte
     assert len(file) > len(original)
     assert (told.medium, told.media_type) == ("document", "application/pdf")
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("text", "odt"), ("spreadsheet", "ods"), ("graphics", "")])
+def test_an_opendocument_leaves_as_what_it_is_or_not_at_all(kind: str, ending: str) -> None:
+    original, order = opendocument(kind, SHEET if ending == "ods" else "<t:p>河</t:p>"), Order(medium=None, producer=CODE, number="n-1")
+    if not ending:
+        with pytest.raises(GuijuError) as told:
+            publish(original, msgspec.structs.replace(order, waived=True))
+        assert told.value.code is LABEL_CONTAINER
+        return
+    file, published = publish(original, order)
+    assert read(file) == first_label(CODE, "n-1")
+    assert (published.ending, published.media_type) == (ending, f"application/vnd.oasis.opendocument.{kind}")

@@ -70,6 +70,23 @@ def odt(text: str = '<t:sequence-decls><t:sequence-decl t:name="a"/></t:sequence
     return archive({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content, "META-INF/manifest.xml": "<m/>", **more})
 
 
+SPACES = " ".join(f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for short, name in (("o", "office"), ("t", "text"), ("b", "table")))  # fmt: skip
+SHEET = (
+    '<b:table b:name="a"><b:table-row><b:table-cell o:value-type="string"><t:p>河</t:p></b:table-cell></b:table-row>'
+    '<b:table-row b:number-rows-repeated="1048575"><b:table-cell/></b:table-row></b:table><b:table b:name="b"><b:table-row/></b:table>'
+)
+MANIFEST = '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0" m:version="1.2"><m:file-entry m:full-path="/" m:media-type="application/vnd.oasis.opendocument.{kind}"/><m:file-entry m:full-path="content.xml" m:media-type="text/xml"/></m:manifest>'  # fmt: skip
+
+
+def opendocument(kind: str, inside: str) -> bytes:
+    content = f'<o:document-content {SPACES} o:version="1.2"><o:body><o:{kind}>{inside}</o:{kind}></o:body></o:document-content>'
+    return archive({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": content, "META-INF/manifest.xml": MANIFEST.format(kind=kind)})  # fmt: skip
+
+
+def ods() -> bytes:
+    return opendocument("spreadsheet", SHEET)
+
+
 def epub() -> bytes:
     page = '<?xml version="1.0"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml"><head><title>t</title></head><body class="x > y"><p>{}</p></body></html>'
     return archive({
@@ -109,7 +126,7 @@ def _qpdf(data: bytes) -> bytes:
 
 OFFICE: list[tuple[str, Any, list[str]]] = [
     ("DOCX", docx, ["word/document.xml"]), ("XLSX", xlsx, ["xl/worksheets/sheet1.xml", "xl/worksheets/sheet2.xml"]),
-    ("PPTX", pptx, ["ppt/slides/slide1.xml", "ppt/slides/slide2.xml"]), ("ODT", odt, ["content.xml"]), ("EPUB", epub, ["OEBPS/two .xhtml"]),
+    ("PPTX", pptx, ["ppt/slides/slide1.xml", "ppt/slides/slide2.xml"]), ("ODT", odt, ["content.xml"]), ("ODS", ods, ["content.xml"]), ("EPUB", epub, ["OEBPS/two .xhtml"]),
 ]  # fmt: skip
 
 
@@ -153,13 +170,34 @@ def test_openpyxl_reads_the_sheet_and_its_formula() -> None:
     assert book.worksheets[1]["A2"].value == WORDS
 
 
+def test_a_sheet_that_is_filled_up_stays_as_long_as_it_was() -> None:
+    content = Archive(mark(ods(), STYLE).data).read("content.xml").decode()
+    first, second = content.split('<b:table b:name="b">')
+    assert 'b:number-rows-repeated="1048573"' in first
+    assert first.index("河") < first.index("&#20154;") < first.index("number-rows-repeated")
+    assert second.count("&#20154;") == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        opendocument("spreadsheet", SHEET.replace("<t:p>河</t:p>", "<b:table><b:table-row/></b:table>")),
+        opendocument("presentation", "<t:p/>"),
+    ],
+)
+def test_a_table_inside_of_a_cell_and_slides_are_refused(data: bytes) -> None:
+    with pytest.raises(GuijuError) as caught:
+        mark(data, STYLE)
+    assert code_of(caught) == "LABEL-MEDIUM"
+
+
 def test_a_shape_on_a_slide_has_a_number_of_its_own() -> None:
     slide = Archive(mark(pptx(), STYLE).data).read("ppt/slides/slide1.xml").decode()
     assert 'id="8" name="guiju explicit label"' in slide
     assert slide.endswith("</p:spTree></p:cSld></p:sld>")
 
 
-@pytest.mark.parametrize(("name", "make"), [("a.docx", docx), ("a.odt", odt), ("a.xlsx", xlsx)])
+@pytest.mark.parametrize(("name", "make"), [("a.docx", docx), ("a.odt", odt), ("a.xlsx", xlsx), ("a.ods", ods)])
 def test_libreoffice_shows_the_words(tmp_path: Path, name: str, make: Any) -> None:
     office = shutil.which("soffice")
     if office is None or shutil.which("pdftotext") is None:
@@ -167,8 +205,7 @@ def test_libreoffice_shows_the_words(tmp_path: Path, name: str, make: Any) -> No
     if name == "a.docx":
         data = mark(_whole_docx(), STYLE).data
     elif name == "a.odt":
-        manifest = '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0" m:version="1.2"><m:file-entry m:full-path="/" m:media-type="application/vnd.oasis.opendocument.text"/><m:file-entry m:full-path="content.xml" m:media-type="text/xml"/></m:manifest>'  # fmt: skip
-        data = mark(odt(**{"META-INF/manifest.xml": manifest}), STYLE).data
+        data = mark(odt(**{"META-INF/manifest.xml": MANIFEST.format(kind="text")}), STYLE).data
     else:
         data = mark(make(), STYLE).data
     (tmp_path / name).write_bytes(data)
