@@ -310,7 +310,7 @@ def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records
 
     table = Table(box=None, padding=(0, 2), header_style="bold")
     for title in ("#", guide.texts["records.time"], guide.texts["records.kind"], "id"):
-        table.add_column(title, no_wrap=title in ("#", "id"))
+        table.add_column(title, no_wrap=title in ("#", "id", guide.texts["records.time"]))
     for name in [each for each in ("harmless", "stopped", "masked", "refused", "picture") if each in left]:
         record = _wait_for(guide, lambda answer=left[name]: _closing(find_closing_record(answer)))  # type: ignore[misc]  # a default binds the value
         records.append(record)

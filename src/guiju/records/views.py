@@ -18,7 +18,7 @@ from guiju.records.meanings import meaning_of
 from guiju.records.models import Record, Request
 from guiju.records.proving import show_proof
 from guiju.records.reasons import REASON_CHARACTERS
-from guiju.screening.risks import BY_ID
+from guiju.screening.risks import BY_ID, GROUPS
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text, said
 
@@ -135,7 +135,7 @@ def _hits(metadata: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for direction, name in (("input", _("输入")), ("output", _("输出"))):
         side = metadata.get(direction)
         for hit in side.get("hits", ()) if isinstance(side, dict) else ():
-            risk = BY_ID.get(hit.get("risk", ""))
+            risk = BY_ID.get(hit.get("risk", "")) or GROUPS.get(hit.get("risk", ""))
             yield {**hit, "direction": name, "risk_name": said(risk) if risk else ""}
 
 
