@@ -308,7 +308,7 @@ def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records
     from guiju.records.browse import find_closing_record
     from guiju.records.kinds import KINDS
 
-    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table = Table(box=None, padding=(0, 1), header_style="bold")
     for title in ("#", guide.texts["records.time"], guide.texts["records.kind"], "id"):
         table.add_column(title, no_wrap=title in ("#", "id", guide.texts["records.time"]))
     for name in [each for each in ("harmless", "stopped", "masked", "refused", "picture") if each in left]:
