@@ -14,10 +14,20 @@ from guiju.labelling.supply.models import Supply
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records.checks import latest_of, latest_records
+from guiju.records.recent import Recent
 
 SUPPLIED: Final = "labelling.unlabelled.supplied"
+_TOLD: Final = frozenset({"suffix", "prefix", "both", "interface", "file", "waived", "people"})
 LONGEST_ANSWER: Final = timedelta(hours=1)
 """What was asked for while a grant stood may end after it."""
+
+
+def _explicit(answer: Recent) -> str:
+    """Return how people were told of an answer: `people` where people wrote it, empty where they were not told."""
+    metadata = answer.metadata
+    if metadata.get("label"):
+        return str(metadata["label"].get("explicit", ""))
+    return "people" if metadata.get("approved_answer", {}).get("id") is not None else ""
 
 
 def answers_labelled(case: Case) -> Finding:
@@ -29,7 +39,8 @@ def answers_labelled(case: Case) -> Finding:
     if not holds_elements(service.label.text):
         return Finding("breach", Words("标识文字缺少要素", "The wording of the label lacks an element"), (proof,))
     answers = [each for each in latest_records(case) if each.kind == "gateway.answer.delivered"]
-    bare = [each for each in answers if not each.metadata.get("label") and each.metadata.get("approved_answer", {}).get("id") is None]
+    told = [(each, _explicit(each)) for each in answers]
+    bare = [each for each, explicit in told if explicit not in _TOLD]
     if bare:
         said = Words(
             f"最近 {len(answers)} 个回答中有 {len(bare)} 个没有标识", f"{len(bare)} of the latest {len(answers)} answers have no label"
@@ -37,8 +48,19 @@ def answers_labelled(case: Case) -> Finding:
         return Finding("breach", said, (Proof("record", bare[0].id), proof))
     if not answers:
         return Finding("due", Words("还没有送出回答", "No answer was delivered yet"), (proof,))
-    said = Words(f"最近 {len(answers)} 个回答均带标识", f"Each of the latest {len(answers)} answers carries its label")
-    return Finding("met", said, (Proof("record", answers[0].id), proof))
+    shown = sum(explicit == "interface" for _, explicit in told)
+    evidence = (Proof("record", answers[0].id), proof)
+    if service.label.mode == "interface" and shown:
+        said = Words(
+            f"最近 {len(answers)} 个回答中有 {shown} 个由界面展示标识；应用的界面是否展示，须由人查看",
+            f"{shown} of the latest {len(answers)} answers are labelled by the interface; whether the application shows it, a person must see",
+        )
+        return Finding("needs_person", said, evidence)
+    said = Words(
+        f"最近 {len(answers)} 个回答均带标识" + (f"，其中 {shown} 个由界面展示" if shown else ""),
+        f"Each of the latest {len(answers)} answers carries its label" + (f", {shown} of them by the interface" if shown else ""),
+    )
+    return Finding("met", said, evidence)
 
 
 def files_labelled(case: Case) -> Finding:

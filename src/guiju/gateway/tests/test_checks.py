@@ -108,6 +108,16 @@ def test_answers_are_labelled(data: DataFolder, settings: Settings) -> None:
     assert (found.status, found.evidence[0].id) == ("breach", bare.id)
 
 
+def test_a_label_that_the_interface_shows_is_for_a_person_to_see(data: DataFolder, settings: Settings) -> None:
+    write_records(data, [entry(metadata={"label": {"produce_id": "1", "explicit": "interface"}})])
+    assert labelling.answers_labelled(_case()).status == "met"  # one that programs read
+    [service, *_] = settings.SITE.services
+    _serve(settings, label=msgspec.structs.replace(service.label, mode="interface"))
+    assert labelling.answers_labelled(_case()).status == "needs_person"
+    write_records(data, [entry(metadata={"label": {"produce_id": "1", "explicit": ""}})])
+    assert labelling.answers_labelled(_case()).status == "breach"
+
+
 def test_what_people_wrote_needs_no_label(data: DataFolder) -> None:
     write_records(
         data, [entry(metadata={"approved_answer": {"id": "help-1"}}), entry(metadata={"label": {"produce_id": "1", "explicit": "suffix"}})]
