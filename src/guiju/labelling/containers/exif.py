@@ -62,12 +62,16 @@ def _read(block: bytes, at: int, order: str) -> Exif:
     (first,) = struct.unpack_from(order + "I", block, 4)
     directories = [first]
     seen: set[int] = set()
+    entries = 0
     while directories:
         place = directories.pop()
         if place in seen:
             continue
         seen.add(place)
         for tag, start, length in _entries(block, place, order):
+            entries += 1
+            if entries > _ENTRIES_LIMIT:
+                raise Broken(f"EXIF has more than {_ENTRIES_LIMIT} entries", at + place)
             if tag == _EXIF_IFD:
                 directories.append(struct.unpack_from(order + "I", block, start)[0])
                 continue
@@ -94,8 +98,6 @@ def examine_value(tag: int, value: bytes, at: int, order: str) -> Exif:
 
 def _entries(block: bytes, place: int, order: str) -> Iterator[tuple[int, int, int]]:
     (count,) = struct.unpack_from(order + "H", block, place)
-    if count > _ENTRIES_LIMIT:
-        raise Broken("an EXIF directory has too many entries", place)
     sizes = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8, 13: 4}
     for entry in range(place + 2, place + 2 + 12 * count, 12):
         tag, kind, items, offset = struct.unpack_from(order + "HHII", block, entry)

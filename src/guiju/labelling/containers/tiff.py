@@ -12,18 +12,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from guiju.labelling.containers import exif, xmp
-from guiju.labelling.containers.source import VALUE_LIMIT_BYTES, Broken, Edit, Found, NoRoom, Site, Source
+from guiju.labelling.containers.source import HELD_LIMIT_BYTES, VALUE_LIMIT_BYTES, Broken, Edit, Found, NoRoom, Site, Source
 
 NAME: Final = "TIFF"
 _XMP: Final = 0x02BC
 _SUB_IFDS: Final = (0x014A, 0x8769)
 _PIXELS: Final = ((0x0111, 0x0117), (0x0144, 0x0145))
 """Where strips and tiles stand, and how long they are."""
+_TABLES: Final = frozenset(tag for pair in _PIXELS for tag in pair)
 _C2PA: Final = 0xCD41
 _SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NUMBERS: Final = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _UNDEFINED: Final = 7
 _DIRECTORIES_LIMIT: Final = 20_000
+_ENTRIES_LIMIT: Final = 200_000
+"""Of all directories together: those of a hostile file lie in one another."""
 _WINDOW: Final = 8192
 _PADDING_BYTES: Final = 512
 """Room in a new packet, so that the next writer need not append another."""
@@ -95,6 +98,7 @@ def examine(source: Source) -> Found:
     sites: list[Site] = []
     blanks: list[Edit] = []
     traces: list[str] = []
+    read = 0
     for entry in (entry for each in directories for entry in each.entries):
         if entry.tag == _XMP and entry.length:
             if entry.value in packets:
@@ -105,6 +109,9 @@ def examine(source: Source) -> Found:
             sites += [Site("tiff:XMP", entry.value, entry.value + entry.length, one) for one in packet.found.texts]
             traces += packet.found.traces
         elif entry.tag in exif.TEXTS and entry.length <= 2 * VALUE_LIMIT_BYTES + 8:
+            read += entry.length
+            if read > HELD_LIMIT_BYTES:
+                raise Broken(f"its texts are more than the {HELD_LIMIT_BYTES} bytes that are examined", entry.at)
             found = exif.examine_value(entry.tag, source.read(entry.value, entry.length), entry.value, form.order)
             sites += found.sites
             blanks += [blank for blank in found.blanks if blank not in blanks]
@@ -134,6 +141,7 @@ def _directories(source: Source, form: _Form, at: int) -> Iterator[_Directory]:
     """Yield the directories of the chain, and behind each those that its entries lead to; a chain that leads back is refused."""
     seen: set[int] = set()
     chain: set[int] = set()
+    entries = pieces = 0
     while at:
         if at in chain:
             raise Broken("the directories lead in a circle", at)
@@ -146,8 +154,15 @@ def _directories(source: Source, form: _Form, at: int) -> Iterator[_Directory]:
             seen.add(place)
             if len(seen) > _DIRECTORIES_LIMIT:
                 raise Broken("there are too many directories", place)
+            entries += (_next_at(source, form, place) - place) // form.entry.size
+            if entries > _ENTRIES_LIMIT:
+                raise Broken(f"its directories have more than {_ENTRIES_LIMIT} entries", place)
             directory = _directory(source, form, place)
             yield directory
+            pieces += sum(entry.length for entry in directory.entries if entry.tag in _TABLES)
+            if pieces > source.size:
+                raise Broken("its tables of pixels are longer than the file", place)
+            _pixels_are_there(source, form, directory)
             for entry in directory.entries:
                 if entry.tag in _SUB_IFDS and entry.kind in _NUMBERS:
                     if entry.items > _DIRECTORIES_LIMIT:
@@ -179,7 +194,6 @@ def _directory(source: Source, form: _Form, at: int) -> _Directory:
         entry_at = start + index * form.entry.size
         where = entry_at + form.entry.size - room if length <= room else form.place.unpack(value)[0]
         found.entries.append(_Entry(tag, kind, items, entry_at, where, length))
-    _pixels_are_there(source, form, found)
     return found
 
 
