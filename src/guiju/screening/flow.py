@@ -5,6 +5,7 @@ into force only after another has reviewed it.
 Source: GB/T 45654-2025 App. B; Measures Arts. 4, 14.
 """
 
+import logging
 import re
 from datetime import datetime
 from functools import lru_cache
@@ -97,6 +98,8 @@ PROVENANCE_MISSING = define(
         "Fill them in and import it again, or set screening.library_provenance to optional.",
     ),
 )
+log = logging.getLogger("guiju.screening")
+
 REASON_MISSING = define(
     "LIBRARY-REASON",
     status=400,
@@ -287,9 +290,18 @@ def find_active() -> LibraryVersion | None:
 
 @lru_cache(maxsize=4)
 def library_of(version: str) -> Library:
-    """Return the library of one kept version, by its whole version; content-hashed, so it may be remembered."""
+    """Return the library of one kept version, by its whole version; content-hashed, so it may be remembered.
+
+    Rows that an import would refuse today are kept and told in the log: a library that was accepted once is never refused.
+    """
     kept = LibraryVersion.objects.get(version=version)
-    return parse_csv(bytes(kept.body), kept.name)
+    library = parse_csv(bytes(kept.body), kept.name, kept=True)
+    if library.told:
+        log.warning(
+            "library %s (%s) has %d rows that an import would refuse today, first line %d: %s; all rows are kept. Correct them in the next version.",
+            kept.version[:12], kept.name, len(library.told), library.told[0].line, library.told[0].reason_en,
+        )  # fmt: skip
+    return library
 
 
 @lru_cache(maxsize=2)

@@ -72,6 +72,8 @@ class Library:
     version: str
     entries: tuple[LibraryEntry, ...]
     csv: bytes
+    told: tuple[Problem, ...] = ()
+    """Of a library that is kept: rows that were right when it was imported and would be refused today."""
 
     def count_by_risk(self) -> dict[str, int]:
         """Return how many terms each risk has; risks without any are left out."""
@@ -88,10 +90,11 @@ def rows_of(canonical: bytes) -> list[dict[str, str]]:
     return [{name: _unmarked(fields.get(name, "")) for name in COLUMNS} for fields in read]
 
 
-def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
+def parse_csv(raw: bytes, name: str = "library.csv", *, kept: bool = False) -> Library:
     """Return the library in a CSV file (UTF-8, with or without byte order mark; header line of `COLUMNS`, any order).
 
-    `exceptions` are separated by `|`. Raises LIBRARY-INVALID with every mistake and its line.
+    `exceptions` are separated by `|`. Raises LIBRARY-INVALID with every mistake and its line; what is wrong with the rows of a library that
+    is `kept` is told instead, for they were right once: the fold may join today what it kept apart then.
     """
     text = _decoded(raw, name)
     reader = csv.reader(io.StringIO(text, newline=""))
@@ -124,7 +127,7 @@ def parse_csv(raw: bytes, name: str = "library.csv") -> Library:
                 )
     except csv.Error as problem:
         refuse(name, [Problem(reader.line_num, "", f"不是有效的 CSV：{problem}", f"not valid CSV: {problem}")])
-    return make_library(rows, name)
+    return make_library(rows, name, kept=kept)
 
 
 def parse_yaml(raw: bytes, name: str = "library.yaml") -> Library:
@@ -190,8 +193,8 @@ def _decoded(raw: bytes, name: str) -> str:
         refuse(name, [Problem(line, "", "不是 UTF-8 编码", "not UTF-8")])
 
 
-def make_library(rows: list[Row], name: str) -> Library:
-    """Return the library that these rows make. Raises LIBRARY-INVALID with every mistake and its line."""
+def make_library(rows: list[Row], name: str, *, kept: bool = False) -> Library:
+    """Return the library that these rows make. Raises LIBRARY-INVALID with every mistake and its line, unless the library is `kept`."""
     problems: list[Problem] = []
     entries: list[LibraryEntry] = []
     seen: dict[tuple[str, str, str], int] = {}
@@ -206,12 +209,18 @@ def make_library(rows: list[Row], name: str) -> Library:
                 found = [Problem(row.line, "term", f"与第 {seen[key]} 行折叠后相同", f"folds to the same as line {seen[key]}")]
             seen.setdefault(key, row.line)
         problems += found
-        if not found:
+        if not found or (kept and _can_be_looked_for(row)):
             entries.append(_entry(row, direction))
-    if problems:
+    if problems and not kept:
         refuse(name, problems)
     body = _canonical_csv(row.fields for row in rows)
-    return Library(hashlib.sha256(body).hexdigest(), tuple(entries), body)
+    return Library(hashlib.sha256(body).hexdigest(), tuple(entries), body, tuple(problems))
+
+
+def _can_be_looked_for(row: Row) -> bool:
+    """Tell whether something is left of every word of a row once it is folded."""
+    words = (row.fields.get("term", ""), *row.fields.get("exceptions", "").split("|"), *words_of(row.fields.get("near", "")))
+    return row.fields.get("risk", "") in BY_ID and bool(fold(words[0])) and all(fold(word) for word in words if word.strip())
 
 
 def _entry(row: Row, direction: str) -> LibraryEntry:

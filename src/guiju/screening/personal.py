@@ -15,7 +15,7 @@ from guiju.screening.fold import fold
 from guiju.screening.plain import Plain, plain_of
 from guiju.screening.signs import Signs
 from guiju.screening.values import PASS, Action, Direction, Hit, Policy, Verdict
-from guiju.screening.view import is_base64, paths, strings
+from guiju.screening.view import is_base64, paths, shortened, strings
 
 MASK: Final = "*"
 _IDENTIFIERS: Final = frozenset(("role", "id", "type", "name", "object", "call_id", "index"))
@@ -275,9 +275,9 @@ def mask_value(value: Any, screen: Screen, said: Callable[[str], bool], path: st
         return {
             name: item
             if name in _IDENTIFIERS or (name == "data" and isinstance(item, str) and is_base64(item))
-            else mask_value(item, screen, said, f"{path}.{name}", hits, machine=machine or name == "arguments")
+            else mask_value(item, screen, said, shortened(f"{path}.{name}"), hits, machine=machine or name == "arguments")
             for name, item in value.items()
         }
     if isinstance(value, list):
-        return [mask_value(item, screen, said, f"{path}[{place}]", hits, machine=machine) for place, item in enumerate(value)]
+        return [mask_value(item, screen, said, shortened(f"{path}[{place}]"), hits, machine=machine) for place, item in enumerate(value)]
     return value

@@ -11,6 +11,7 @@ import binascii
 import re
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from itertools import count
 from typing import Final
 
 API_NAMES: Final = frozenset(
@@ -29,6 +30,9 @@ DECODED: Final = " (decoded)"
 """Stands behind the path of a file when what it decodes to is meant."""
 BINARY_CHARACTERS: Final = 1_000
 """Base64 shorter than this is examined as it is written too."""
+PATH_CHARACTERS: Final = 400
+"""A longer path is told by its beginning."""
+_KEPT_CHARACTERS: Final = 200
 _ENCODED: Final = frozenset(("data", "file_data", "b64_json"))
 """Fields that the API defines to hold base64. In any other field the same characters are words: `how-to-…` is base64 too."""
 _USUAL: Final = API_NAMES - _ENCODED
@@ -47,8 +51,19 @@ def strings(value: object) -> list[str]:
 
 
 def paths(value: object) -> list[tuple[str, str]]:
-    """Return (path, string) for every string of the view; paths look like `messages[1].content[0].text`."""
-    return list(_walk(value, ""))
+    """Return (path, string) for every string of the view; paths look like `messages[1].content[0].text`.
+
+    Of a path that is longer than 400 characters the beginning is kept and a number put behind it: each string has a path of its own, and names
+    of a megabyte do not stand before each of the values under them.
+    """
+    found: list[tuple[str, str]] = []
+    _walk(value, "", "", found, count(1))
+    return found
+
+
+def shortened(path: str, number: int | str = "") -> str:
+    """Return a path, or of a long one its beginning and the number."""
+    return path if len(path) <= PATH_CHARACTERS else f"{path[:_KEPT_CHARACTERS]}…{number}"
 
 
 def without_files(view: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -79,19 +94,20 @@ def _collect(value: object, found: list[str]) -> None:
             _collect(item, found)
 
 
-def _walk(value: object, path: str, field: str = "") -> Iterator[tuple[str, str]]:
+def _walk(value: object, path: str, field: str, found: list[tuple[str, str]], numbers: Iterator[int]) -> None:
+    if len(path) > PATH_CHARACTERS:
+        path = shortened(path, next(numbers))
     if isinstance(value, str):
-        for text in _of_field(field, value):
-            yield path if text is value else path + DECODED, text
+        found += [(path if text is value else path + DECODED, text) for text in _of_field(field, value)]
     elif isinstance(value, dict):
         for name, item in value.items():
-            here = f"{path}.{name}" if path else str(name)
+            here = f"{path}.{name[:PATH_CHARACTERS]}" if path else str(name)
             if name not in API_NAMES:
-                yield here + " (name)", name
-            yield from _walk(item, here, name)
+                found.append((f"{shortened(here, next(numbers))} (name)", name))
+            _walk(item, here, name, found, numbers)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(item, f"{path}[{index}]")
+            _walk(item, f"{path}[{index}]", "", found, numbers)
 
 
 def _of_field(name: str, text: str) -> Sequence[str]:

@@ -19,7 +19,7 @@ import numpy
 import numpy.typing
 
 from guiju.core.errors import GuijuError, Text, define
-from guiju.screening.classifier.features import ROW_BITS, RUNS, Units, rows_of, units_of
+from guiju.screening.classifier.features import ROW_BITS, RUNS, Units, fold_fingerprint, rows_of, units_of
 
 FOLDER: Final = Path(__file__).parent / "weights"
 WEIGHTS: Final = "weights.bin"
@@ -167,8 +167,8 @@ def _read(folder: Path) -> Classifier:
             opening = file.read(HEAD_BYTES)
             file.seek(0)
             version = hashlib.file_digest(file, "sha256").hexdigest()
-        promised = msgspec.json.decode((folder / MANIFEST).read_bytes())["weights_sha256"]
-        if version != promised:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
+        if version != manifest["weights_sha256"]:
             raise _damaged(path, "内容与清单中的指纹不符", "its content is not the one whose fingerprint the manifest has")
         if not opening.startswith(MAGIC):
             raise _damaged(path, "格式无法识别", "its format is not known")
@@ -176,6 +176,12 @@ def _read(folder: Path) -> Classifier:
         fits = head.row_bits == ROW_BITS and head.runs == RUNS and 0 < len(head.columns) <= LANES
         if not fits or not len(head.columns) == len(head.scale) == len(head.bias) or min(head.scale) <= 0 or len(head.cuts) != 2:
             raise _damaged(path, "与本版本程序不匹配", "it was made for another version of the program")
+        if manifest["fold_sha256"] != fold_fingerprint():
+            raise _damaged(
+                path,
+                "训练所用的折叠规则与现在的不同，分数不再可信",
+                "it was trained on another fold than that of this program, and its scores would mislead",
+            )
         return Classifier(head, numpy.memmap(path, numpy.int8, "r", HEAD_BYTES, (ROWS, LANES)), version)
     except (OSError, ValueError, LookupError, TypeError, msgspec.MsgspecError) as problem:
         raise _damaged(path, f"无法读取（{type(problem).__name__}）", f"it cannot be read ({type(problem).__name__})") from problem

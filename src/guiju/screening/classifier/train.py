@@ -20,7 +20,7 @@ import sklearn
 
 from guiju.core.errors import GuijuError
 from guiju.screening.classifier import sentences
-from guiju.screening.classifier.features import ROW_BITS, RUNS
+from guiju.screening.classifier.features import ROW_BITS, RUNS, fold_fingerprint
 from guiju.screening.classifier.fit import INVERSE_REGULARISATION, ITERATIONS, fit, labels_of
 from guiju.screening.classifier.model import FOLDER, MANIFEST, WEIGHTS, WINDOW_UNITS, Classifier, write_weights
 from guiju.screening.classifier.sources import ALLOWED, SPLIT_RULE, Example, check_allowed, read_source
@@ -64,6 +64,7 @@ def make_manifest(
     counts = Counter(each.source for each in examples)
     return {
         "weights_sha256": version,
+        "fold_sha256": fold_fingerprint(),
         "trained_on": on.isoformat(),
         "sources": [
             {

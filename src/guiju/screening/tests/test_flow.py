@@ -1,5 +1,6 @@
 """Keyword libraries in the database: imports that change nothing when a row is wrong, one in force, each change recorded."""
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from guiju.gateway.bundle import current_hash, load_bundle
 from guiju.screening import flow
 from guiju.screening.library import starter_library
 from guiju.screening.models import LibraryStep, LibraryVersion
+from guiju.screening.values import Policy
 from guiju.web.tests.rig import LIBRARY, furnish, left
 
 OTHER = "term,risk\n另一词条,A.1.h\n".encode()
@@ -207,3 +209,17 @@ def test_a_first_start_needs_nobody(two: DataFolder) -> None:
     assert flow.activate_library(kept.version, "guiju").state == "active"
     other = flow.import_library("other.csv", OTHER, "guiju")
     _refused(flow.REVIEW_NEEDED, lambda: flow.activate_library(other.version, "guiju"))
+
+
+def test_a_kept_library_whose_rows_fold_alike_by_now_is_read_and_told(data: DataFolder, caplog: pytest.LogCaptureFixture) -> None:
+    """Red when a library that was accepted once is refused for a fold that has changed since."""
+    kept = flow.import_library("old.csv", "term,risk,exceptions\n词条甲著,A.1.h,\n词条乙,A.1.h,\n".encode(), "person")
+    body = bytes(kept.body).replace("词条乙".encode(), "词条甲着".encode())
+    version = hashlib.sha256(body).hexdigest()
+    LibraryVersion.objects.create(version=version, name="old.csv", body=body, entries=2, imported_by="person")
+    library = flow.library_of(version)
+    assert (library.version, {entry.term for entry in library.entries}) == (version, {"词条甲著", "词条甲着"})
+    assert "folds to the same" in caplog.text
+    assert {hit.rule for hit in flow.snapshot_of(version).examine("词条甲着", "input", Policy()).hits} == {e.id for e in library.entries}
+    with pytest.raises(GuijuError, match="folds to the same"):
+        flow.import_library("new.csv", body, "person")

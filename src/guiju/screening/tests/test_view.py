@@ -208,3 +208,15 @@ def test_words_are_not_taken_for_base64() -> None:
 )
 def test_a_broken_data_url_is_text(url: str) -> None:
     assert url in strings([url])
+
+
+def test_a_name_of_a_megabyte_does_not_stand_before_each_value_under_it() -> None:
+    """Red when paths are not shortened: ten thousand values under one long name took ten gigabytes."""
+    value: object = [f"value {place}" for place in range(1_000)]
+    for _ in range(50):
+        value = {"a name of thirty characters ...": value}
+    found = paths({"k" * 1_000_000: value, "l" * 1_000: "short", "messages": [{"content": "好"}]})
+    assert max(len(path) for path, _ in found) < 450
+    assert len({path for path, _ in found}) == len(found) == 1_000 + 50 + 2 + 2
+    assert [text for _, text in found] == strings({"k" * 1_000_000: value, "l" * 1_000: "short", "messages": [{"content": "好"}]})
+    assert found[-1] == ("messages[0].content", "好")

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from guiju.core.errors import GuijuError
 from guiju.screening.classifier import model
-from guiju.screening.classifier.features import RUNS, rows_of, units_of
+from guiju.screening.classifier.features import RUNS, fold_fingerprint, rows_of, units_of
 from guiju.screening.classifier.model import FOLDER, HEAD_BYTES, LANES, MAGIC, MANIFEST, ROWS, WEIGHTS, WINDOW_UNITS, Classifier, Head
+from guiju.screening.fold import PLAIN
 
 SHIPPED = Classifier.load()
 
@@ -211,5 +212,18 @@ def test_weights_of_another_make_are_refused_even_with_a_right_fingerprint(folde
     head[field] = value
     changed = (MAGIC + msgspec.json.encode(head)).ljust(HEAD_BYTES) + content[HEAD_BYTES:]
     (folder / WEIGHTS).write_bytes(changed)
-    (folder / MANIFEST).write_bytes(msgspec.json.encode({"weights_sha256": hashlib.sha256(changed).hexdigest()}))
-    refused(folder)
+    (folder / MANIFEST).write_bytes(
+        msgspec.json.encode({"weights_sha256": hashlib.sha256(changed).hexdigest(), "fold_sha256": fold_fingerprint()})
+    )
+    assert "another fold" not in refused(folder)
+
+
+def test_weights_that_were_trained_on_another_fold_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when the manifest is not held against the fold: features would change silently. 著 and 着 are one since the weights were trained."""
+    assert Classifier.load(folder).version == SHIPPED.version
+    Classifier.load.cache_clear()
+    other = PLAIN.table.copy()
+    other[ord("著")] = ord("著")
+    monkeypatch.setitem(vars(PLAIN), "table", other)
+    assert "trained on another fold" in refused(folder)
+    Classifier.load.cache_clear()
