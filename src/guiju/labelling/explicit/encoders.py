@@ -1,7 +1,7 @@
 """Pictures back into their own form: the pixels are encoded as the original's were, everything beside them is carried over."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -57,6 +57,21 @@ def _carried(opened: Any) -> dict[str, Any]:
 
 def _tiff(image: Image.Image, opened: Any, original: bytes) -> bytes:
     out = io.BytesIO()
+    _tiff_page(image, opened, out)
+    return out.getvalue()
+
+
+def tiff_pages(pages: Iterator[tuple[Image.Image, Any]]) -> bytes:
+    """Encode pages one behind the other, each with the tags and the compression of the one that is open then."""
+    out = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(out) as writer:
+        for image, opened in pages:
+            _tiff_page(image, opened, writer)
+            writer.newFrame()
+    return out.getvalue()
+
+
+def _tiff_page(image: Image.Image, opened: Any, out: Any) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     for tag, value in opened.tag_v2.items():
         if tag not in _STRUCTURE and tag not in (_EXIF_IFD, _GPS_IFD):
@@ -67,7 +82,6 @@ def _tiff(image: Image.Image, opened: Any, original: bytes) -> bytes:
         if pointer in exif:
             tags[pointer] = exif.get_ifd(pointer)
     image.save(out, "TIFF", tiffinfo=tags, compression=opened.info.get("compression", "raw"))
-    return out.getvalue()
 
 
 STILL: Final[dict[str, Callable[[Image.Image, Any, bytes], bytes]]] = {

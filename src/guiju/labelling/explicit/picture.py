@@ -62,6 +62,10 @@ def mark_picture(data: bytes, form: str, style: ExplicitStyle) -> Marked:
         try:
             if form == "PNG" and png.is_deep(data):
                 marked, drawn, size = _deep(data, style, font)
+            elif form == "TIFF" and _has_pages(data):
+                from guiju.labelling.explicit.pages import mark_pages  # here: it draws with what stands in this file
+
+                return mark_pages(data, style, font)
             else:
                 marked, drawn, size = _marked(data, form, style, font)
             drawn = _read_back(marked, form, drawn)
@@ -86,7 +90,7 @@ def _marked(data: bytes, form: str, style: ExplicitStyle, font: Font) -> tuple[b
     original = segments.without_other_pictures(data) if form == "JPEG" else data
     with Image.open(io.BytesIO(original), formats=(form.upper(),)) as image:
         frames = int(getattr(image, "n_frames", 1))
-        _check_size(form, image.width * image.height, frames)
+        check_size(form, image.width * image.height, frames)
         if frames > 1 and form not in MOVING:
             _refuse(form, "it has more than one picture", "它含多幅图")
         if frames > 1 or form == "GIF":
@@ -100,7 +104,12 @@ def _marked(data: bytes, form: str, style: ExplicitStyle, font: Font) -> tuple[b
         return STILL[form](plain, image, original), drawn, seen_size(plain, orientation)
 
 
-def _check_size(form: str, pixels: int, frames: int = 1) -> None:
+def _has_pages(data: bytes) -> bool:
+    with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
+        return int(getattr(image, "n_frames", 1)) > 1
+
+
+def check_size(form: str, pixels: int, frames: int = 1) -> None:
     for found, most, unit, unit_zh in (
         (pixels, PIXELS_AT_MOST, "pixels", "像素"),
         (pixels * frames, 4 * PIXELS_AT_MOST, "pixels", "像素"),
@@ -236,7 +245,7 @@ def _moving(image: Image.Image, style: ExplicitStyle, font: Font) -> tuple[list[
 def _deep(data: bytes, style: ExplicitStyle, font: Font) -> tuple[bytes, Drawn, tuple[int, int]]:
     """Draw into a PNG of 16 bits a sample, which Pillow would cut down to 8."""
     with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-        _check_size("PNG", image.width * image.height)
+        check_size("PNG", image.width * image.height)
         orientation = orientation_of(image)
     samples = png.read_deep(data)
     height, width, channels = samples.shape
@@ -272,10 +281,15 @@ def _read_back(marked: bytes, form: str, drawn: Drawn) -> Drawn:
     with Image.open(io.BytesIO(marked), formats=(form.upper(),)) as image:
         orientation = orientation_of(image) if form not in MOVING or getattr(image, "n_frames", 1) == 1 else 1
         for frame in ImageSequence.Iterator(image):
-            region, _ = _region(frame, drawn.sketch, orientation)
-            seen = look(np.asarray(_rgb(region)), drawn.sketch, drawn.inks)
-            if seen.agreement < _AGREEMENT or seen.contrast < CONTRAST or seen.glyph_rows < drawn.sketch.floor_px:
-                found = f"{seen.contrast:.1f}:1, {seen.agreement:.0%}"
-                raise GuijuError(LABEL_NOT_SEEN, form=form, reason=f"contrast and agreement are {found}", reason_zh=f"对比度与吻合度为 {found}")  # fmt: skip
-            contrast = min(contrast, seen.contrast)
+            contrast = min(contrast, seen_contrast(frame, orientation, drawn, form))
     return drawn._replace(inks=drawn.inks._replace(contrast=contrast))
+
+
+def seen_contrast(image: Image.Image, orientation: int, drawn: Drawn, form: str) -> float:
+    """Return with which contrast the words are seen in a decoded picture. Raises LABEL-NOT-SEEN."""
+    region, _ = _region(image, drawn.sketch, orientation)
+    seen = look(np.asarray(_rgb(region)), drawn.sketch, drawn.inks)
+    if seen.agreement < _AGREEMENT or seen.contrast < CONTRAST or seen.glyph_rows < drawn.sketch.floor_px:
+        found = f"{seen.contrast:.1f}:1, {seen.agreement:.0%}"
+        raise GuijuError(LABEL_NOT_SEEN, form=form, reason=f"contrast and agreement are {found}", reason_zh=f"对比度与吻合度为 {found}")
+    return seen.contrast
