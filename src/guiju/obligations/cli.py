@@ -103,7 +103,7 @@ def check_command(
 
     from guiju.core.errors import GuijuError
     from guiju.obligations import reports
-    from guiju.obligations.judging import calendar_notice, judge_all, judge_service
+    from guiju.obligations.judging import judge_all, judge_service, list_notices
     from guiju.services.flow import SERVICE_UNKNOWN
 
     now = timezone.now()
@@ -116,8 +116,7 @@ def check_command(
     if chosen is Form.TABLE:
         _print_table(lights, language, all_, out)
     else:
-        notice = calendar_notice(now)
-        if notice is not None:
+        for notice in list_notices(now):
             typer.echo(notice.in_language(language), err=True)
         text = {
             Form.JSON: lambda: json.dumps(reports.as_json(lights), ensure_ascii=False, indent=1) + "\n",
@@ -138,14 +137,13 @@ def _print_table(lights: list["Light"], language: str, everything: bool, out: Pa
     from rich.table import Table
 
     from guiju.core.deadlines import last_moment
-    from guiju.obligations.judging import calendar_notice, count_states, next_deadlines
+    from guiju.obligations.judging import count_states, list_notices, next_deadlines
     from guiju.obligations.loading import shipped_catalogue
 
     zh = language.startswith("zh")
     with ExitStack() as opened:
         console = Console(file=opened.enter_context(out.open("w")) if out else None)
-        notice = calendar_notice(timezone.now())
-        if notice is not None:
+        for notice in list_notices(timezone.now()):
             console.print(f"[yellow]▲[/] {escape(notice.in_language(language))}")
         for service in dict.fromkeys(each.service for each in lights):
             own = [each for each in lights if each.service == service]

@@ -22,6 +22,7 @@ from guiju.obligations.applicability import Binding, list_bindings
 from guiju.obligations.finding import GRAVEST, Case, Check, Finding, Proof, Status
 from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.values import MEASURES, Obligation, Words
+from guiju.web.live import bundle_in_force
 
 EXPIRES_SOON: Final = timedelta(days=30)
 """An attestation that ends within this time shows as due."""
@@ -132,6 +133,24 @@ def _attested(obligation: Obligation, why: Words, case: Case) -> Finding:
         return Finding("overdue", Words(f"声明已于 {until} 到期", f"The attestation ended on {until}"), proof, found.expires_at)
     said = Words(f"{found.made_by} 声明，至 {until}", f"Attested by {found.made_by} until {until}")
     return Finding("due" if found.expires_at - case.now <= EXPIRES_SOON else "met", said, proof, found.expires_at)
+
+
+def list_notices(now: datetime) -> list[Words]:
+    """Return what concerns the whole board and no single light: a year without a calendar, services that are served and not judged."""
+    return [each for each in (calendar_notice(now), _unjudged_notice()) if each is not None]
+
+
+def _unjudged_notice() -> Words | None:
+    force = bundle_in_force()
+    known = {each.id for each in settings.SITE.services}
+    left = [each.id for each in force.bundle.services if each.id not in known] if force else []
+    if not left:
+        return None
+    named = ", ".join(left)
+    return Words(
+        f"服务 {named} 已不在设置中，但在用的运行包仍含它：它仍在提供，而没有灯。请执行 guiju publish，或放回设置。",
+        f"The settings no longer have the service {named}, and the bundle in force still does: it is served, and has no lights. Run guiju publish, or put it back.",
+    )
 
 
 def calendar_notice(now: datetime) -> Words | None:

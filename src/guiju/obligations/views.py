@@ -17,7 +17,7 @@ from guiju.core.errors import GuijuError
 from guiju.obligations import exports, flow, history
 from guiju.obligations.applicability import Answers
 from guiju.obligations.finding import GRAVEST
-from guiju.obligations.judging import Light, all_checks, calendar_notice, count_states, judge_service, next_deadlines
+from guiju.obligations.judging import Light, all_checks, count_states, judge_service, list_notices, next_deadlines
 from guiju.obligations.loading import differences, shipped_catalogue
 from guiju.obligations.models import Attestation, Determination
 from guiju.obligations.values import Chapter, Obligation
@@ -79,7 +79,7 @@ def board(request: HttpRequest) -> HttpResponse:
         "states": history.DRAWN,
         "now": now,
         "catalogue": shipped_catalogue().version,
-        "calendar": calendar_notice(now),
+        "notices": list_notices(now),
     }
     return render(request, "obligations/board.html", facts)
 

@@ -14,6 +14,8 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
+from msgspec.structs import replace
+from pytest_django.fixtures import Settings
 from typer.testing import CliRunner
 
 from guiju.cli import whole_app
@@ -65,6 +67,14 @@ def test_a_year_without_a_calendar_is_one_notice_that_says_what_to_do(owner: Cli
     assert json.loads(as_json.stdout)
     with patch.object(judging, "missing_year", return_value=None):
         assert "CALENDAR-GAP" not in _text(owner, "/console/board/")
+
+
+def test_a_service_that_is_served_and_not_judged_is_told(owner: Client, settings: Settings) -> None:
+    assert "没有灯" not in _text(owner, "/console/board/")
+    [first, *_] = settings.SITE.services
+    settings.SITE = replace(settings.SITE, services=(replace(first, id="another"),))
+    page = _text(owner, "/console/board/")
+    assert f"服务 {first.id} 已不在设置中" in page
 
 
 def test_the_board_speaks_english(owner: Client) -> None:
