@@ -13,11 +13,12 @@ import pytest
 from guiju.core.canonical import canonical_json
 from guiju.core.errors import GuijuError
 from guiju.core.fingerprint import fingerprint
-from guiju.gateway.causation import NOTHING_TOLD, Told, cause, read_told
+from guiju.gateway.causation import NOTHING_TOLD, Told, cause, examined, read_told
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import KEYS, ScriptedUpstream, Site, Worker
 from guiju.records.entry import Entry
 from guiju.records.meanings import meaning_of
+from guiju.screening.values import Hit, Verdict
 
 KEY = bytes(range(32))
 SECRET = "张三的病历：高血压"
@@ -191,3 +192,13 @@ def test_tools_that_the_model_called_are_named_and_their_arguments_are_not(worke
             fingerprint(key, "main", '{"city":"北京"}'),
             fingerprint(key, "main", '{"city":"上海"}'),
         ]
+
+
+def test_a_record_lists_the_first_hits_and_says_how_many_there_are() -> None:
+    hit = Hit("messages[0].content", 0, 2, "A.1.h", "kw-1", "flag", "deliver")
+    few, many = (
+        examined(Verdict("hit", "deliver", (*[hit] * count, msgspec.structs.replace(hit, more=more))), 9)
+        for count, more in ((1, 0), (30, 70))
+    )
+    assert "hits_in_all" not in few
+    assert (len(many["hits"]), many["hits_in_all"]) == (20, 101)  # type: ignore[arg-type]  # a list

@@ -301,3 +301,11 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.Monkey
         open_source("rows.parquet", "parquet", "text")
     assert "guiju[parquet]" in caught.value.text("zh")
     assert "guiju[parquet]" in caught.value.text("en")
+
+
+def test_of_many_hits_in_one_text_the_last_that_is_told_says_how_many_more_there_are() -> None:
+    screener = Screener([LibraryEntry("kw-1", "赌博", "A.1.h", "flag")])
+    block = Block(1, ("赌博" * 250).encode())
+    hits = json.loads(examine_block(screener, block, Task("text", as_json=True)).out)["hits"]
+    assert [hit.get("more") for hit in hits] == [None] * 99 + [150]
+    assert examine_block(screener, block, Task("text")).out.splitlines()[-1].endswith(b"kw-1\t+150")
