@@ -23,6 +23,8 @@ _STEP_BYTES: Final = 64 * 1024
 _TAG_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """A tag with its attributes (a picture within the drawing); longer ones are refused."""
 _DEPTH_LIMIT: Final = 1000
+_METADATA_LIMIT: Final = 100
+_PREFIXES_LIMIT: Final = 256
 _ENCODINGS: Final = {"utf-8": "utf-8", "us-ascii": "ascii", "ascii": "ascii", "iso-8859-1": "iso-8859-1"}
 _ROOT: Final = re.compile(
     r"\ufeff?\s*(?:<\?[^>]*+>\s*|<!--(?:[^-]|-(?!->))*+-->\s*|<!DOCTYPE[^>\[]*+(?:\[[^\]]*+\]\s*)?>\s*)*+<(?:[\w.-]+:)?svg[\s/>]",
@@ -168,8 +170,8 @@ class _Reader:
                 self._found.own = len(self._found.metadata)
             stop = at if self._is_empty(self._start, at) else self._tag_end(at)
             self._found.metadata.append((self._start, stop, spaces))
-            if len(self._found.metadata) > _DEPTH_LIMIT:
-                raise Broken("there are too many elements metadata", at)
+            if len(self._found.metadata) > _METADATA_LIMIT or len(spaces) > _PREFIXES_LIMIT:
+                raise Broken("there are too many elements metadata, or too many namespaces around one", at)
         elif self._depth == 1:
             self._found.closed = self._is_empty(self._root, at)
             self._found.end = at - self._wide * 2 if self._found.closed else at

@@ -16,6 +16,8 @@ from guiju.labelling.containers.source import PART_LIMIT_BYTES, Broken
 DEPTH_LIMIT: Final = 256
 ELEMENTS_LIMIT: Final = 20_000
 NAMES_LIMIT: Final = 20_000
+NAMESPACE_LIMIT: Final = 256
+"""Characters of a namespace: each name in it is read with all of them in front."""
 _STEP_BYTES: Final = 64 * 1024
 # It goes over a tag once, and keeps nothing to come back to.
 _TAG: Final = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
@@ -71,6 +73,15 @@ def parse(parser: expat.XMLParserType, pieces: Iterable[bytes]) -> None:
 
     A tag is looked at when it is whole, so what stands in one that goes on over several pieces is counted by its `=`.
     """
+    further = parser.StartNamespaceDeclHandler
+
+    def declared(prefix: str, uri: str) -> None:
+        if len(uri or "") > NAMESPACE_LIMIT:
+            raise ValueError(f"has a namespace of more than {NAMESPACE_LIMIT} characters")
+        if further is not None:
+            further(prefix, uri)
+
+    parser.StartNamespaceDeclHandler = declared
     at, attributes = -1, 0
     for piece in pieces:
         attributes = piece.count(b"=") + (attributes if parser.CurrentByteIndex == at else 0)

@@ -185,6 +185,11 @@ def _tiff(*directories: bytes) -> bytes:
 GREEDY: dict[str, Callable[[], bytes]] = {
     "names": lambda: _xml(30_000),
     "names of attributes": lambda: _xml(0)[:-6] + b"<p" + b"".join(b" a%x=''" % number for number in range(40_000)) + b"/></svg>",
+    "a long namespace": lambda: (
+        _xml(0)[:-7] + b" xmlns:q='" + b"u" * 9_000 + b"'>" + b"".join(b"<q:a%d/>" % number for number in range(999)) + b"</svg>"
+    ),
+    "a long namespace in a packet": lambda: png_with((b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + b"<a xmlns='" + b"u" * 9_000 + b"'/>")),
+    "namespaces": lambda: _xml(0)[:-7] + b"".join(b" xmlns:a%d='b'" % number for number in range(300)) + b"><metadata/></svg>",
     "names in a packet": lambda: png_with((b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + _xml(30_000))),
     "packets": lambda: png_with(
         *[(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"<a>" + bytes([32]) * 4_000_000 + b"</a>"))] * 5
