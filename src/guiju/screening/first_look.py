@@ -13,7 +13,7 @@ import numpy
 import numpy.typing
 
 from guiju.screening.fold import PLAIN, UNDECIDED, Reading
-from guiju.screening.portions import holds_any
+from guiju.screening.portions import PORTION, holds_any
 from guiju.screening.spellings.escapes import may_escape
 
 Units = numpy.typing.NDArray[numpy.uint16]
@@ -44,4 +44,6 @@ class FirstLook:
         if not self._sure or may_escape(text):
             return False
         read = self._reading.first_table.take(units).tobytes().translate(None, _DROPPED)
+        if len(read) <= PORTION:
+            return not self._automaton.find_matches_as_indexes(read)
         return not holds_any(self._automaton, read, self._longest)

@@ -23,9 +23,7 @@ class Automaton(Protocol[Text_contra]):
 
 
 def holds_any(automaton: Automaton[Text_contra], text: Text_contra, longest: int) -> bool:
-    """Tell whether one of the words, of which none is longer than `longest`, is in a text."""
-    if len(text) <= PORTION:
-        return bool(automaton.find_matches_as_indexes(text))
+    """Tell whether one of the words, of which none is longer than `longest`, is in a long text."""
     return any(automaton.find_matches_as_indexes(text[at : at + PORTION + longest]) for at in range(0, len(text), PORTION))
 
 

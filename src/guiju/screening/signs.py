@@ -14,7 +14,7 @@ import numpy.typing
 
 from guiju.screening.first_look import Units, units_of
 from guiju.screening.plain import INVISIBLE, USUAL
-from guiju.screening.portions import holds_any, matches_by_portion
+from guiju.screening.portions import PORTION, holds_any, matches_by_portion
 from guiju.screening.spellings.encoded import RUN, RUN_SIGNS
 
 DIGIT: Final = "0"
@@ -77,7 +77,7 @@ class Signs:
             _UNUSUAL_BYTE in signs
             or (self._astral and len(signs) != len(text))
             or (bool(self._digits_owners) and self._digits in signs.translate(None, self._separators))
-            or holds_any(self._words, signs, self._longest)
+            or bool(self._words.find_matches_as_indexes(signs) if len(signs) <= PORTION else holds_any(self._words, signs, self._longest))
         )
 
     def owners_in(self, text: str) -> set[str]:

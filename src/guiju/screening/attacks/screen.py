@@ -106,7 +106,8 @@ def has_hints(text: str) -> bool:
 
 def _has_signs(text: str) -> bool:
     try:
-        return holds_any(_signs(), text, _LONGEST_SIGN) or _may_hide(text)
+        few = len(text) <= PORTION
+        return bool(_signs().find_matches_as_indexes(text) if few else holds_any(_signs(), text, _LONGEST_SIGN)) or _may_hide(text)
     except UnicodeEncodeError:  # half a surrogate: no JSON holds one, a program's own text may
         return True
 
