@@ -147,9 +147,11 @@ def effect(outcome: Outcome, key: bytes, service: str) -> dict[str, object]:
     found: dict[str, object] = {
         "outcome": "hit" if outcome.hits else "pass",
         "released_characters": outcome.released_characters,
-        **told_of(outcome.hits),
+        "hits": [],
         "texts": [fingerprint(key, service, text) for text in outcome.texts],
     }
+    if outcome.hits:
+        found |= told_of(outcome.hits)
     if outcome.calls:
         found["tool_calls"] = [
             {"id": _plain(identity), "name": _plain(name), "arguments": fingerprint(key, service, arguments)}

@@ -34,6 +34,8 @@ MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "output.outcome": ("回答的审查结果", "Answer: outcome"),
     "output.released_characters": ("送出的字符", "Characters let out"),
     "output.texts": ("回答文本的指纹", "Fingerprints of the texts"),
+    "input.hits_in_all": ("输入的发现总数", "Input: findings in all"),
+    "output.hits_in_all": ("回答的发现总数", "Answer: findings in all"),
     "output.tool_calls": ("调用的工具", "Tools called"),
     "output.reason": ("回答未能审查的原因", "Answer: why not examined"),
     "cause.messages": ("消息条数", "Messages"),
