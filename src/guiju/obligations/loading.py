@@ -199,6 +199,8 @@ def _contradictions(read: dict[str, list[Read]]) -> Iterator[Mistake]:
     for each in read["clocks"]:
         if any(limit.basis == "law" for limit in each.entry.limits) and not binding & {hook.law for hook in each.entry.source}:
             yield Mistake(each.file, each.line, f"{each.entry.id}: a limit of the law names a law, regulation or rule as its source")
+        if any(limit.basis == "law" and limit.mark == "unconfirmed" for limit in each.entry.limits):
+            yield Mistake(each.file, each.line, f"{each.entry.id}: a limit that is not confirmed is a policy, not the law's")
     newest: dict[str, Obligation] = {}
     for each in (item for name in OBLIGATION_FILES for item in read[name]):
         for reason in _obligation_problems(each.entry, known, answers, articles, newest.get(each.entry.id)):

@@ -98,7 +98,7 @@ def test_the_matrix_opens_as_workbook_and_csv_and_runs_nothing(data: DataFolder,
     assert all(cell.data_type != "f" for row in book["DOC-19"].iter_rows() for cell in row)
     assert {each["certainty"] for each in read} >= {"read", "second_hand"}
     periods = {each["duty"]: each["periods"] for each in read}
-    assert periods["GAI-17.2"] == "CLK-SEC within 30 working_days (law, unconfirmed)"
+    assert periods["GAI-17.2"] == "CLK-SEC within 30 working_days (policy, unconfirmed)"
 
 
 def test_downloads_of_the_board(owner: Client, stranger: Client) -> None:

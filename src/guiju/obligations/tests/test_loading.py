@@ -88,6 +88,12 @@ def test_a_figure_of_the_law_stands_in_a_law(files: dict[str, bytes]) -> None:
     assert _mistakes(files)[0].endswith("CLK-MINOR-30M: a limit of the law names a law, regulation or rule as its source")
 
 
+def test_a_figure_that_is_not_confirmed_is_no_limit_of_the_law(files: dict[str, bytes]) -> None:
+    old = b"unit: days, basis: policy, mark: unconfirmed"
+    files["clocks"] = files["clocks"].replace(old, old.replace(b"policy", b"law"), 1)
+    assert _mistakes(files)[0].endswith("CLK-VUL-2D: a limit that is not confirmed is a policy, not the law's")
+
+
 @pytest.mark.parametrize("raw", [b"", b"a: b", b"- [", b"- \xff", b"- id: A\n  id: B", b"- " + b"[" * 5000])
 def test_what_is_no_list_of_entries_is_refused(files: dict[str, bytes], raw: bytes) -> None:
     assert _mistakes({**files, "penalties": raw})[0].startswith("penalties.yaml line ")
