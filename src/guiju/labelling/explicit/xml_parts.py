@@ -5,6 +5,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import escape
 
 from guiju.core.errors import GuijuError
+from guiju.labelling.containers.xml_part import parse, pieces_of
 from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_UNDECODABLE
 from guiju.labelling.values import ExplicitStyle
 
@@ -57,8 +58,8 @@ def find_elements(data: bytes, form: str, names: frozenset[str], *, depth: int =
 
     parser.StartElementHandler, parser.EndElementHandler, parser.EntityDeclHandler = start, end, refuse
     try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
+        parse(parser, pieces_of(data))
+    except (expat.ExpatError, ValueError) as error:
         raise GuijuError(LABEL_UNDECODABLE, form=form, reason=str(error)) from error
     return found
 

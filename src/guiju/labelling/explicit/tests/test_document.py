@@ -16,7 +16,7 @@ from guiju.core.errors import GuijuError
 from guiju.labelling.explicit.archive import Archive
 from guiju.labelling.explicit.media import mark
 from guiju.labelling.explicit.tests.canvas import STYLE, code_of, facts, needs_font
-from guiju.labelling.explicit.xml_parts import text_of
+from guiju.labelling.explicit.xml_parts import find_elements, text_of
 from guiju.labelling.values import ExplicitStyle
 
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed (guiju[documents]), so PDF cannot be made or marked")
@@ -410,3 +410,9 @@ def test_a_page_without_a_body_tag_gets_the_words_at_its_end_only() -> None:
     with pytest.raises(GuijuError) as caught:
         mark(text, BOTH)
     assert code_of(caught) == "LABEL-MEDIUM"
+
+
+def test_a_part_that_a_long_namespace_would_multiply_is_refused() -> None:
+    part = b'<a xmlns="' + b"u" * 9_000 + b'"/>'
+    with pytest.raises(GuijuError, match="namespace"):
+        find_elements(part, "DOCX", frozenset({"a"}))
