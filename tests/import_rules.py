@@ -79,7 +79,7 @@ TRAINING: Final = frozenset(f"guiju.screening.classifier.{name}" for name in ("t
 """Makes what the live side reads, on a developer's machine; needs scikit-learn, which is no part of the service."""
 LIVE_LIBRARIES: Final = frozenset(
     {"ahocorasick_rs", "chinese_calendar", "cryptography", "httptools", "msgspec", "numpy", "opencc", "stdnum", "uvicorn", "uvloop", "yaml"}
-) | {"PIL", "av", "c2pa", "gmssl_pyx", "pypdf"}  # imported where a file is labelled or signed, never at the start of a worker
+) | {"PIL", "av", "c2pa", "gmssl_pyx", "pillow_heif", "pypdf"}  # imported where files are labelled or signed, not at the start
 """What the live side may import besides the standard library: plain Python, no Django, no pages, no database."""
 
 TABLES: Final = frozenset({"models", "migrations"})

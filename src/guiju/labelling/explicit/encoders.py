@@ -11,7 +11,7 @@ from guiju.labelling.explicit import png, segments
 from guiju.labelling.explicit.drawing import Array
 
 _FINE: Final = 95
-"""Quality of a WebP or AVIF that is encoded anew: its own quality cannot be read from the file."""
+"""Quality of a WebP, AVIF or HEIC that is encoded anew: its own quality cannot be read from the file."""
 _SOME_MORE: Final = 2_048
 """Up to so many colours a frame keeps its commonest ones exactly; beyond that Pillow chooses all of them."""
 _STRUCTURE: Final = frozenset({254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 338, 339, 347, 512, 513, 514, 530, 531, 532})  # fmt: skip
@@ -47,6 +47,14 @@ def _webp(image: Image.Image, opened: Any, original: bytes) -> bytes:
 def _avif(image: Image.Image, opened: Any, original: bytes) -> bytes:
     out = io.BytesIO()
     image.save(out, "AVIF", quality=_FINE, subsampling="4:4:4", **_carried(opened))
+    return out.getvalue()
+
+
+def _heic(image: Image.Image, opened: Any, original: bytes) -> bytes:
+    """Encode anew, upright as it was decoded; small copies in the file give way to none: they would leave without a label."""
+    out = io.BytesIO()
+    image.info["thumbnails"] = []
+    image.save(out, "HEIF", quality=_FINE, chroma=444)
     return out.getvalue()
 
 
@@ -90,6 +98,7 @@ STILL: Final[dict[str, Callable[[Image.Image, Any, bytes], bytes]]] = {
     "WebP": _webp,
     "AVIF": _avif,
     "TIFF": _tiff,
+    "HEIC": _heic,
 }
 
 

@@ -16,7 +16,7 @@ from guiju.core.errors import GuijuError
 from guiju.labelling.explicit import png, segments, svg
 from guiju.labelling.explicit.drawing import CONTRAST, LEAST_OPACITY, Array, Inks, Sketch, blend, choose_inks, look, sketch
 from guiju.labelling.explicit.encoders import MOVING, STILL, is_ycc
-from guiju.labelling.explicit.errors import LABEL_MEDIUM, LABEL_NOT_SEEN, LABEL_TOO_LARGE, LABEL_UNDECODABLE
+from guiju.labelling.explicit.errors import LABEL_LIBRARY, LABEL_MEDIUM, LABEL_NOT_SEEN, LABEL_TOO_LARGE, LABEL_UNDECODABLE
 from guiju.labelling.explicit.fonts import Font, find_font
 from guiju.labelling.values import ExplicitStyle, Marked
 
@@ -51,8 +51,10 @@ class Drawn(NamedTuple):
 
 def mark_picture(data: bytes, form: str, style: ExplicitStyle) -> Marked:
     """Return the picture with the words of its label. Raises as `media.mark` does."""
-    if form in ("HEIC", "BMP"):
+    if form == "BMP":
         _refuse(form, "guiju cannot write it with its labels", "guiju 不能写入带标识的此类文件")
+    if form == "HEIC":
+        _load_heif()
     font = find_font(style.text, style.font_file)
     if form == "SVG":
         return svg.mark_svg(data, style, font)
@@ -77,6 +79,20 @@ def mark_picture(data: bytes, form: str, style: ExplicitStyle) -> Marked:
     return Marked(data=marked, medium="picture", how=told("picture", form, size, style, drawn.sketch, drawn.inks))
 
 
+def _load_heif() -> None:
+    """Let Pillow read and write HEIC. Raises GuijuError LABEL-LIBRARY where pillow-heif is not installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise GuijuError(LABEL_LIBRARY, form="HEIC", library="pillow-heif", extra="media") from None
+    pillow_heif.register_heif_opener()
+
+
+def _name_of(form: str) -> str:
+    """Return what Pillow calls a form."""
+    return "HEIF" if form == "HEIC" else form.upper()
+
+
 def told(medium: str, form: str, size: tuple[int, int], style: ExplicitStyle, drawn: Sketch, inks: Inks) -> str:
     """Return what was put where, with what was measured."""
     share = 100 * drawn.glyph_px / min(size)
@@ -88,11 +104,13 @@ def told(medium: str, form: str, size: tuple[int, int], style: ExplicitStyle, dr
 
 def _marked(data: bytes, form: str, style: ExplicitStyle, font: Font) -> tuple[bytes, Drawn, tuple[int, int]]:
     original = segments.without_other_pictures(data) if form == "JPEG" else data
-    with Image.open(io.BytesIO(original), formats=(form.upper(),)) as image:
+    with Image.open(io.BytesIO(original), formats=(_name_of(form),)) as image:
         frames = int(getattr(image, "n_frames", 1))
         check_size(form, image.width * image.height, frames)
         if frames > 1 and form not in MOVING:
             _refuse(form, "it has more than one picture", "它含多幅图")
+        if image.info.get("depth_images") or image.info.get("aux"):
+            _refuse(form, "it has further pictures: depth, or others beside it", "它另含深度图或其他附图")
         if frames > 1 or form == "GIF":
             pictures, drawn = _moving(image, style, font)
             return MOVING[form](pictures, image, original), drawn, pictures[0].size
@@ -278,7 +296,7 @@ def _turned(samples: Array, orientation: int) -> Array:
 def _read_back(marked: bytes, form: str, drawn: Drawn) -> Drawn:
     """Decode what will be delivered and return the drawing with the contrast that is seen. Raises LABEL-NOT-SEEN."""
     contrast = drawn.inks.contrast
-    with Image.open(io.BytesIO(marked), formats=(form.upper(),)) as image:
+    with Image.open(io.BytesIO(marked), formats=(_name_of(form),)) as image:
         orientation = orientation_of(image) if form not in MOVING or getattr(image, "n_frames", 1) == 1 else 1
         for frame in ImageSequence.Iterator(image):
             contrast = min(contrast, seen_contrast(frame, orientation, drawn, form))

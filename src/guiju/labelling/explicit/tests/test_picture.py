@@ -400,7 +400,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("data", "code"),
-    [(b"", "LABEL-MEDIUM"), (b"\0" * 50, "LABEL-MEDIUM"), (b"\0\0\0\x18ftypheic" + b"\0" * 40, "LABEL-MEDIUM"), (b"BM" + b"\0" * 60, "LABEL-MEDIUM")],
+    [(b"", "LABEL-MEDIUM"), (b"\0" * 50, "LABEL-MEDIUM"), (b"\0\0\0\x18ftypheic" + b"\0" * 40, "LABEL-UNDECODABLE"), (b"BM" + b"\0" * 60, "LABEL-MEDIUM")],
 )  # fmt: skip
 def test_other_files_are_refused(data: bytes, code: str) -> None:
     with pytest.raises(GuijuError) as caught:
