@@ -98,16 +98,15 @@ def check_command(
     from guiju.web import open_data_folder
 
     open_data_folder(data)
-    from django.conf import settings
     from django.utils import timezone
 
     from guiju.core.errors import GuijuError
     from guiju.obligations import reports
     from guiju.obligations.judging import judge_all, judge_service, list_notices
-    from guiju.services.flow import SERVICE_UNKNOWN
+    from guiju.services.flow import SERVICE_UNKNOWN, settings_now
 
     now = timezone.now()
-    known = [each.id for each in settings.SITE.services]
+    known = [each.id for each in settings_now().services]
     if service and service not in known:
         raise GuijuError(SERVICE_UNKNOWN, service=service, known=", ".join(known))
     lights = judge_service(service, now) if service else [each for own in judge_all(now).values() for each in own]

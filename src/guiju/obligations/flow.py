@@ -29,6 +29,7 @@ from guiju.obligations.values import Catalogue, Words
 from guiju.records import flow as records
 from guiju.records import recent
 from guiju.records.log.note import sign, verify
+from guiju.services.flow import settings_now
 
 DETERMINATION_MONTHS: Final = 12
 STATEMENT_CHARACTERS: Final = 2_000
@@ -152,7 +153,7 @@ def _check_answers(service: str, answers: Answers, catalogue: Catalogue) -> None
     def refuse(zh: str, en: str) -> GuijuError:
         return GuijuError(PROFILE_INVALID, service=service, reason=en, reason_zh=zh)
 
-    if service not in {each.id for each in settings.SITE.services}:
+    if service not in {each.id for each in settings_now().services}:
         raise refuse("没有这项服务", "there is no such service")
     for fact, given in answers.items():
         asked = catalogue.facts.get(fact)
@@ -190,7 +191,7 @@ def determine_scope(service: str, actor: str) -> Determination:
             raise GuijuError(PROFILE_OPEN, service=service, count=len(missing), facts=", ".join(missing))
         if profile.made_by == actor:
             raise GuijuError(DETERMINATION_OWN, service=service)
-        expires = due_at(now, DETERMINATION_MONTHS, "months", settings.SITE.calendar.work_calendar())
+        expires = due_at(now, DETERMINATION_MONTHS, "months", settings_now().calendar.work_calendar())
         folder: DataFolder = settings.DATA_FOLDER
         text = _determination_text(service, actor, answers, catalogue, now, expires)
         note = sign(text, settings.SITE.ledger.origin, load_site_key(folder.keys)).decode()
@@ -288,7 +289,7 @@ def _attestation_problem(
     service: str, by_person: bool, statement: str, document: bytes, last_day: date, now: datetime
 ) -> tuple[str, str] | None:
     today = now.astimezone(BEIJING).date()
-    if service not in {each.id for each in settings.SITE.services}:
+    if service not in {each.id for each in settings_now().services}:
         return "没有这项服务", "there is no such service"
     if not by_person:
         return "这项义务不由人判断", "the duty is not one that a person judges"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
@@ -22,7 +23,8 @@ from guiju.obligations.applicability import Binding, list_bindings
 from guiju.obligations.finding import GRAVEST, Case, Check, Finding, Proof, Status
 from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.values import MEASURES, Obligation, Words
-from guiju.web.live import bundle_in_force
+from guiju.services.flow import settings_now
+from guiju.services.in_force import awaits_publishing
 
 EXPIRES_SOON: Final = timedelta(days=30)
 """An attestation that ends within this time shows as due."""
@@ -63,9 +65,9 @@ def all_checks() -> Mapping[str, Check]:
 
 
 def judge_all(now: datetime) -> dict[str, list[Light]]:
-    """Return the lights of every service of the settings, each in the order of the Measures."""
+    """Return the lights of every service that is published, each in the order of the Measures."""
     known: dict[str, Any] = {}
-    return {each.id: judge_service(each.id, now, known) for each in settings.SITE.services}
+    return {each.id: judge_service(each.id, now, known) for each in settings_now().services}
 
 
 def judge_service(service: str, now: datetime, known: dict[str, Any] | None = None) -> list[Light]:
@@ -136,26 +138,23 @@ def _attested(obligation: Obligation, why: Words, case: Case) -> Finding:
 
 
 def list_notices(now: datetime) -> list[Words]:
-    """Return what concerns the whole board and no single light: a year without a calendar, services that are served and not judged."""
-    return [each for each in (calendar_notice(now), _unjudged_notice()) if each is not None]
+    """Return what concerns the whole board and no single light: a year without a calendar, settings that wait to be published."""
+    return [each for each in (calendar_notice(now), _unpublished_notice()) if each is not None]
 
 
-def _unjudged_notice() -> Words | None:
-    force = bundle_in_force()
-    known = {each.id for each in settings.SITE.services}
-    left = [each.id for each in force.bundle.services if each.id not in known] if force else []
-    if not left:
+def _unpublished_notice() -> Words | None:
+    file: Path = settings.SETTINGS_FILE
+    if not awaits_publishing(settings.DATA_FOLDER, file):
         return None
-    named = ", ".join(left)
     return Words(
-        f"服务 {named} 已不在设置中，但在用的运行包仍含它：它仍在提供，而没有灯。请执行 guiju publish，或放回设置。",
-        f"The settings no longer have the service {named}, and the bundle in force still does: it is served, and has no lights. Run guiju publish, or put it back.",
+        f"{file.name} 自上次发布后有改动，尚未生效；灯依已发布的设置计算。请运行 guiju publish。",
+        f"{file.name} was changed since it was published, and the change is not in force; lights are those of what was published. Run guiju publish.",
     )
 
 
 def calendar_notice(now: datetime) -> Words | None:
     """Return what is to be done about a year without a holiday notice that periods reach, or will soon; None when there is none."""
-    year = missing_year(now.astimezone(BEIJING).date(), settings.SITE.calendar.work_calendar())
+    year = missing_year(now.astimezone(BEIJING).date(), settings_now().calendar.work_calendar())
     if year is None:
         return None
     error = GuijuError(CALENDAR_GAP, year=year)

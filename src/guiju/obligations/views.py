@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -23,6 +22,7 @@ from guiju.obligations.models import Attestation, Determination
 from guiju.obligations.values import Chapter, Obligation
 from guiju.records import recent
 from guiju.records.kinds import KINDS
+from guiju.services.flow import settings_now
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
 
@@ -48,7 +48,7 @@ class Part:
 
 
 def _service(service: str) -> Any:
-    found = next((each for each in settings.SITE.services if each.id == service), None)
+    found = next((each for each in settings_now().services if each.id == service), None)
     if found is None:
         raise Http404(_("没有这项服务。"))
     return found
@@ -58,7 +58,7 @@ def _service(service: str) -> Any:
 @require_GET
 def board(request: HttpRequest) -> HttpResponse:
     """Show every light of one service at a glance, and the counts of all services."""
-    services = settings.SITE.services
+    services = settings_now().services
     if not services:
         return render(request, "obligations/board.html", {"services": []})
     chosen = _service(request.GET.get("service") or services[0].id)

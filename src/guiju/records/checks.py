@@ -18,6 +18,7 @@ from guiju.records.models import Erasure, Hold, Removal, Request, RetentionRule
 from guiju.records.recent import Recent
 from guiju.records.tasks import latest_sweep
 from guiju.records.values import BY_NAME, class_of
+from guiju.services.flow import settings_now
 
 LEDGER_CHECK_EVERY: Final = timedelta(hours=48)
 """The ledger is checked daily; a check that is older than this is missing."""
@@ -157,7 +158,7 @@ def _erasures_done(now: datetime) -> Finding:
             else Words("有删除申请待办", "An erasure that was asked for waits")
         )
         proof = (Proof("request", waiting.id),)
-        due = due_at(waiting.asked_at, ERASURE_WORKING_DAYS, "working_days", settings.SITE.calendar.work_calendar())
+        due = due_at(waiting.asked_at, ERASURE_WORKING_DAYS, "working_days", settings_now().calendar.work_calendar())
         return Finding("overdue" if due <= now else "due", said, proof, due)
     left = Erasure.objects.filter(finished_at=None, at__lt=now - SWEEP_EVERY).order_by("at").first()
     if left is not None:

@@ -20,15 +20,15 @@ from guiju.gateway.bundle import Bundle, Key, current_hash, load_bundle, publish
 from guiju.labelling import flow as labelling
 from guiju.records import flow as records
 from guiju.screening.classifier.model import Classifier
-from guiju.services.in_force import demo_port, keep_in_force, keep_source, published_source, served, settings_in_force, source_now
+from guiju.services.in_force import demo_port, keep_in_force, keep_source, published_settings, published_source, served, settings_in_force, source_now
 from guiju.services.models import ApiKey
 
 SERVICE_UNKNOWN = define(
     "SERVICE-UNKNOWN",
     status=404,
     kind="not_found_error",
-    zh=Text("没有名为“{service}”的服务。", "没有创建密钥。", "现有服务：{known}。"),
-    en=Text("There is no service '{service}'.", "No key was created.", "The services are: {known}."),
+    zh=Text("没有名为“{service}”的服务。", "什么也没有改动。", "现有服务：{known}。"),
+    en=Text("There is no service '{service}'.", "Nothing was changed.", "The services are: {known}."),
 )
 API_KEY_UNKNOWN = define(
     "API-KEY-UNKNOWN",
@@ -43,6 +43,12 @@ API_KEY_UNKNOWN = define(
 )
 
 PREFIX_CHARACTERS = 14
+
+
+def settings_now() -> Settings:
+    """Return the settings that were published last, whose services and days off count without a restart; before a first publication, those of the start."""
+    at_start: Settings = django_settings.SITE
+    return published_settings(_data()) or at_start
 
 
 def create_key(service: str, label: str, actor: str, secret: str = "", settings: Settings | None = None) -> tuple[ApiKey, str]:

@@ -35,10 +35,21 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 def settings_in_force(data: DataFolder, file: Path) -> Settings:
     """Return the settings that are published, else those in `file`, else the defaults. Raises the SETTING- errors."""
+    return published_settings(data) or (read_settings(file) if file.exists() else default_settings())
+
+
+def published_settings(data: DataFolder) -> Settings | None:
+    """Return the settings that were published last; None before a first publication."""
     try:
         return msgspec.json.decode((data.bundles / "settings.json").read_bytes(), type=Settings)
     except (OSError, msgspec.DecodeError):
-        return read_settings(file) if file.exists() else default_settings()
+        return None
+
+
+def awaits_publishing(data: DataFolder, file: Path) -> bool:
+    """Tell whether the settings file says something else than what was published of it."""
+    source = published_source(data)
+    return source is not None and source.settings != source_now(data, file).settings
 
 
 def keep_in_force(data: DataFolder, settings: Settings) -> None:

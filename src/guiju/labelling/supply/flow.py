@@ -21,6 +21,7 @@ from guiju.core.pseudonyms import pseudonym_of
 from guiju.gateway.bundle import Waiver
 from guiju.labelling.supply.models import Supply
 from guiju.records import flow as records
+from guiju.services.flow import settings_now
 
 State = Supply.State
 PURPOSE_LEAST: Final = 10
@@ -84,7 +85,7 @@ def ask(
         (
             each
             for wrong, each in (
-                (service not in {one.id for one in settings.SITE.services}, ("没有这项服务", "there is no such service")),
+                (service not in {one.id for one in settings_now().services}, ("没有这项服务", "there is no such service")),
                 (not user.strip(), ("没有对象", "no recipient")),
                 (not identity.strip(), ("没有身份核验", "no verified identity")),
                 (not agreement_version.strip(), ("没有协议版本", "no version of the agreement")),

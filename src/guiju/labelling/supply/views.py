@@ -2,7 +2,6 @@
 
 from datetime import date
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -98,7 +97,7 @@ def agreement(request: HttpRequest, id: str) -> HttpResponse:  # the name that t
 def _page(request: HttpRequest, refusal: GuijuError | None = None) -> HttpResponse:
     facts = {
         "supplies": flow.list_supplies(SHOWN),
-        "services": settings.SITE.services,
+        "services": services.settings_now().services,
         "now": timezone.now(),
         "actor": actor_of(request),
         "refusal": error_text(refusal) if refusal else "",

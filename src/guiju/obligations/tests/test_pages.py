@@ -26,6 +26,7 @@ from guiju.obligations.judging import judge_service
 from guiju.obligations.loading import FORMS, load_catalogue, shipped_catalogue
 from guiju.obligations.models import Attestation, BoardDay, Profile
 from guiju.obligations.tests.test_flow import OFFICER, TODAY, WHOLE, _attest
+from guiju.services import flow as services
 from guiju.web.people import add_person
 from guiju.web.tests.rig import left
 
@@ -69,12 +70,14 @@ def test_a_year_without_a_calendar_is_one_notice_that_says_what_to_do(owner: Cli
         assert "CALENDAR-GAP" not in _text(owner, "/console/board/")
 
 
-def test_a_service_that_is_served_and_not_judged_is_told(owner: Client, settings: Settings) -> None:
-    assert "没有灯" not in _text(owner, "/console/board/")
+def test_what_is_published_has_lights_without_a_restart(owner: Client, settings: Settings) -> None:
     [first, *_] = settings.SITE.services
-    settings.SITE = replace(settings.SITE, services=(replace(first, id="another"),))
-    page = _text(owner, "/console/board/")
-    assert f"服务 {first.id} 已不在设置中" in page
+    services.publish(replace(settings.SITE, services=(*settings.SITE.services, replace(first, id="another"))))
+    assert "尚未生效" not in _text(owner, "/console/board/?service=another")
+    assert owner.get("/console/board/another/profile/").status_code == 200
+    assert 'value="another"' in _text(owner, "/console/supply/")
+    settings.SETTINGS_FILE.write_text("# written after the publishing\n")
+    assert "尚未生效" in _text(owner, "/console/board/")
 
 
 def test_the_board_speaks_english(owner: Client) -> None:
