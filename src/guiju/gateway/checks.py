@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from guiju.gateway.bundle import Service
+from guiju.gateway.errors import UPSTREAM_REFUSED
 from guiju.obligations.finding import Case, Check, Finding, Proof
 from guiju.obligations.values import Words
 from guiju.records import recent
@@ -17,6 +18,7 @@ from guiju.screening.values import AUDIENCES, ENDS, Direction
 from guiju.web.live import bundle_in_force
 
 ANSWERS: Final = ("gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted")
+FILES: Final = ("gateway.media.submitted", "gateway.media.delivered")
 FAILED: Final = "gateway.upstream.failed"
 SILENT: Final = timedelta(minutes=10)
 LOOKED_BACK: Final = timedelta(hours=24)
@@ -68,9 +70,11 @@ def service_stable(case: Case) -> Finding:
     proof = (Proof("record", beat.id),)
     if case.now - beat.at > SILENT:
         return Finding("breach", Words("网关没有心跳，服务未在运行", "No heartbeat: the service is not running"), proof)
-    exchanges = [each for each in latest_records(case) if each.kind in ANSWERS or each.kind == FAILED]
+    exchanges = [each for each in latest_records(case) if _tells_of_upstream(each)]
     if not exchanges:
-        return Finding("due", Words("网关在运行；还没有请求到达上游", "The gateway runs; no request has reached an upstream yet"), proof)
+        return Finding(
+            "due", Words("网关在运行；还没有上游处理过的请求", "The gateway runs; no upstream has dealt with a request yet"), proof
+        )
     day = [each for each in exchanges if case.now - each.at < LOOKED_BACK]
     judged = day or exchanges[:1]
     failed = [each for each in judged if _failed_upstream(each)]
@@ -93,6 +97,11 @@ def service_stable(case: Case) -> Finding:
         )
     )
     return Finding("met", said, (Proof("record", judged[0].id), *proof))
+
+
+def _tells_of_upstream(exchange: Recent) -> bool:
+    """Tell whether an exchange says how an upstream fares: a request that it does not take is the caller's mistake, and says nothing."""
+    return exchange.kind in (*ANSWERS, *FILES) or (exchange.kind == FAILED and exchange.metadata.get("error") != UPSTREAM_REFUSED.code)
 
 
 def _failed_upstream(exchange: Recent) -> bool:

@@ -69,7 +69,9 @@ def test_the_service_is_up_and_its_upstreams_answer(data: DataFolder) -> None:
     assert checks.service_stable(_case()).status == "due"  # no upstream was asked yet
     assert checks.service_stable(_case(NOW + timedelta(minutes=11))).status == "breach"
     assert checks.service_stable(Case("elsewhere", NOW, {})).status == "breach"
-    write_records(data, [entry() for _ in range(19)] + [entry("gateway.upstream.failed")])
+    write_records(data, [entry("gateway.upstream.failed", metadata={"error": "UPSTREAM-REFUSED"})])
+    assert checks.service_stable(_case()).status == "due"  # the caller's mistake
+    write_records(data, [entry("gateway.media.delivered")] + [entry() for _ in range(18)] + [entry("gateway.upstream.failed")])
     assert checks.service_stable(_case()).status == "met"  # one of twenty
     write_records(data, [entry("gateway.answer.interrupted", metadata={"reason": "client left"})])
     assert checks.service_stable(_case()).status == "met"
