@@ -49,6 +49,7 @@ def test_the_version_is_told() -> None:
             "TIME-UNREADABLE",
         ),
         (("people", "add", "x", "--role", "boss", "--data", "{data}"), "ROLE-UNKNOWN"),
+        (("check", "--data", "{data}", "--out", "{missing}/report"), "FILE-UNUSABLE"),
     ],
 )
 def test_an_expected_error_is_told_in_its_parts(prepared: Path, tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:

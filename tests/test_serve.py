@@ -377,6 +377,11 @@ def test_the_tour_says_how_to_install_the_sdk(service: Serving) -> None:
     assert "pip install 'guiju[demo]'" in told.stderr
 
 
+def test_the_tour_tells_of_a_key_that_is_not_known(service: Serving) -> None:
+    told = guiju("demo", "--fast", "--lang", "en", "--key", "sk-guiju-nobody", "--data", str(service.data))
+    assert (told.returncode, "KEY-UNKNOWN" in told.stdout, "Traceback" in told.stderr) == (1, True, False)
+
+
 def test_with_an_upstream_there_is_no_demo_model(data: Path) -> None:
     upstream = '[[upstream]]\nname = "main"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["m"]\n'
     producer = '[[service]]\nid = "chat"\nname_zh = "对话"\nname_en = "Chat"\n[service.label]\ncontent_producer = "example"\n'

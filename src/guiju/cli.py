@@ -1,20 +1,41 @@
 """`guiju`: the command line. Verbs import what they need when they run, so that --help is quick."""
 
+import errno
 import os
 import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from guiju.core.errors import GuijuError
+from guiju.core.errors import GuijuError, Text, define
 from guiju.duties import DUTIES
 
 FAILED = 2
 """Exit status of an error that was told in full; a traceback is a defect."""
 NOT_RUNNING = 3
+FILE_UNUSABLE = define(
+    "FILE-UNUSABLE",
+    status=500,
+    kind="server_error",
+    zh=Text("无法读写 {path}：{reason_zh}。", "此前已完成的有效，此后没有再做什么。", "请检查路径、权限和剩余空间后重试。"),
+    en=Text(
+        "{path} cannot be read or written: {reason}.",
+        "What was done before stands; nothing was done after.",
+        "Look at the path, the right to use it and the room that is left, and try again.",
+    ),
+)
+_REASONS_ZH: Final = {
+    errno.ENOENT: "没有这个文件或目录",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EISDIR: "它是目录",
+    errno.ENOTDIR: "路径中有一段不是目录",
+    errno.EROFS: "文件系统只读",
+    errno.ENOSPC: "磁盘已满",
+}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 Data = Annotated[Path, typer.Option("--data", envvar="GUIJU_DATA", help="Data folder. 数据目录。")]
@@ -67,13 +88,15 @@ def status(data: Data = _DATA) -> None:
     from guiju.core.layout import DataFolder
     from guiju.serve.state import is_held, read_state
     from guiju.serve.status import print_status
+    from guiju.services.in_force import published_settings
 
     folder = DataFolder(data.absolute())
     state = read_state(folder)
     if state is None or not is_held(folder):
         typer.echo(f"未在运行 / not running  {folder.root}")
         sys.exit(NOT_RUNNING)
-    print_status(state)
+    published = published_settings(folder)
+    print_status(state, published.upstreams if published else ())
 
 
 @app.command()
@@ -150,6 +173,12 @@ def main() -> None:
     """Run the command line; an expected error is told in its three parts and ends with status 2."""
     try:
         whole_app()()
+    except OSError as problem:
+        if problem.filename is None:
+            raise
+        reason = problem.strerror or type(problem).__name__
+        print_error(GuijuError(FILE_UNUSABLE, path=problem.filename, reason=reason, reason_zh=_REASONS_ZH.get(problem.errno or 0, reason)))
+        sys.exit(FAILED)
     except GuijuError as error:
         for each in (error, *error.facts.get("others", ())):
             print_error(each)

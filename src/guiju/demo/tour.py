@@ -21,7 +21,7 @@ from guiju.core.layout import DataFolder
 from guiju.demo.texts import TEXTS
 from guiju.serve.sockets import address
 from guiju.serve.state import State, is_held, read_state
-from guiju.services.in_force import DEMO_MODEL
+from guiju.services.in_force import DEMO_MODEL, published_settings
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -121,7 +121,10 @@ def tour(data: DataFolder, *, key: str = "", language: str = "", fast: bool = Fa
         raise GuijuError(NOT_RUNNING, path=data.root)
     if importlib.util.find_spec("openai") is None:
         raise GuijuError(SDK_MISSING)
-    if "demo" not in state.ports:
+    from openai import OpenAIError
+
+    published = published_settings(data)
+    if "demo" not in state.ports or (published is not None and published.upstreams):
         raise GuijuError(NO_DEMO_MODEL)
     spoken = _language(language)
     guide = _Guide(
@@ -135,7 +138,7 @@ def tour(data: DataFolder, *, key: str = "", language: str = "", fast: bool = Fa
     for step, show in _steps(guide, data):
         try:
             result = show()
-        except Unexpected as problem:
+        except (Unexpected, OpenAIError) as problem:
             guide.console.print(Words(f"  ✗ {guide.texts['failed'].format(step=guide.texts[step], seen=problem)}", style="red"))
             return 1
         guide.console.print(Words(f"  ✓ {result}", style="green"))

@@ -75,7 +75,10 @@ def matrix(
     open_data_folder(data)
     from guiju.obligations.exports import matrix_file
 
-    _write(matrix_file("xlsx" if out is not None and out.suffix.lower() == ".xlsx" else "csv"), out)
+    suffix = ".csv" if out is None else out.suffix.lower()
+    if suffix not in (".csv", ".xlsx"):
+        raise typer.BadParameter("the matrix is a .csv or .xlsx file / 差距表须为 .csv 或 .xlsx", param_hint="--out")
+    _write(matrix_file("xlsx" if suffix == ".xlsx" else "csv"), out)
 
 
 def _write(content: bytes, out: Path | None) -> None:

@@ -1,12 +1,15 @@
 """`guiju status`: what runs, told to a person."""
 
 import http.client
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from guiju.gateway.bundle import Upstream
 from guiju.serve.sockets import address
 from guiju.serve.state import State
 
@@ -14,14 +17,16 @@ _ASK_TIMEOUT_S = 2.0
 _GUARD_STATES = {"closed": "可用 / available", "open": "暂停使用 / left alone", "half_open": "试探中 / being tried"}
 
 
-def print_status(state: State) -> None:
-    """Print where the service listens, what a gateway worker says of itself, and the processes."""
+def print_status(state: State, upstreams: Sequence[Upstream]) -> None:
+    """Print where the service listens, its upstreams, what a gateway worker says of itself, and the processes."""
     console = Console(highlight=False)
     gateway = address(state.host, state.ports["gateway"])
     console.print(f"guiju {state.version}  自 / since {state.started_at}")
     console.print(f"  网关 gateway   http://{gateway}/v1")
     console.print(f"  控制台 console  http://{address(state.host, state.ports['console'])}/console/")
-    if "demo" in state.ports:
+    for each in upstreams:
+        console.print(f"  上游 upstream  {escape(each.name)}  {escape(each.base_url)}")
+    if not upstreams:
         console.print("  上游 upstream  演示模型 / demo model")
     facts = _ask(state)
     if facts:
