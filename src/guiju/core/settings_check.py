@@ -46,11 +46,11 @@ SETTING_UNKNOWN = _define(
     "{hint_zh}请改正该行后重新加载；全部设置见 docs/settings.md。", "{hint_en}Correct the line and reload; docs/settings.md lists them all.",
 )  # fmt: skip
 SETTING_TYPE = _define(
-    "SETTING-TYPE", "{setting} 是{found_zh}（{file} 第 {line} 行），应为{wanted_zh}。", "{setting} is {found_en} ({file} line {line}); it must be {wanted_en}.",
+    "SETTING-TYPE", "{setting} 是{found_zh}（{file} 第 {line} 行），应为：{wanted_zh}。", "{setting} is {found_en} ({file} line {line}); it must be {wanted_en}.",
     "请改正该行后重新加载。", "Correct the line and reload.",
 )  # fmt: skip
 SETTING_RANGE = _define(
-    "SETTING-RANGE", "{setting} 是 {value}（{file} 第 {line} 行），应为{wanted_zh}。", "{setting} is {value} ({file} line {line}); it must be {wanted_en}.",
+    "SETTING-RANGE", "{setting} 是 {value}（{file} 第 {line} 行），应为：{wanted_zh}。", "{setting} is {value} ({file} line {line}); it must be {wanted_en}.",
     "请改正该行后重新加载。", "Correct the line and reload.",
 )  # fmt: skip
 SETTING_MISSING = _define(

@@ -200,7 +200,6 @@ class Gateway:
         try:
             models = await self._offered(known[1])
         except GuijuError as error:
-            error.facts.setdefault("record", "-")
             await _reply(send, error.code.status, errors.error_body(error.code, error.facts))
             return
         await _reply(send, 200, _ENCODE({"object": "list", "data": models}))
@@ -208,7 +207,7 @@ class Gateway:
     async def _offered(self, service: LiveService) -> list[dict[str, Any]]:
         """Return what the service's upstreams offer; one that does not answer hides only its own models.
 
-        Raises UPSTREAM-UNREACHABLE or UPSTREAM-BROKEN when none answers.
+        Raises MODELS-UNLISTED when none answers.
         """
         models: dict[str, dict[str, Any]] = {}
         problem: GuijuError | None = None
@@ -223,8 +222,10 @@ class Gateway:
                     try:
                         found = await client.models()
                     except GuijuError as error:
-                        log.warning("the models of upstream %s are not listed: %s", upstream.name, error)
-                        found = error
+                        log.warning(
+                            "the models of upstream %s are not listed: %s, %s", upstream.name, error.code.code, error.facts["reason"]
+                        )
+                        found = GuijuError(errors.MODELS_UNLISTED, upstream=upstream.name, cause=error.code.code)
                     self._models[upstream.name] = (time.monotonic(), found)
                 if isinstance(found, GuijuError):
                     problem = found

@@ -101,7 +101,7 @@ FIELD_INVALID = define(
     "FIELD-INVALID",
     status=400,
     kind="invalid_request_error",
-    zh=Text("字段 {param} 应为{wanted_zh}。", "请求未被处理。", "请改正该字段后重发。"),
+    zh=Text("字段 {param} 应为：{wanted_zh}。", "请求未被处理。", "请改正该字段后重发。"),
     en=Text("The field {param} must be {wanted_en}.", "The request was not processed.", "Correct the field and send it again."),
 )
 MODEL_UNKNOWN = define(
@@ -198,6 +198,22 @@ UPSTREAM_UNREACHABLE = define(
     zh=Text("无法连接模型服务“{upstream}”。", "没有内容被传出；编号 {record} 留有记录。", "请稍后重试。"),
     en=Text(
         "The model server '{upstream}' cannot be reached.", "Nothing was delivered; record {record} keeps the case.", "Try again later."
+    ),
+)
+MODELS_UNLISTED = define(
+    "MODELS-UNLISTED",
+    status=502,
+    kind="server_error",
+    retry=True,
+    zh=Text(
+        "模型服务“{upstream}”没有给出模型列表（{cause}）。",
+        "什么也没有改变；列出模型不留记录。",
+        "请稍后重试；运营者可在该 [[upstream]] 中写明 models，便无须询问。",
+    ),
+    en=Text(
+        "The model server '{upstream}' gave no list of its models ({cause}).",
+        "Nothing was changed; listing models leaves no record.",
+        "Try again later; with models named in that [[upstream]] the operator makes asking needless.",
     ),
 )
 UPSTREAM_TIMEOUT = define(

@@ -1,6 +1,7 @@
 """The client side of the gateway: one connection pool for each upstream, and what its refusals mean for the user."""
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,8 @@ from guiju.core.errors import GuijuError
 from guiju.gateway.bundle import Upstream
 from guiju.gateway.connections import Answer, Pool
 from guiju.gateway.errors import UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_FAILED, UPSTREAM_REFUSED, UPSTREAM_UNREACHABLE
+
+log = logging.getLogger("guiju.gateway")
 
 _DECODE: Final = msgspec.json.Decoder().decode
 _REASON_CHARACTERS: Final = 300
@@ -90,6 +93,10 @@ class UpstreamClient:
         key = ""
         if self.upstream.api_key_env:
             key = os.environ.get(self.upstream.api_key_env, "")
+            if not key:
+                log.warning(
+                    "upstream %s is asked without a key: %s is not set for this service", self.upstream.name, self.upstream.api_key_env
+                )
         elif self.upstream.api_key_file:
             key = Path(self.upstream.api_key_file).read_text()
         key = key.strip()

@@ -20,7 +20,16 @@ from guiju.gateway.bundle import Bundle, Key, current_hash, load_bundle, publish
 from guiju.labelling import flow as labelling
 from guiju.records import flow as records
 from guiju.screening.classifier.model import Classifier
-from guiju.services.in_force import demo_port, keep_in_force, keep_source, published_settings, published_source, served, settings_in_force, source_now
+from guiju.services.in_force import (
+    demo_port,
+    keep_in_force,
+    keep_source,
+    published_settings,
+    published_source,
+    served,
+    settings_in_force,
+    source_now,
+)
 from guiju.services.models import ApiKey
 
 SERVICE_UNKNOWN = define(

@@ -110,7 +110,9 @@ def test_an_upstream_that_is_away_hides_only_its_own_models(own_site: Site, star
     start.append(worker)
     assert {model["id"] for model in worker.get("/v1/models", KEYS["main"]).json["data"]} == {*HANGING, "listed"}
     reply = worker.get("/v1/models", KEYS["narrow"])
-    assert (reply.status, reply.json["error"]["code"]) == (502, "upstream_unreachable")
+    assert (reply.status, reply.json["error"]["code"]) == (502, "models_unlisted")
+    assert reply.json["error"]["record"] is None
+    assert "UPSTREAM-UNREACHABLE" in reply.json["error"]["message"]
 
 
 def test_end_users_are_recorded_under_a_pseudonym(worker: Worker, site: Site) -> None:
