@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from guiju.obligations.values import Catalogue, Condition, Obligation
+from guiju.obligations.values import Catalogue, Condition, Obligation, Words
 
 Answers = Mapping[str, tuple[str, ...]]
 """What the profile of a service says: fact → answers given; a fact that is not there has no answer."""
@@ -32,6 +32,24 @@ class Binding:
     obligation: Obligation
     binds: Binds
     because: tuple[Because, ...]
+
+
+COVERED = Words("《办法》是否适用于该服务", "Do the Measures apply to the service")
+_YES_OR_NO = {"yes": Words("是", "yes"), "no": Words("否", "no")}
+
+
+def question_of(because: Because, catalogue: Catalogue) -> Words:
+    """Return the question behind a fact, a derived one too."""
+    fact = catalogue.facts.get(because.fact)
+    return fact.question if fact is not None else COVERED
+
+
+def answers_of(because: Because, catalogue: Catalogue) -> Words:
+    """Return what was answered, as the profile names it; nothing where there is no answer."""
+    fact = catalogue.facts.get(because.fact)
+    names = {each.id: each.title for each in fact.choices} if fact is not None else _YES_OR_NO
+    given = [names.get(each, Words(each, each)) for each in because.given]
+    return Words("、".join(each.zh for each in given), ", ".join(each.en for each in given))
 
 
 def list_bindings(catalogue: Catalogue, answers: Answers, on: date) -> list[Binding]:

@@ -168,7 +168,11 @@ def _check_answers(service: str, answers: Answers, catalogue: Catalogue) -> None
         both = sorted(against & set(answers.get(other, ())))
         if answer in answers.get(fact, ()) and both:
             one, two = _named(catalogue, fact, answer), _named(catalogue, other, both[0])
-            raise refuse(f"{fact}“{one.zh}”与 {other}“{two.zh}”矛盾", f"{fact} '{one.en}' contradicts {other} '{two.en}'")
+            this, that = catalogue.facts[fact].question, catalogue.facts[other].question
+            raise refuse(
+                f"“{this.zh}”答“{one.zh}”，与“{that.zh}”答“{two.zh}”矛盾",
+                f"'{this.en}' is answered '{one.en}', which contradicts '{two.en}' to '{that.en}'",
+            )
 
 
 def _named(catalogue: Catalogue, fact: str, answer: str) -> Words:

@@ -19,7 +19,7 @@ from guiju.core.deadlines import CALENDAR_GAP, last_moment, missing_year
 from guiju.core.errors import GuijuError
 from guiju.duties import DUTIES
 from guiju.obligations import flow
-from guiju.obligations.applicability import Binding, list_bindings
+from guiju.obligations.applicability import Binding, answers_of, list_bindings, question_of
 from guiju.obligations.finding import GRAVEST, Case, Check, Finding, Proof, Status
 from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.values import MEASURES, Obligation, Words
@@ -83,8 +83,7 @@ def judge(binding: Binding, case: Case) -> Finding:
     """Return the state of one duty."""
     obligation = binding.obligation
     if binding.binds == "no":
-        facts = ", ".join(each.fact for each in binding.because)
-        return Finding("not_applicable", _not_bound(binding, facts))
+        return Finding("not_applicable", _not_bound(binding))
     check = all_checks().get(obligation.id)
     if check is not None:
         return _checked(check, case, obligation)
@@ -94,9 +93,12 @@ def judge(binding: Binding, case: Case) -> Finding:
     return Finding("not_built", Words(f"未建：{missing.zh}", f"Not built: {missing.en}"))
 
 
-def _not_bound(binding: Binding, facts: str) -> Words:
+def _not_bound(binding: Binding) -> Words:
     """Return why a duty does not bind; what the Measures do not reach, other laws may."""
-    zh, en = f"依服务画像不适用（{facts}）", f"Does not bind, by the profile ({facts})"
+    catalogue = shipped_catalogue()
+    facts = [(question_of(each, catalogue), answers_of(each, catalogue)) for each in binding.because]
+    zh = "依服务画像不适用：" + "；".join(f"{question.zh}——{given.zh}" for question, given in facts)
+    en = "Does not bind, by the profile: " + "; ".join(f"{question.en} – {given.en}" for question, given in facts)
     hooks = [each for each in binding.obligation.hooks if each.law != MEASURES]
     statutes = [(shipped_catalogue().statutes[each.law], each.at) for each in hooks]
     others = [(each.title, at) for each, at in statutes if each.rank in ("law", "regulation")]

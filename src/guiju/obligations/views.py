@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError
 from guiju.obligations import exports, flow, history
-from guiju.obligations.applicability import Answers
+from guiju.obligations.applicability import Answers, answers_of, question_of
 from guiju.obligations.finding import GRAVEST
 from guiju.obligations.judging import Light, all_checks, count_states, judge_service, list_notices, next_deadlines
 from guiju.obligations.loading import differences, shipped_catalogue
@@ -69,7 +69,12 @@ def board(request: HttpRequest) -> HttpResponse:
     others = [(each, counts.get(each.id) or count_states(judge_service(each.id, now, known))) for each in services]
     today = now.astimezone(BEIJING).date()
     days = history.days_of(chosen.id, today)
+    profile = flow.profile_of(chosen.id)
+    unanswered = shipped_catalogue().facts.keys() - flow.answers_of(chosen.id).keys()
+    waits = profile is not None and not unanswered and flow.determination_of(chosen.id, now)[1] != "holds"
     facts = {
+        "unanswered": len(unanswered),
+        "to_sign": waits and profile is not None and profile.made_by != actor_of(request),
         "service": chosen,
         "services": [(each, {state: number for state, number in count.items() if number}) for each, count in others],
         "counts": [(state, counts[chosen.id][state]) for state in GRAVEST],
@@ -114,7 +119,7 @@ def _duty(request: HttpRequest, service: str, obligation: str, refusal: GuijuErr
         "service": chosen,
         "light": found,
         "each": found.obligation,
-        "because": [(catalogue.facts.get(one.fact), one) for one in found.binding.because],
+        "because": [(question_of(one, catalogue), answers_of(one, catalogue)) for one in found.binding.because],
         "check": f"{check.__module__}.{check.__name__}" if check else "",
         "attestations": Attestation.objects.defer("document").filter(service=service, obligation=obligation)[:ATTESTATIONS_SHOWN],
         "kinds": [kind for kind in KINDS.values() if obligation in kind.obligations],
@@ -122,6 +127,7 @@ def _duty(request: HttpRequest, service: str, obligation: str, refusal: GuijuErr
         "now": now,
         "refusal": error_text(refusal) if refusal else "",
         "statement_characters": flow.STATEMENT_CHARACTERS,
+        "said_before": request.POST if refusal else {},
         **_law_of(found.obligation),
     }
     return render(request, "obligations/duty.html", facts, status=refusal.code.status if refusal else 200)

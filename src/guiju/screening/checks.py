@@ -82,6 +82,9 @@ def _library_holds(case: Case) -> Finding:
     )
 
 
+_SIGNED_ZH: Final = {"source": "来源", "reviewer": "审核人", "reviewed_on": "审核日期"}
+
+
 def _wanting(sizing: Sizing) -> Iterator[Words]:
     """Yield what a library lacks against its profile."""
     if sizing.total_short:
@@ -93,8 +96,8 @@ def _wanting(sizing: Sizing) -> Iterator[Words]:
             yield Words(f"{len(each)} {zh}：{'、'.join(names)}", f"{len(each)} {en}: {', '.join(names)}")
     unsigned = {column: rows for column, rows in sizing.unsigned.items() if rows}
     if unsigned:
-        told = ", ".join(f"{column} {rows}" for column, rows in unsigned.items())
-        yield Words(f"有词条没有填写：{told}", f"Rows lack: {told}")
+        zh = "、".join(f"{_SIGNED_ZH[column]}（{column}）{rows} 条" for column, rows in unsigned.items())
+        yield Words(f"没有填写{zh}", "Rows lack: " + ", ".join(f"{column} {rows}" for column, rows in unsigned.items()))
     if sizing.renewed_at is None:
         yield Words("不知何时更新过", "When it was renewed is not known")
 

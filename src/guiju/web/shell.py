@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from guiju.labelling.supply import flow as supplies
 from guiju.records.access.requests import APPROVING, count_to_decide
 from guiju.web.access import actor_of
 
@@ -54,4 +55,14 @@ def _places(request: HttpRequest) -> list[Place]:
         here = request.path.startswith(href)
         places = [replace(place, here=place.here and not here) for place in places]
         places.insert(2, Place(_("审批"), href, here, count_to_decide(actor_of(request), deeds)))
-    return places
+    return _with_supplies(request, places) if user.has_perm("supply.view_supply") else places
+
+
+def _with_supplies(request: HttpRequest, places: list[Place]) -> list[Place]:
+    """Lead to the supplies without the explicit label: by way of the services, or straight for who may not see those."""
+    href, services = reverse("supply:supplies"), reverse("services:services")
+    here = request.path.startswith(href)
+    count = supplies.count_to_decide(actor_of(request)) if request.user.has_perm("supply.decide_supply") else 0
+    if any(place.href == services for place in places):
+        return [replace(place, here=place.here or here, count=count) if place.href == services else place for place in places]
+    return [*places, Place(_("免显式标识"), href, here, count)]

@@ -135,6 +135,11 @@ def ask(
     return supply
 
 
+def count_to_decide(actor: str) -> int:
+    """Return how many requests wait for somebody other than the actor, who entered none of them."""
+    return Supply.objects.filter(state=State.ASKED).exclude(asked_by=actor).count()
+
+
 def decide(id: str, *, grant: bool, reason: str, actor: str) -> Supply:  # the name that callers and pages use
     """Grant or refuse what somebody else asked for; leave `labelling.supply.granted` or `.refused`. A grant counts once a bundle is published.
 

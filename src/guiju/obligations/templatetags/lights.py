@@ -44,6 +44,24 @@ def mark(value: Mark) -> SafeString:
 
 
 @register.filter
+def proof_name(what: str) -> str:
+    """Return what a piece of evidence is; its number stands beside it."""
+    names = {
+        "attestation": _("声明"),
+        "bundle": _("运行包"),
+        "determination": _("适用性判断书"),
+        "erasure": _("删除"),
+        "library": _("词库"),
+        "profile": _("服务画像"),
+        "request": _("申请"),
+        "requests": _("申请"),
+        "retention_rule": _("保存期限"),
+        "sweep": _("清除"),
+    }
+    return names.get(what, what)
+
+
+@register.filter
 def period(limit: Limit) -> str:
     """Return a period in words: `within 10 working days`."""
     one, several = {

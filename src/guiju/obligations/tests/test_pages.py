@@ -30,6 +30,8 @@ from guiju.services import flow as services
 from guiju.web.people import add_person
 from guiju.web.tests.rig import left
 
+STATEMENT = "已完成备案"
+
 
 def _person(role: str) -> Client:
     add_person(role, role, "person:test")
@@ -101,7 +103,7 @@ def test_a_duty_leads_to_its_record_and_proof(owner: Client) -> None:
 
 def _attestation(**changed: object) -> dict:
     return {
-        "statement": "已完成备案",
+        "statement": STATEMENT,
         "document": SimpleUploadedFile("备案.pdf", b"%PDF"),
         "last_day": (TODAY + timedelta(days=100)).isoformat(),
     } | changed
@@ -127,7 +129,9 @@ def test_an_attestation_is_given_and_withdrawn(owner: Client, data: DataFolder) 
 def test_a_bare_tick_is_refused_with_its_reason(owner: Client, changed: dict[str, object]) -> None:
     answer = owner.post("/console/board/chat/GAI-9.2/attest/", _attestation(**changed))
     assert answer.status_code == 400
-    assert "ATTESTATION-INVALID" in answer.content.decode()
+    page = answer.content.decode()
+    assert "ATTESTATION-INVALID" in page
+    assert f">{changed.get('statement', STATEMENT)}</textarea>" in page  # what was written is there to be corrected
     assert not Attestation.objects.exists()
 
 
@@ -164,9 +168,14 @@ def test_who_may_do_what(data: DataFolder) -> None:
     assert reviewer.get("/console/board/").status_code == 404
     assert reader.post("/console/board/chat/profile/answer/", form).status_code == 404
     assert reader.post("/console/board/chat/GAI-9.2/attest/", _attestation()).status_code == 404
+    assert "个问题没有回答" in _text(officer, "/console/board/")
     assert officer.post("/console/board/chat/profile/answer/", form).status_code == 302
+    assert "等待您签署" in _text(approver, "/console/board/")
+    assert "等待您签署" not in _text(officer, "/console/board/")
     assert officer.post("/console/board/chat/profile/determine/").status_code == 404  # another person signs
     assert approver.post("/console/board/chat/profile/determine/").status_code == 302
+    assert "等待您签署" not in _text(approver, "/console/board/")
+    assert "/determinations/" in _text(approver, "/console/board/chat/GAI-2.1/")  # the evidence is what was signed
     assert Profile.objects.get().made_by == "person:officer"
     assert Client().get("/console/board/").status_code == 302
 

@@ -50,6 +50,19 @@ def test_without_agreement_and_purpose_nothing_is_kept(data: DataFolder, changed
     assert not Supply.objects.exists()
 
 
+def test_who_decides_is_led_to_what_waits(data: DataFolder, owner: Client) -> None:
+    _ask()
+    for role, seen, count in (("officer", True, False), ("approver", True, True), ("reviewer", False, False)):
+        add_person(role, role, "person:test")
+        client = Client()
+        client.force_login(User.objects.get(username=role))
+        page = client.get("/console/").content.decode().split("</nav>")[0]
+        assert ('href="/console/supply/"' in page, '<span class="count">1</span>' in page) == (seen, count), role
+    page = owner.get("/console/supply/").content.decode().split("</nav>")[0]
+    assert 'href="/console/services/" aria-current="page">服务 <span class="count">1</span>' in page
+    assert 'href="/console/supply/"' not in page
+
+
 def test_what_another_grants_reaches_the_gateway_and_ends(data: DataFolder, settings: Settings) -> None:
     supply = _ask()
     publish(actor="person:test")
