@@ -11,6 +11,7 @@ import msgspec
 
 from guiju.labelling.annex_e import KEYS
 from guiju.labelling.files import Inspection
+from guiju.labelling.findings import CHECKS
 from guiju.labelling.signatures.check import SignatureFinding
 from guiju.labelling.signatures.told import signature_line, signature_row
 from guiju.labelling.values import FileLabel
@@ -78,9 +79,15 @@ def lines_of(row: dict[str, Any]) -> Iterator[str]:
         yield plain(f"  {row['damaged']['reason']} ({row['damaged']['at']})")
     for heading, texts in (("错误 error", row["errors"]), ("提示 warning", row["warnings"]), ("痕迹 trace", row["traces"])):
         for text in texts:
-            yield plain(f"  {heading}: {text}")
+            yield plain(f"  {heading}: {_with_name(text)}")
     if unseen := [each["check"] for each in row["findings"] if each["outcome"] == "not_examined" and row["damaged"] is None]:
-        yield plain(f"  未查验 not examined: {', '.join(unseen)}")
+        yield plain(f"  未查验 not examined: {', '.join(map(_with_name, unseen))}")
+
+
+def _with_name(text: str) -> str:
+    """Return what was found with what its check asks, in Chinese and English."""
+    asked = CHECKS.get(text.partition(":")[0])
+    return f"{text}（{asked[0]} / {asked[1]}）" if asked else text
 
 
 def plain(text: str) -> str:

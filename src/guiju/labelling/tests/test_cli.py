@@ -68,6 +68,8 @@ def folder(tmp_path: Path) -> Path:
 def test_the_exit_status_is_the_verdict(folder: Path, name: str, status: int) -> None:
     done = run(str(folder / name))
     assert done.exit_code == status, done.output
+    if status == 0:
+        assert "explicit_image（画面上的显式标识 / the explicit label on a picture）" in done.output
     if status == 10:
         assert "INSPECT-UNREADABLE" in done.stderr
         assert "没有查验" in done.stderr
