@@ -8,7 +8,7 @@ from typing import Any
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
-from guiju.screening.attacks.screen import GIVEN, examine_attacks, has_hints, listens, may_attack, signs_of
+from guiju.screening.attacks.screen import GIVEN, examine_attacks, listens, may_attack, signs_of
 from guiju.screening.conversation import across, joints, source_of, source_of_message, texts_of, with_sources
 from guiju.screening.decoded import hits_in_encoded
 from guiju.screening.first_look import units_of
@@ -29,18 +29,17 @@ def examine_input(
     runs = joints(messages, snapshot.longest)
     text = "\n".join([*view, *texts_of(runs)] if runs else view)
     units = units_of(text)
-    hinted, verdict = False, PASS
-    if not snapshot.rules_out(text, units):
-        hinted = has_hints(text)
-        if not snapshot.finds_nothing_in(text, units):
-            verdict = snapshot.examine_all(paths(request), "input", policy)
-            hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)
-            verdict = verdict_of(hits)
+    verdict = PASS
+    worded, hinted = snapshot.look(text, units)
+    if worded:
+        verdict = snapshot.examine_all(paths(request), "input", policy)
+        hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)
+        verdict = verdict_of(hits)
     screen, attacks = screen_for(policy, "input"), listens(policy)
     signs, code = signs_of(screen, attacks).look(text, units)
     if code and (found := hits_in_encoded(_encoded(view, request), snapshot, "input", policy, verdict.hits)):
         verdict = verdict_of((*verdict.hits, *with_sources(found, request, documents)))
-    if attacks and (signs or hinted) and may_attack("\n".join(view if documents else _given(messages))):
+    if attacks and (signs or hinted) and may_attack("\n".join(view if documents else _given(messages)), hinted=hinted):
         found = _attacks(snapshot, policy, request, documents, harmful=bool(verdict.hits))
         verdict = verdict_of((*verdict.hits, *found)) if found else verdict
     if not signs or verdict.action in ENDS:

@@ -85,7 +85,7 @@ def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:
     for service in bundle.services:
         for audience in AUDIENCES:
             snapshot.trie(service.policy.read_by(audience), "output")
-    snapshot.rules_out("", units_of(""))  # made ready here, not by the first request
+    snapshot.look("", units_of(""))  # made ready here, not by the first request
     keys = {key.sha256: (key, services[key.service]) for key in bundle.keys if key.service in services}
     waivers = {each.id: each for each in bundle.waivers}
     return Live(bundle, digest, snapshot, keys, clients, digest[:16], snapshot.version[:16], answers, classifier, guards, waivers)

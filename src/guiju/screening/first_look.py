@@ -1,7 +1,7 @@
 """The first look: whether one of some words can stand in a text at all. Nearly all traffic needs no more than it.
 
-It reads a text as the UTF-16 units that two tables look up, and never makes a string of the fold. A character that the table cannot fold
-alone, or that begins an escape, is no reason to say no: who looks exactly folds properly (`fold.py`). So a no is certain, a yes is not.
+It reads a text as the UTF-16 units that a table looks up, and makes a string of the fold only for a text with a character that the table
+cannot fold alone, or that begins an escape. A no is certain, a yes is not: words are told apart by bytes, and gaps are not looked at.
 """
 
 from codecs import utf_16_le_encode
@@ -12,7 +12,7 @@ import ahocorasick_rs
 import numpy
 import numpy.typing
 
-from guiju.screening.fold import PLAIN, UNDECIDED, Reading
+from guiju.screening.fold import PLAIN, UNDECIDED, Reading, fold
 from guiju.screening.portions import PORTION, holds_any
 from guiju.screening.spellings.escapes import may_escape
 
@@ -27,23 +27,48 @@ def units_of(text: str) -> Units:
     return numpy.frombuffer(utf_16_le_encode(text, "surrogatepass")[0], numpy.uint16)
 
 
+_NEITHER: Final = (False, False)
+_BOTH: Final = (True, True)
+
+
 class FirstLook:
-    """Folded words, ready to be ruled out. Build it once: 10,000 words take 10 ms and 1 MB."""
+    """Folded words, and hints beside them, ready to be ruled out. Build it once: 10,000 words take 10 ms and 1 MB."""
 
-    __slots__ = ("_automaton", "_longest", "_reading", "_sure")
+    __slots__ = ("_automaton", "_hints_from", "_longest", "_reading", "_sure", "_undecided")
 
-    def __init__(self, words: Iterable[str], reading: Reading = PLAIN) -> None:
-        looked_for = [utf_16_le_encode(word, "surrogatepass")[0].translate(None, _DROPPED) for word in words]
+    def __init__(self, words: Iterable[str], reading: Reading = PLAIN, hints: Iterable[str] = ()) -> None:
         self._reading = reading
-        self._sure = all(looked_for)
-        self._longest = max(map(len, looked_for), default=0) + len(UNDECIDED)
-        self._automaton = ahocorasick_rs.BytesAhoCorasick([*filter(None, looked_for), UNDECIDED])
+        sought, hinted = ([self._read(units_of(each)) for each in some] for some in (words, hints))
+        self._sure = all(sought) and all(hinted)
+        self._hints_from, self._undecided = len(sought), len(sought) + len(hinted)
+        self._longest = max(map(len, (*sought, *hinted, UNDECIDED)))
+        self._automaton = ahocorasick_rs.BytesAhoCorasick([each or UNDECIDED for each in (*sought, *hinted, UNDECIDED)])
+
+    def look(self, text: str, units: Units) -> tuple[bool, bool]:
+        """Tell whether one of the words, and whether one of the hints, may stand in a text, given with its units: 3 ns a character where
+        neither does. Of a text longer than a portion no more is told than that something may.
+        """
+        if not self._sure:
+            return _BOTH
+        if not may_escape(text):
+            read = self._read(units)
+            if len(read) > PORTION:
+                return _BOTH if holds_any(self._automaton, read, self._longest) else _NEITHER
+            if not self._automaton.find_matches_as_indexes(read):
+                return _NEITHER
+            if UNDECIDED not in read:
+                return self._kinds(read)
+        return self._kinds(self._read(units_of(fold(text, self._reading)))) if len(text) <= PORTION else _BOTH
 
     def rules_out(self, text: str, units: Units) -> bool:
-        """Tell that none of the words stands in a text, given with its units: 3 ns a character."""
-        if not self._sure or may_escape(text):
-            return False
-        read = self._reading.first_table.take(units).tobytes().translate(None, _DROPPED)
-        if len(read) <= PORTION:
-            return not self._automaton.find_matches_as_indexes(read)
-        return not holds_any(self._automaton, read, self._longest)
+        """Tell that none of the words and hints stands in a text, given with its units."""
+        return self.look(text, units) == _NEITHER
+
+    def _kinds(self, read: bytes) -> tuple[bool, bool]:
+        found = {index for index, _, _ in self._automaton.find_matches_as_indexes(read, overlapping=True)}
+        if self._undecided in found:
+            return _BOTH
+        return any(index < self._hints_from for index in found), any(index >= self._hints_from for index in found)
+
+    def _read(self, units: Units) -> bytes:
+        return self._reading.first_table.take(units).tobytes().translate(None, _DROPPED)

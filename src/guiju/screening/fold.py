@@ -134,6 +134,9 @@ _DROP: Final = 0
 _MANY: Final = 1
 UNDECIDED: Final = b"\xfe\xfe"
 """In `Reading.first_table`: whatever the table cannot fold."""
+PICTURES_HIGH: Final = 0xD83D
+PICTURES: Final = frozenset(map(chr, range(0x1F400, 0x1F800)))
+"""All that begin with this half of a surrogate pair: faces, hands, hearts, which vanish in the fold, and places that nothing has yet."""
 
 
 class Reading(dict[str, "str | int"]):
@@ -180,6 +183,8 @@ class Reading(dict[str, "str | int"]):
         table = self.table.copy()
         table[self.table == _DROP] = 0xFFFF
         table[self.table == _MANY] = int.from_bytes(UNDECIDED, "little")
+        if not any(character in PICTURES for character in self._instead):
+            table[PICTURES_HIGH] = table[0xDC00:0xE000] = 0xFFFF  # a low half alone is nothing, behind another high one it does not matter
         return table
 
     @cached_property

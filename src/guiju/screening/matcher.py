@@ -12,7 +12,7 @@ import numpy.typing
 
 from guiju.screening.first_look import FirstLook, Units
 from guiju.screening.fold import PLAIN, Fold, Reading, fold, fold_exactly, origins
-from guiju.screening.portions import PORTION, Match, cuts, folded_by_portion, together
+from guiju.screening.portions import PORTION, Match, cuts, together
 from guiju.screening.rules import NearWord, Pattern, Rule, begins_a_word, bridged, ends_a_word
 from guiju.screening.values import Direction
 
@@ -115,12 +115,8 @@ class Matcher:
         self.reach = max((rule.entry.within for pattern in told.values() for rule in pattern.rules if rule.near), default=0)
 
     def finds_nothing(self, text: str, units: Units) -> bool:
-        """Tell that no pattern is in a text, given with its units; gaps are not looked at."""
-        if self._first_look.rules_out(text, units):
-            return True
-        if len(text) <= PORTION:
-            return not self._automaton.find_matches_as_indexes(fold(text, self.reading))
-        return not any(self._automaton.find_matches_as_indexes(some) for some in folded_by_portion(text, self.reading, self.longest))
+        """Tell that no pattern is in a text, given with its units."""
+        return self._first_look.rules_out(text, units)
 
     def find(self, texts: Sequence[str], direction: Direction) -> tuple[list[Place], Mapping[tuple[int, str], int]]:
         """Return the hits in each of `texts`, and for (text, rule id) how many further places there are: of a rule that hits again and again,

@@ -50,16 +50,17 @@ class Snapshot:
         """Tell the same of one text, given with its units."""
         return self._matcher.finds_nothing(text, units) and not (self._readings and self._may_read_otherwise(text, units))
 
-    def rules_out(self, text: str, units: Units) -> bool:
-        """Tell that no term and no hint of an attack can be in a text: one look for both. Where it says no, each is looked for."""
-        return self._with_hints.rules_out(text, units) and not (self._readings and self._may_read_otherwise(text, units))
+    def look(self, text: str, units: Units) -> tuple[bool, bool]:
+        """Tell whether a term, and whether a hint of an attack, may be in a text, given with its units."""
+        term, hint = self._with_hints.look(text, units)
+        return term or bool(self._readings and self._may_read_otherwise(text, units)), hint
 
     def _may_read_otherwise(self, text: str, units: Units) -> bool:
         return not all(each.finds_nothing(text, units) for each in self._readings)
 
     @cached_property
     def _with_hints(self) -> FirstLook:
-        return FirstLook([*self._matcher.words, *HINTS])
+        return FirstLook(self._matcher.words, hints=HINTS)
 
     def examine(self, text: str, direction: Direction, policy: Policy, path: str = "") -> Verdict:
         """Return the verdict on one text; spans are characters of `text`."""
