@@ -67,11 +67,11 @@ browser:
 
 # exiftool, ffmpeg, mediainfo, pdfinfo and LibreOffice look at what labelling wrote.
 readers:
-	@command -v exiftool >/dev/null && command -v ffprobe >/dev/null && command -v mediainfo >/dev/null && command -v pdfinfo >/dev/null && \
+	@command -v exiftool >/dev/null && command -v ffprobe >/dev/null && command -v mediainfo >/dev/null && command -v pdfinfo >/dev/null && command -v qpdf >/dev/null && \
 	command -v soffice >/dev/null && perl -MArchive::Zip -e1 2>/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing exiftool, ffmpeg, mediainfo, poppler and LibreOffice for the tests of labels"; \
-	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libimage-exiftool-perl libarchive-zip-perl ffmpeg mediainfo poppler-utils) >/dev/null || \
+	  echo "Installing exiftool, ffmpeg, mediainfo, poppler, qpdf and LibreOffice for the tests of labels"; \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libimage-exiftool-perl libarchive-zip-perl ffmpeg mediainfo poppler-utils qpdf) >/dev/null || \
 	  echo "They could not be installed: the tests with independent readers will be skipped"; \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends libreoffice-writer-nogui libreoffice-calc-nogui >/dev/null || \
 	  echo "LibreOffice could not be installed: its tests will be skipped"; \
