@@ -11,7 +11,7 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -96,6 +96,21 @@ def parse_csv(raw: bytes, name: str = "library.csv", *, kept: bool = False) -> L
     `exceptions` are separated by `|`. Raises LIBRARY-INVALID with every mistake and its line; what is wrong with the rows of a library that
     is `kept` is told instead, for they were right once: the fold may join today what it kept apart then.
     """
+    sound = _sound.get(raw)
+    if sound is not None:
+        return sound
+    library = make_library(_csv_rows(raw, name), name, kept=kept)
+    if not library.told:
+        _sound.clear()
+        _sound[raw] = library
+    return library
+
+
+_sound: Final[dict[bytes, Library]] = {}
+"""The library that was read last without a mistake, by its very bytes: a first start reads the same one three times."""
+
+
+def _csv_rows(raw: bytes, name: str) -> list[Row]:
     text = _decoded(raw, name)
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
@@ -127,7 +142,7 @@ def parse_csv(raw: bytes, name: str = "library.csv", *, kept: bool = False) -> L
                 )
     except csv.Error as problem:
         refuse(name, [Problem(reader.line_num, "", f"不是有效的 CSV：{problem}", f"not valid CSV: {problem}")])
-    return make_library(rows, name, kept=kept)
+    return rows
 
 
 def parse_yaml(raw: bytes, name: str = "library.yaml") -> Library:
@@ -158,14 +173,11 @@ def starter_library() -> Library:
 
 @lru_cache(maxsize=1)
 def _starter() -> Library:
-    rows: list[Sequence[str]] = [COLUMNS]
+    rows: list[Row] = []
     for file in sorted(resources.files("guiju.screening").joinpath("starter").iterdir(), key=lambda path: path.name):
         if file.name.endswith(".csv"):
-            library = parse_csv(file.read_bytes(), file.name)
-            rows += [[row.get(name, "") for name in COLUMNS] for row in csv.DictReader(io.StringIO(library.csv.decode(), newline=""))]
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return parse_csv(text.getvalue().encode(), "starter")
+            rows += _csv_rows(file.read_bytes(), file.name)
+    return parse_csv(_canonical_csv(row.fields for row in rows), "starter")
 
 
 def _yaml_rows(root: yaml.SequenceNode, name: str) -> Iterator[Row]:

@@ -1,11 +1,11 @@
-"""The tables of this room, read once: how characters sound, which look alike, which are written as several. `make.py` makes them."""
+"""The tables of this room, read once: how characters sound, which are forms of one, which look alike, which are written as several. `make.py` makes them."""
 
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 
 
 def _lines(name: str) -> list[list[str]]:
-    text = resources.files("guiju.screening.spellings").joinpath(name).read_text("utf-8")
+    text = Path(__file__).with_name(name).read_text("utf-8")
     return [line.split(" ") for line in text.splitlines() if line]
 
 
@@ -37,3 +37,9 @@ def shapes() -> list[str]:
 def parts() -> dict[str, tuple[str, ...]]:
     """Return character → what it is when its parts are written beside each other."""
     return {character: tuple(ways) for character, *ways in _lines("parts.table")}
+
+
+@lru_cache(maxsize=1)
+def han_forms() -> dict[str, str]:
+    """Return traditional or variant form → the one form of all of them, for single Han characters."""
+    return {form: one for one, forms in _lines("han.table") for form in forms}

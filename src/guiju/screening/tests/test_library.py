@@ -255,3 +255,20 @@ def test_the_refusal_says_what_was_kept() -> None:
     assert "正在使用的词库不变" in caught.value.text("zh")
     assert "line 2" in caught.value.text("en")
     assert "the library in force is unchanged" in caught.value.text("en").lower()
+
+
+def test_a_library_with_mistakes_is_refused_again_although_it_is_kept() -> None:
+    """Red when `parse_csv` remembers a library of which something is told: an import would take over what only a kept one may have."""
+    wrong = "term,risk\n赌博广告,A.1.h\n赌 博广告,A.1.h\n".encode()
+    assert parse_csv(wrong, kept=True).told
+    for _ in range(2):
+        with pytest.raises(GuijuError) as refused:
+            parse_csv(wrong)
+        assert refused.value.code.code == "LIBRARY-INVALID"
+
+
+def test_a_library_that_is_read_again_is_the_same_and_another_is_another() -> None:
+    one, other = ("term,risk\n赌博广告,A.1.h\n".encode(), "term,risk\n赌博网站,A.1.h\n".encode())
+    for _ in range(2):
+        assert [entry.term for entry in parse_csv(one).entries] == ["赌博广告"]
+        assert [entry.term for entry in parse_csv(other).entries] == ["赌博网站"]

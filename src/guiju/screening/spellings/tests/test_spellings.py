@@ -16,7 +16,7 @@ from guiju.screening.snapshot import Snapshot
 from guiju.screening.spellings import make
 from guiju.screening.spellings.expand import EXPANSIONS, PATTERNS_AT_MOST, expansions
 from guiju.screening.spellings.readings import READINGS, reading
-from guiju.screening.spellings.tables import parts, shapes, syllables
+from guiju.screening.spellings.tables import han_forms, parts, shapes, syllables
 from guiju.screening.tests.test_gate import allowed, cut, streamed
 from guiju.screening.values import PASS, LibraryEntry, Policy
 
@@ -189,7 +189,11 @@ def test_a_library_without_the_column_keeps_its_version_and_one_with_it_comes_ba
 
 
 def test_the_tables_are_those_of_their_sources_and_folded() -> None:
+    assert make.FOLDER.joinpath("han.table").read_text("utf-8") == make.han()
     assert make.FOLDER.joinpath("syllables.table").read_text("utf-8") == make.syllables()
+    assert not set(han_forms()) & set(han_forms().values())
+    assert {han_forms()[form] for form in "鉅钜"} == {"巨"}
+    assert "欠" not in han_forms()
     assert all(fold(character) == character for character in syllables())
     assert all(fold(together) == together for together in shapes())
     assert all(fold(way) == way and len(way) > 1 for ways in parts().values() for way in ways)
