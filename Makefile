@@ -9,6 +9,9 @@ UV := .tools/bin/uv
 RUN := .venv/bin/python
 SOURCES := src tests bench
 export UV_PYTHON_DOWNLOADS := never
+# Byte code is made with the installation and not by the first start; where Python may not write it, every start would compile all sources anew.
+export UV_COMPILE_BYTECODE := 1
+COMPILE = $(RUN) -m compileall -q -j 0 src/guiju
 export UV_PROJECT_ENVIRONMENT := .venv
 
 help:  ## Show the verbs
@@ -24,10 +27,12 @@ help:  ## Show the verbs
 # The service alone; a development set-up that is already there stays.
 .venv/.service: uv.lock pyproject.toml | .tools/.uv-$(UV_VERSION)
 	$(UV) sync --python $(PYTHON) --frozen --quiet --no-dev --extra demo --extra sm2 --extra media --extra documents --inexact
+	@$(COMPILE)
 	@touch $@
 
 .venv/.development: uv.lock pyproject.toml | .tools/.uv-$(UV_VERSION)
 	$(UV) sync --python $(PYTHON) --frozen --quiet
+	@$(COMPILE)
 	@touch $@ .venv/.service
 
 install: .venv/.development  ## Set up everything for development

@@ -12,8 +12,6 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final, Literal
 
-from chinese_calendar import constants
-
 from guiju.core.clock import BEIJING
 from guiju.core.errors import GuijuError, Text, define
 
@@ -71,6 +69,8 @@ def work_calendar(days_off: tuple[str, ...] = (), make_up_days: tuple[str, ...] 
 
     The national days are those of the library chinesecalendar, from the notices of the State Council.
     """
+    from chinese_calendar import constants  # here, because a start of the service reads settings and counts no days
+
     off, made_up = _days(days_off), _days(make_up_days)
     national_off = {day for day in constants.holidays if day not in made_up}
     national_made_up = {day for day in constants.workdays if day not in off}

@@ -18,8 +18,6 @@ from guiju.gateway.bundle import Guard, Limits, Media, Service, Upstream
 from guiju.labelling.explicit import holds_elements
 from guiju.labelling.implicit import is_label_value, is_provider_code
 from guiju.labelling.values import ExplicitStyle
-from guiju.screening.attacks import CODES as ATTACKS
-from guiju.screening.detectors import CODES
 from guiju.screening.guards import FORMS
 from guiju.screening.risks import BY_ID, GROUPS
 from guiju.screening.table import Mistake, mistakes_of, read_row
@@ -255,7 +253,7 @@ class _Check:
 
     def _row(self, setting: Setting, path: tuple[str | int, ...], name: str, key: str, value: Any, kind: Any) -> None:
         if typing.get_origin(kind) is typing.Literal:
-            codes = CODES if setting.name.startswith("personal_") else ATTACKS if setting.name.startswith("attack_") else ()
+            codes = _codes_of(setting.name)
             if key != "*" and not (key in codes if codes else key in BY_ID or key in GROUPS):
                 self._unknown(path, name, [f'service.policy.{setting.name}."{code}"' for code in codes])
             input_or_output = ("refuse", "deliver") if setting.name == "on_input" else ("stop", "deliver")
@@ -463,6 +461,19 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _codes_of(name: str) -> tuple[str, ...]:
+    """Return the codes that the rows of a table may name; none where they name risks. Imported here: their patterns take long to compile."""
+    if name.startswith("personal_"):
+        from guiju.screening.detectors import CODES
+
+        return tuple(CODES)
+    if name.startswith("attack_"):
+        from guiju.screening.attacks import CODES as ATTACKS
+
+        return tuple(ATTACKS)
+    return ()
 
 
 def _matches(form: Form | Span, value: str) -> bool:

@@ -1,13 +1,16 @@
 """One gateway worker: a process, an inherited socket, an event loop.
 
-    python -m guiju.gateway.worker --data DIR --fd N --number K
+    python -m guiju.gateway.worker --data DIR --fd N --number K [--go N]
 
+With --go it waits, all loaded, until the other end of that pipe is closed: then there is a bundle to read.
 SIGTERM drains: no new connections, answers under way end, the spool is committed, exit 0.
 """
 
 import argparse
 import gc
 import logging
+import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -27,10 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--number", default="0")
+    parser.add_argument("--go", type=int)
     options = parser.parse_args(arguments)
     configure(f"gateway-{options.number}")
     die_with_parent()
     take_short_turns()
+    if options.go is not None:
+        _wait(options.go)
     try:
         gateway = create_gateway(options.data, f"gateway-{options.number}")
     except GuijuError as error:
@@ -43,6 +49,15 @@ def main(arguments: list[str] | None = None) -> int:
     gc.set_threshold(20_000, 20, 100)
     Server(config).run(sockets=[listener])
     return 0
+
+
+def _wait(pipe: int) -> None:
+    """Wait until the other end of the pipe is closed. SIGTERM ends the process: nothing has begun that could be drained."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while os.read(pipe, 1):
+        pass
+    os.close(pipe)
+    signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

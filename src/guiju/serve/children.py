@@ -59,6 +59,8 @@ class Plan:
     listener: socket.socket | None = None
     priority: Priority = Priority.LIVE
     environment: Mapping[str, str] | None = None
+    waits_for: int | None = None
+    """Descriptor of a pipe, `{go}` in the command: the process gets ready and goes on when the pipe's other end is closed."""
 
 
 class Child:
@@ -81,13 +83,23 @@ class Child:
     def start(self, environment: Mapping[str, str]) -> None:
         """Start the process. It gets its own process group, so that Ctrl-C reaches the supervisor alone."""
         plan = self.plan
-        descriptors = () if plan.listener is None else (plan.listener.fileno(),)
-        command = [part.replace("{fd}", str(descriptors[0])) if descriptors else part for part in plan.command]
+        descriptors = {}
+        if plan.listener is not None:
+            descriptors["{fd}"] = plan.listener.fileno()
+        if plan.waits_for is not None:
+            descriptors["{go}"] = plan.waits_for
+        command = list(plan.command)
+        for name, number in descriptors.items():
+            command = [part.replace(name, str(number)) for part in command]
         self.start_at = None
         self.starts += 1
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(
-            command, env={**environment, **(plan.environment or {})}, pass_fds=descriptors, stdin=subprocess.DEVNULL, process_group=0
+            command,
+            env={**environment, **(plan.environment or {})},
+            pass_fds=tuple(descriptors.values()),
+            stdin=subprocess.DEVNULL,
+            process_group=0,
         )
         try:
             _give_way(self._process.pid, plan.priority)

@@ -1,9 +1,10 @@
 """What `guiju serve` does: hold the folder, open the sockets, run the children.
 
 On a prepared folder whose bundle fits the settings the gateways start first and need neither Django nor the database;
-all else follows once they answer. Otherwise `prepare` runs first.
+all else follows once they answer. Otherwise they only get ready while `prepare` runs, and read the bundle when it is done.
 """
 
+import functools
 import logging
 import os
 import resource
@@ -11,9 +12,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.log import configure
 from guiju.core.settings import Settings, find_unset_secrets, read_settings
+from guiju.serve.arguments import OWNER_PASSWORD, Options
 from guiju.serve.children import After, Plan, Priority
 from guiju.serve.folder import is_prepared, make_folder
 from guiju.serve.sockets import address, listen, listen_for_demo, port_of, reached_at
@@ -42,20 +43,6 @@ _OPEN_FILES: Final = 65_536
 """A stream needs two; the usual soft limit of 1,024 would end at five hundred streams."""
 
 log = logging.getLogger("guiju.serve")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says; None and empty text leave it to the settings file."""
-
-    data: Path
-    settings: Path | None = None
-    host: str = ""
-    port: int | None = None
-    console_port: int | None = None
-    workers: int | None = None
-    owner_name: str = "owner"
-    owner_password: str = ""
 
 
 def serve(options: Options) -> int:
@@ -113,16 +100,20 @@ class _Service:
             self._ports["demo"] = port_of(self._demo)
 
     def run(self) -> int:
-        live = [self._gateway_plan(number) for number in range(self._settings.server.worker_count())]
+        prepared = is_prepared(self._data) and is_fresh(self._data, self._file)
+        go, let_go = (None, None) if prepared else os.pipe()
+        live = [self._gateway_plan(number, go) for number in range(self._settings.server.worker_count())]
         if self._demo is not None:
             live.append(self._demo_plan())
-        if is_prepared(self._data) and is_fresh(self._data, self._file):
+        wait_before: dict[int, Callable[[], bool]]
+        if let_go is None:
             phases = [live, [self._prepare_plan(After.DONE)], self._paper()]
             wait_before = {1: self._may_go_on.is_set}
         else:
-            phases = [[self._prepare_plan(After.DONE_OR_LEAVE)], live, self._paper()]
-            wait_before = {2: self._may_go_on.is_set}
-        environment = {name: value for name, value in os.environ.items() if name != "GUIJU_OWNER_PASSWORD"}
+            # The phase in the middle has no children: it begins when prepare is done, and that lets the gateways go on.
+            phases = [[self._prepare_plan(After.DONE_OR_LEAVE), *live], [], self._paper()]
+            wait_before = {1: functools.partial(_closed, let_go), 2: self._may_go_on.is_set}
+        environment = {name: value for name, value in os.environ.items() if name != OWNER_PASSWORD}
         environment |= {
             "GUIJU_DATA": str(self._data.root),
             "GUIJU_SETTINGS": str(self._file),
@@ -137,10 +128,12 @@ class _Service:
 
     # ── children ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _gateway_plan(self, number: int) -> Plan:
+    def _gateway_plan(self, number: int, go: int | None) -> Plan:
         command = _module("guiju.gateway.worker", "--data", str(self._data.root), "--fd", "{fd}", "--number", str(number))
+        if go is not None:
+            command += ("--go", "{go}")
         stop_within_s = self._settings.limits.drain_ms / 1000 + 5
-        return Plan(f"gateway-{number}", command, stop_order=_GATEWAYS, stop_within_s=stop_within_s, listener=self._gateway)
+        return Plan(f"gateway-{number}", command, stop_order=_GATEWAYS, stop_within_s=stop_within_s, listener=self._gateway, waits_for=go)
 
     def _demo_plan(self) -> Plan:
         return Plan(
@@ -159,7 +152,7 @@ class _Service:
         command = _module("guiju.serve.prepare", "--data", str(self._data.root), "--owner-name", self._options.owner_name)
         # A first start is waited for; a later look at tables and library is not, and gives way to the gateways.
         priority = Priority.LIVE if after is After.DONE_OR_LEAVE else Priority.BACKGROUND
-        return Plan("prepare", command, after, priority=priority, environment={"GUIJU_OWNER_PASSWORD": self._options.owner_password})
+        return Plan("prepare", command, after, priority=priority, environment={OWNER_PASSWORD: self._options.owner_password})
 
     def _reload(self) -> Sequence[Plan]:
         """Return the children that put the settings file in force; none, and why, when it has a mistake."""
@@ -233,6 +226,12 @@ def _allow_open_files() -> None:
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _closed(descriptor: int) -> bool:
+    """Close it, and tell that it is."""
+    os.close(descriptor)
+    return True
 
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:

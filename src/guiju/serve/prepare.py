@@ -25,11 +25,10 @@ from guiju.core.layout import DataFolder
 from guiju.core.log import configure
 from guiju.core.process import die_with_parent
 from guiju.core.settings import Settings, read_settings
+from guiju.serve.arguments import OWNER_PASSWORD
 from guiju.serve.folder import Prepared, is_prepared, mark_prepared
 from guiju.serve.state import is_held
 
-OWNER_PASSWORD: Final = "GUIJU_OWNER_PASSWORD"
-"""Environment variable with the owner's password for a first start without a person."""
 OWNER: Final = "owner"
 ACTOR: Final = "guiju"
 FIRST_LABEL: Final = "第一个密钥 · first key"
@@ -103,9 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def prepare(data: DataFolder, owner_name: str, password: str) -> None:
     """Do what is missing. Raises OWNER-PASSWORD-WEAK, and the errors of the settings and of publishing."""
-    from django.core.management import call_command
-
-    call_command("migrate", interactive=False, verbosity=0)
+    _make_tables()
     settings = _settings()
     _put_starter_library_in_force()
     _keep_playground_key(data, settings)
@@ -119,6 +116,27 @@ def prepare(data: DataFolder, owner_name: str, password: str) -> None:
     flow.publish(settings)
     _show(data, name, told, secret)
     mark_prepared(data, Prepared(at=datetime.now(UTC).isoformat(timespec="seconds"), version=guiju.__version__))
+
+
+def _make_tables() -> None:
+    """Bring the tables up to date. SQLite waits for the disk after that and not after each of fifty steps.
+
+    Steps that a power cut takes back are done again by the next start, for what tells that they were done goes with them; the first
+    commit after them makes all of them last.
+    """
+    from django.core.management import call_command
+    from django.db import connection
+
+    quickly = connection.vendor == "sqlite"
+    if quickly:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA synchronous=NORMAL")
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    finally:
+        if quickly:
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA synchronous=FULL")
 
 
 def publish_file(actor: str = ACTOR) -> str:

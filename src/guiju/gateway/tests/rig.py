@@ -106,7 +106,8 @@ class Site:
 class Worker:
     """A gateway worker in its own process."""
 
-    def __init__(self, site: Site, log: Path) -> None:
+    def __init__(self, site: Site, log: Path, go: int | None = None) -> None:
+        """With `go`, a pipe's end, it only gets ready until the other end is closed."""
         self.site = site
         self.log = log
         listener = socket.socket()
@@ -114,14 +115,24 @@ class Worker:
         listener.listen(1024)
         self.port: int = listener.getsockname()[1]
         command = [sys.executable, "-m", "guiju.gateway.worker", "--data", str(site.folder.root), "--fd", str(listener.fileno())]
+        passed = [listener.fileno()]
+        if go is not None:
+            command += ["--go", str(go)]
+            passed.append(go)
         with log.open("wb") as errors:
-            self.process = subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=errors)
+            self.process = subprocess.Popen(command, pass_fds=passed, stderr=errors)
         listener.close()
         try:
-            wait_for(lambda: self.get("/healthz").status == 200)
+            wait_for(self.catches_sigterm if go is not None else lambda: self.get("/healthz").status == 200)
         except BaseException:
             self.stop()
             raise
+
+    def catches_sigterm(self) -> bool:
+        """Tell whether SIGTERM is no longer just the end of it."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1]
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
     def stop(self) -> int:
         if self.process.poll() is None:

@@ -5,7 +5,10 @@ The guarded lines: `exchange.py` `_record` before `_reply` and before the tail; 
 
 import base64
 import json
+import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -338,3 +341,34 @@ def test_a_key_is_never_in_a_record_or_a_log(worker: Worker, site: Site) -> None
     everything = b"".join(msgspec.msgpack.encode(entry) for entry in site.entries()) + worker.log.read_bytes()
     assert b"sk-secret" not in everything
     assert b"sk-main" not in everything
+
+
+# ── waiting for its first bundle ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_worker_that_waits_serves_nothing_until_it_may_and_then_what_is_published(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    """Red without `_wait` in `worker.py`: there is no bundle yet, and the worker would end with status 2."""
+    site = Site(tmp_path / "data", upstream.url)
+    go, let_go = os.pipe()
+    worker = Worker(site, tmp_path / "log", go=go)
+    os.close(go)
+    try:
+        site.publish()
+        asked = socket.create_connection(("127.0.0.1", worker.port), timeout=15)
+        asked.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert not select.select([asked], [], [], 0.3)[0]
+        assert worker.process.poll() is None
+        os.close(let_go)
+        assert asked.recv(12).endswith(b" 200")
+        asked.close()
+    finally:
+        assert worker.stop() == 0
+
+
+def test_a_worker_that_waits_can_be_told_to_end(tmp_path: Path, upstream: ScriptedUpstream) -> None:
+    """Red with the usual handler of SIGTERM: the status would be -15, and the supervisor would warn of it."""
+    go, let_go = os.pipe()
+    worker = Worker(Site(tmp_path / "data", upstream.url), tmp_path / "log", go=go)
+    os.close(go)
+    assert worker.stop() == 0
+    os.close(let_go)
