@@ -13,7 +13,6 @@ from guiju.core.errors import GuijuError
 from guiju.records import flow
 from guiju.records.access.requests import APPROVAL_NEEDED, list_waiting, people_for
 from guiju.records.browse import Asked, NumberWrong, find_record, find_related, page_of
-from guiju.records.kinds import KINDS
 from guiju.records.meanings import meaning_of
 from guiju.records.models import Record, Request
 from guiju.records.proving import show_proof
@@ -31,7 +30,7 @@ _VALUE_CHARACTERS: Final = 2_000
 def records(request: HttpRequest) -> HttpResponse:
     """List records, newest first."""
     asked = Asked(*(text_of(request.GET, name, FILTER_CHARACTERS) for name in Asked.__dataclass_fields__))
-    facts: dict[str, Any] = {"asked": asked, "kinds": list(KINDS.values()), "waiting": list_waiting().count()}
+    facts: dict[str, Any] = {"asked": asked, "waiting": list_waiting().count()}
     try:
         page = page_of(asked, before=_index(request, "before"), after=_index(request, "after"))
         facts |= {"found": page.found, "newer": page.newer, "older": page.older}

@@ -229,9 +229,13 @@ def _check_ready(chosen: LibraryVersion) -> None:
 
 def size_version(version: str, profile: str = "") -> Sizing:
     """Return how a version stands against a profile, that of the settings by default. Raises LIBRARY-UNKNOWN, LIBRARY-PROFILE."""
-    chosen = get_version(version)
+    return size_kept(get_version(version).version, profile)
+
+
+def size_kept(version: str, profile: str = "") -> Sizing:
+    """Return the same for a version that is known to be kept, by its whole version. Raises LIBRARY-PROFILE."""
     measured = get_profile(profile) if profile else profile_in_use()
-    return size_counts(chosen.version, _counts_of(chosen.version), measured, renewed_at=last_renewal(), now=timezone.now())
+    return size_counts(version, _counts_of(version), measured, renewed_at=last_renewal(), now=timezone.now())
 
 
 @lru_cache(maxsize=4)

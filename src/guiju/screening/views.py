@@ -166,7 +166,7 @@ def try_text(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest) -> dict[str, Any]:
     versions = list(LibraryVersion.objects.defer("body")[:VERSIONS_SHOWN])
-    sizing = flow.size_version(active.version) if (active := flow.find_active()) else None
+    sizing = flow.size_kept(active.version) if (active := flow.find_active()) else None
     counts = flow.library_of(active.version).count_by_risk() if active else {}
     groups = [
         Group(id, names, tuple(Coverage(risk, counts.get(risk.id, 0)) for risk in RISKS if risk.group == id))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from django.utils.html import format_html, format_html_join
@@ -34,6 +35,11 @@ class Hour:
 
 def draw(hours: Sequence[Hour], title: str, width: int = WIDTH) -> SafeString:
     """Return the chart, `width` units wide. Stopped is hatched: told apart without colour too."""
+    return _drawn(tuple(hours), title, width)
+
+
+@lru_cache(maxsize=8)
+def _drawn(hours: tuple[Hour, ...], title: str, width: int) -> SafeString:
     top = _nice(max((hour.total for hour in hours), default=0))
     step = (width - _LEFT - _RIGHT) / max(1, len(hours))
     hatch = f"hatch-{width}"

@@ -4,6 +4,7 @@ SIGTERM ends it gently: no new connections, requests under way are finished (at 
 """
 
 import argparse
+import gc
 import logging
 import signal
 import socket
@@ -41,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     from guiju.web.wsgi import application
 
     _ = get_resolver().url_patterns  # a page that cannot be imported ends the start, not the first request
+    gc.collect()
+    gc.freeze()  # what is loaded lives as long as the process: the collector need not walk it
+    gc.set_threshold(20_000, 20, 100)
     scheme = "https" if settings.HTTPS else "http"
     with socket.socket(fileno=options.fd) as listening:
         server = create_server(

@@ -1,6 +1,7 @@
 """Template words of the console: two languages in one value, states with colour and shape, short hashes."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from django import template
@@ -78,12 +79,32 @@ def state(tone: str, text: object) -> SafeString:
 @register.simple_tag
 def kind_badge(kind: str) -> SafeString:
     """Return the badge of a record kind, in the reader's language."""
+    return _kind_badge(kind, chinese())
+
+
+@lru_cache(maxsize=512)
+def _kind_badge(kind: str, in_chinese: bool) -> SafeString:
     from guiju.records.kinds import KINDS
 
     known = KINDS.get(kind)
-    return format_html(
-        '<span class="state {}" title="{}">{}</span>', TONES.get(kind.rpartition(".")[2], "note"), kind, said(known) if known else kind
-    )
+    name = kind if known is None else known.zh if in_chinese else known.en
+    return format_html('<span class="state {}" title="{}">{}</span>', TONES.get(kind.rpartition(".")[2], "note"), kind, name)
+
+
+@register.simple_tag
+def kind_options(chosen: str) -> SafeString:
+    """Return the options of all record kinds, in the reader's language, with one of them chosen."""
+    options = _kind_options(chinese())
+    return SafeString("".join(option.replace(">", " selected>", 1) if kind == chosen else option for kind, option in options.items()))
+
+
+@lru_cache(maxsize=2)
+def _kind_options(in_chinese: bool) -> dict[str, str]:
+    from guiju.records.kinds import KINDS
+
+    return {
+        kind.name: format_html('<option value="{}">{}</option>', kind.name, kind.zh if in_chinese else kind.en) for kind in KINDS.values()
+    }
 
 
 @register.filter

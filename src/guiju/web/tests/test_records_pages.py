@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from guiju.core.clock import now_us
 from guiju.core.keys import load_site_public_key
@@ -234,3 +235,24 @@ def test_what_the_console_does_is_itself_on_the_list(owner: Client, data: DataFo
     append(kind="web.session.signed_in", actor="person:owner", metadata={"address": "127.0.0.1"})
     record_all(data)
     assert re.search("登录", owner.get("/console/records/?kind=web.session.signed_in").content.decode().partition('id="found"')[2])
+
+
+def test_kinds_and_badges_are_in_the_language_of_the_reader_and_one_kind_is_chosen(owner: Client, data: DataFolder) -> None:
+    """Red when what is remembered of a kind forgets its language, or the chosen kind: whoever comes first would decide for all."""
+    write_records(data, [entry()])
+    shown = {"zh-hans": ("回答已送达", "An answer was delivered"), "en": ("An answer was delivered", "回答已送达")}
+    for language in ("zh-hans", "en", "zh-hans"):
+        owner.cookies["django_language"] = language
+        there, elsewhere = shown[language]
+        for kind in ("gateway.answer.delivered", ""):
+            page = owner.get("/console/records/", {"kind": kind}).content.decode()
+            assert page.count(there) == 2, "an option and a badge"
+            assert elsewhere not in page
+            assert re.findall(r'<option value="([^"]*)" selected>', page) == ([kind] if kind else [])
+
+
+def test_every_row_leads_to_its_record(owner: Client, data: DataFolder) -> None:
+    written = write_records(data, [entry() for _ in range(3)])
+    page = owner.get("/console/records/").content.decode()
+    for record in written:
+        assert f'href="{reverse("records:detail", args=[record.id])}"' in page
