@@ -27,11 +27,13 @@ import uvloop
 
 from bench import rig
 from bench.load import Client, Seen, chat, drive
+from bench.pooled import moved
 from bench.report import OUT, Row, report, row
 from bench.turns import QUIET_CORES, percentile
 
 PEOPLE: Final = 8
 _THINK_S: Final = 0.5
+_WARM_S: Final = 0.5
 _PAGES: Final = ("/console/", "/console/records/", "/console/keywords/", "/console/services/", "/console/try/", "/")
 _CONNECTIONS: Final = 32
 _PAUSE_S: Final = 0.1
@@ -132,8 +134,11 @@ def sign_in(port: int) -> str:
     return "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)
 
 
-async def click(port: int, cookies: list[str], seconds: float) -> Seen:
-    """Have one person for each cookie open one page after the other, with half a second to look at each."""
+async def click(port: int, cookies: list[str], seconds: float, opened: int) -> Seen:
+    """Have one person for each cookie open one page after the other, with half a second to look at each.
+
+    `opened` is how many pages each has opened before: people go on where they were.
+    """
     loop = asyncio.get_running_loop()
     seen = Seen(seconds=seconds)
     end_at = loop.time() + seconds
@@ -154,7 +159,7 @@ async def click(port: int, cookies: list[str], seconds: float) -> Seen:
 
     async def person(number: int, cookie: str) -> None:
         await asyncio.sleep(_THINK_S * number / len(cookies))
-        page = number
+        page = number + opened
         while loop.time() < end_at:
             path = _PAGES[page % len(_PAGES)]
             await open_page(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncookie: {cookie}\r\n\r\n".encode(), path)
@@ -173,11 +178,6 @@ class Turn:
     pages: Seen
     others: float
     """Cores that programs outside the measurement used."""
-
-    @property
-    def p99_ms(self) -> float:
-        """All but one in a hundred answers took less."""
-        return percentile(self.answers.latencies_ms, 0.99)
 
 
 @contextlib.contextmanager
@@ -198,12 +198,14 @@ def _no_people() -> None:
     """Start the process before anything is measured."""
 
 
-def _click(port: int, cookies: list[str], seconds: float) -> Seen:
-    return uvloop.run(click(port, cookies, seconds))
+def _click(port: int, cookies: list[str], seconds: float, opened: int) -> Seen:
+    return uvloop.run(click(port, cookies, seconds, opened))
 
 
-def take_turn(service: Service, upstream: rig.Server, people: ProcessPoolExecutor, cookies: list[str], measure_s: float) -> Turn:
-    """Ask for answers, while a person for each cookie clicks."""
+def take_turn(
+    service: Service, upstream: rig.Server, people: ProcessPoolExecutor, cookies: list[str], measure_s: float, opened: int = 0
+) -> Turn:
+    """Ask for answers, while a person for each cookie clicks. What is seen in the first `_WARM_S` after they have come or gone is left out."""
 
     def others_s() -> float:
         here = psutil.Process()
@@ -213,29 +215,29 @@ def take_turn(service: Service, upstream: rig.Server, people: ProcessPoolExecuto
         return rig.machine_s() - service.cpu_s() - upstream.cpu_s() - time.process_time() - town_s
 
     before, begun = others_s(), time.perf_counter()
-    answers, pages = uvloop.run(_answers(service, people, cookies, measure_s))
+    answers, pages = uvloop.run(_answers(service, people, cookies, measure_s, opened))
     return Turn(answers, pages, (others_s() - before) / (time.perf_counter() - begun))
 
 
-async def _answers(service: Service, people: ProcessPoolExecutor, cookies: list[str], measure_s: float) -> tuple[Seen, Seen]:
+async def _answers(service: Service, people: ProcessPoolExecutor, cookies: list[str], measure_s: float, opened: int) -> tuple[Seen, Seen]:
     answers = drive(
         service.gateway_port,
         chat("bench", stream=False, key=service.key),
         _CONNECTIONS,
-        warm_s=0.5,
+        warm_s=_WARM_S,
         measure_s=measure_s,
         spread_s=_PAUSE_S,
         pause_s=_PAUSE_S,
     )
-    seconds = measure_s + 0.5 + _PAUSE_S
-    pages = asyncio.get_running_loop().run_in_executor(people, functools.partial(_click, service.console_port, cookies, seconds))
+    seconds = measure_s + _WARM_S + _PAUSE_S
+    pages = asyncio.get_running_loop().run_in_executor(people, functools.partial(_click, service.console_port, cookies, seconds, opened))
     return await asyncio.gather(answers, pages)
 
 
 async def _at_the_limit(service: Service, people: ProcessPoolExecutor, cookies: list[str], measure_s: float) -> tuple[Seen, Seen]:
     """Ask for as many answers as there can be, and open pages meanwhile: what is left for them when every core is busy."""
-    answers = drive(service.gateway_port, chat("bench", stream=False, key=service.key), _CONNECTIONS, warm_s=0.5, measure_s=measure_s)
-    pages = functools.partial(_click, service.console_port, cookies, measure_s + 0.5)
+    answers = drive(service.gateway_port, chat("bench", stream=False, key=service.key), _CONNECTIONS, warm_s=_WARM_S, measure_s=measure_s)
+    pages = functools.partial(_click, service.console_port, cookies, measure_s + _WARM_S, 0)
     return await asyncio.gather(answers, asyncio.get_running_loop().run_in_executor(people, pages))
 
 
@@ -255,19 +257,22 @@ def measure_service(upstream: rig.Server, *, rounds: int, measure_s: float, star
             alone: list[Turn] = []
             together: list[Turn] = []
             for number in range(rounds):
+                opened = sum(turn.pages.answers for turn in together) // PEOPLE
                 for there in (cookies, []) if number % 2 else ([], cookies):
-                    (together if there else alone).append(take_turn(service, upstream, people, there, measure_s))
-            full, crowded = uvloop.run(_at_the_limit(service, people, cookies, measure_s))
-    moved = [(busy.p99_ms / still.p99_ms - 1) * 100 for still, busy in zip(alone, together, strict=True)]
+                    (together if there else alone).append(take_turn(service, upstream, people, there, measure_s, opened))
+            full, crowded = uvloop.run(_at_the_limit(service, people, cookies, 5.0))
+    p99 = moved([(still.answers.latencies_ms, busy.answers.latencies_ms) for still, busy in zip(alone, together, strict=True)])
     noise = [max(still.others, busy.others) for still, busy in zip(alone, together, strict=True)]
     page_ms = [value for turn in together for value in turn.pages.latencies_ms]
     failed = sum((turn.answers.errors + turn.pages.errors).total() for turn in (*alone, *together)) + crowded.errors.total()
     return [
         row("guiju serve: first start to first 200 on /healthz", first_s, "s"),
         row("guiju serve: start to first 200 on /healthz", statistics.median(ready), "s", at_most=1.5),
-        row("console: 8 people move the p99 of answers by", statistics.median(moved), "%", at_most=10),
-        row("console: p99 of answers, nobody there", statistics.median(turn.p99_ms for turn in alone), "ms"),
-        row("console: p99 of answers, 8 people", statistics.median(turn.p99_ms for turn in together), "ms"),
+        row("console: 8 people move the p99 of answers by", p99.percent, "%", at_most=10),
+        row("console: 8 people move the p99 of answers by, 95 % interval from", p99.lowest, "%"),
+        row("console: 8 people move the p99 of answers by, 95 % interval to", p99.highest, "%"),
+        row("console: p99 of answers, nobody there", p99.without_ms, "ms"),
+        row("console: p99 of answers, 8 people", p99.with_ms, "ms"),
         row("console: share of rounds that were quiet", sum(each < QUIET_CORES for each in noise) / len(noise), "×", at_least=0.5),
         row("console: cores that other programs used", statistics.median(noise), "cores"),
         row("console: answers meanwhile", statistics.median(turn.answers.rate for turn in together), "1/s"),
@@ -285,5 +290,5 @@ def run(say: Callable[[str], None], *, quick: bool) -> list[Row]:
     """Measure, print, write `out/service.json`, and return the rows that miss their bar."""
     say("guiju serve: starts, then answers with and without people at the console")
     with rig.upstream() as upstream:
-        rows = measure_service(upstream, rounds=1 if quick else 7, measure_s=2.0 if quick else 5.0, starts=1 if quick else 5)
+        rows = measure_service(upstream, rounds=2 if quick else 20, measure_s=1.5, starts=1 if quick else 5)
     return report("service", rows)
