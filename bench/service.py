@@ -1,6 +1,7 @@
 """The whole service as people start it, `guiju serve`: how soon it answers, and what a busy console does to answers."""
 
 import asyncio
+import compileall
 import contextlib
 import functools
 import http.cookiejar
@@ -25,6 +26,7 @@ from typing import Final
 import psutil
 import uvloop
 
+import guiju
 from bench import rig
 from bench.load import Client, Seen, chat, drive
 from bench.pooled import moved
@@ -288,6 +290,8 @@ def measure_service(upstream: rig.Server, *, rounds: int, measure_s: float, star
 
 def run(say: Callable[[str], None], *, quick: bool) -> list[Row]:
     """Measure, print, write `out/service.json`, and return the rows that miss their bar."""
+    # As an installation has it: in a checkout byte code may be older than its source, or an environment forbid Python to write it.
+    compileall.compile_dir(Path(guiju.__file__).parent, quiet=1)
     say("guiju serve: starts, then answers with and without people at the console")
     with rig.upstream() as upstream:
         rows = measure_service(upstream, rounds=2 if quick else 20, measure_s=1.5, starts=1 if quick else 5)
