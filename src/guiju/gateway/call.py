@@ -21,7 +21,8 @@ from guiju.core.pseudonyms import pseudonym_of
 from guiju.gateway import errors
 from guiju.gateway.bundle import Key, Service, Waiver
 from guiju.gateway.connections import Answer
-from guiju.gateway.live import Live, LiveService
+from guiju.gateway.inbound import WHOLE
+from guiju.gateway.live import SEEN_AT_MOST, Live, LiveService
 from guiju.gateway.waiver import DELIVERIES, HEADER, SUPPLIED, find_waiver, waived
 from guiju.labelling.values import Label
 from guiju.records.entry import Entry, encode_entry
@@ -155,24 +156,28 @@ class Call(ABC):
     def _authenticate(self) -> LiveService:
         headers = dict(self.scope["headers"])  # of a name that comes twice, the last
         token, declared = headers.get(b"authorization", b""), headers.get(b"content-length", b"")
-        declared_bytes = int(declared) if declared.isdigit() else 0
         self._language = headers.get(b"accept-language", b"")
         if b"x-guiju-user" in headers:
             self._user = headers[b"x-guiju-user"].decode("utf-8", "replace")
         if HEADER in headers:
             self._grant = headers[HEADER].decode("ascii", "replace")
-        if token[:7].lower() != b"bearer " or len(token) == 7:
-            raise GuijuError(errors.KEY_MISSING)
-        known = self._live.keys.get(hashlib.sha256(token[7:].strip()).digest())
+        live = self._live
+        known = live.seen.get(token)
         if known is None:
-            raise GuijuError(errors.KEY_UNKNOWN)
+            if token[:7].lower() != b"bearer " or len(token) == 7:
+                raise GuijuError(errors.KEY_MISSING)
+            known = live.keys.get(hashlib.sha256(token[7:].strip()).digest())
+            if known is None:
+                raise GuijuError(errors.KEY_UNKNOWN)
+            if len(live.seen) < SEEN_AT_MOST:
+                live.seen[token] = known
         self._key, service = known
         if self._key.revoked:
             raise GuijuError(errors.KEY_REVOKED, key=self._key.id)
-        limits = self._live.bundle.limits
+        limits = live.bundle.limits
         if len(self.gateway.exchanges) > limits.concurrent_requests:
             raise GuijuError(errors.BUSY, limit=limits.concurrent_requests, retry_after="1")
-        if declared_bytes > limits.body_bytes:
+        if declared.isdigit() and int(declared) > limits.body_bytes:
             raise GuijuError(errors.BODY_TOO_LARGE, limit=limits.body_bytes)
         return service
 
@@ -300,9 +305,7 @@ class Call(ABC):
         return self.gateway.spool.append(encode_entry(entry), owed=self._opened)
 
     async def _reply(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        start = [_JSON, (b"content-length", b"%d" % len(body)), (b"x-request-id", self.id.encode()), *headers]
-        await self._send({"type": "http.response.start", "status": status, "headers": start})
-        await self._send({"type": "http.response.body", "body": body})
+        await self._send({"type": WHOLE, "status": status, "headers": [_JSON, (b"x-request-id", self.id.encode()), *headers], "body": body})
 
     def _wait(self, limit_ms: int, what: str) -> None:
         self.waits_for = what

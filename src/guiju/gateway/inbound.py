@@ -33,12 +33,22 @@ LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 2**20
 """A client that still sends when its answer has left is listened to for a moment, so that the answer is not lost in a reset."""
 
+WHOLE: Final = "guiju.response.whole"
+"""A message for `send`: status, headers without a length, and the whole body; nothing comes before or after it."""
+
 _HEADERS: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]+: [\t\x20-\x7e\x80-\xff]*\r\n)*")
 """Names in small letters, as ASGI asks for, and values that hold no line end and nothing else that would end them."""
 _STATUS: Final = {each.value: b"HTTP/1.1 %d %s\r\n" % (each.value, each.phrase.encode()) for each in http.HTTPStatus}
 _OFFERS: Final = frozenset((b"upgrade", b"http2-settings"))
 
 log = logging.getLogger("guiju.gateway")
+
+
+def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
+    lines = b"".join([b"%s: %s\r\n" % header for header in headers])
+    if lines.count(b"\n") != len(headers) or not _HEADERS.fullmatch(lines):
+        raise RuntimeError("a header that is none")
+    return lines
 
 
 class Request:
@@ -90,6 +100,9 @@ class Request:
         if self.gone:
             return
         if not self.started:
+            if message["type"] == WHOLE:
+                self._answer_whole(message["status"], message["headers"], message["body"])
+                return
             if message["type"] != "http.response.start":
                 raise RuntimeError(f"an answer begins with its head, not with {message['type']}")
             self._head = self._head_of(message["status"], message["headers"])
@@ -99,10 +112,19 @@ class Request:
         else:
             self._write(message.get("body", b""), more=message.get("more_body", False))
 
+    def _answer_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        lines = _lines(headers)
+        if not self.keeps or b"connection: close\r\n" in lines:
+            self.keeps = False
+            lines = lines.replace(b"connection: close\r\n", b"") + b"connection: close\r\n"
+        self.started = self.complete = True
+        head = b"%s%scontent-length: %d\r\n\r\n" % (_STATUS[status], lines, len(body))
+        self._connection.transport.write(head if self.scope["method"] == "HEAD" else head + body)
+        self.wake()
+        self._connection.answered(self)
+
     def _head_of(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-        lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-        if lines.count(b"\n") != len(headers) or not _HEADERS.fullmatch(lines):
-            raise RuntimeError("a header that is none")
+        lines = _lines(headers)
         for name, value in headers:
             if name == b"content-length":
                 self._left = int(value)

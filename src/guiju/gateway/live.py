@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from typing import Final
 
 from guiju.gateway.bundle import Bundle, Key, Service, Waiver
 from guiju.gateway.guard import GuardClient
@@ -32,6 +33,9 @@ class LiveService:
         return None
 
 
+SEEN_AT_MOST: Final = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """All that one request reads; a request keeps the one it began with."""
@@ -50,6 +54,8 @@ class Live:
     """None where no service uses it."""
     guards: dict[str, GuardClient] = field(default_factory=dict)
     waivers: dict[str, Waiver] = field(default_factory=dict)
+    seen: dict[bytes, tuple[Key, LiveService]] = field(default_factory=dict)
+    """Headers that have named a key, as they came: they need not be hashed again. Gone with the bundle."""
 
 
 def compile_bundle(bundle: Bundle, digest: str, before: Live | None) -> Live:

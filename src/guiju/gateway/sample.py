@@ -19,6 +19,8 @@ def review_mark(exchange: str, found: Sequence[Sequence[Hit]], key: bytes, per_m
     The sample is drawn by a hash of the exchange's id under the site's own key (32 bytes), whether or not something was found: neither
     a client nor an operator who sees ids can tell before which ones are drawn, and the draw can be checked afterwards.
     """
+    if per_mille <= 0 and not any(found):
+        return ""
     for hits in found:
         for hit in hits:
             if hit.confidence != "high" or hit.action == "hold":

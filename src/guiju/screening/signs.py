@@ -76,7 +76,7 @@ class Signs:
         return (
             _UNUSUAL_BYTE in signs
             or (self._astral and len(signs) != len(text))
-            or (bool(self._digits_owners) and self._digits in signs.translate(None, self._separators))
+            or (self._digits[:1] in signs and self._digits != b"" and self._digits in signs.translate(None, self._separators))
             or bool(self._words.find_matches_as_indexes(signs) if len(signs) <= PORTION else holds_any(self._words, signs, self._longest))
         )
 

@@ -285,7 +285,7 @@ def ask_here(site: Site, body: bytes, before: Callable[[Gateway], None] = lambda
         headers = [(b"authorization", b"Bearer sk-main")]
         await gateway({"type": "http", "method": "POST", "path": "/v1/moderations", "headers": headers}, receive, send)
         await gateway.stop()
-        return sent[0]["status"], json.loads(sent[1]["body"]), gateway
+        return sent[0]["status"], json.loads(sent[0]["body"]), gateway
 
     return asyncio.run(run())
 

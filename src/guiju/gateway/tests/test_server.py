@@ -24,6 +24,12 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     match scope["path"]:
         case "/whole":
             await _answer(send, [(b"content-length", b"5")], b"whole")
+        case "/at-once" | "/at-once/twice" | "/at-once/late" | "/at-once/closes" | "/at-once/split":
+            more = {"/at-once/closes": [(b"connection", b"close")], "/at-once/split": [(b"x-a", b"a\r\nx-b: b")]}.get(scope["path"], [])
+            if scope["path"].endswith("late"):
+                await send(HEAD | {"headers": [(b"content-length", b"5")]})
+            for _ in range(2 if scope["path"].endswith("twice") else 1):
+                await send({"type": inbound.WHOLE, "status": 200, "headers": [(b"x-a", b"a"), *more], "body": b"whole"})
         case "/parts":
             await _answer(send, [(b"x-of", b"three")], b"one", b"", b"two", b"")
         case "/closes":
@@ -89,7 +95,20 @@ def test_head_gets_no_body(talk: Talk) -> None:
     assert answer == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n"
 
 
-@pytest.mark.parametrize("path", ["/split", "/capital", "/headless"])
+def test_an_answer_in_one_message(talk: Talk) -> None:
+    """The guarded lines are those of `_answer_whole`: what closes, what has no body, what comes before it or after it."""
+    begins, ends = b"HTTP/1.1 200 OK\r\nx-a: a\r\n", b"content-length: 5\r\n\r\n"
+    closing = begins + b"connection: close\r\n" + ends
+    assert (
+        talk(get("/at-once") + get("/at-once", "HEAD") + get("/at-once/closes"))
+        == begins + ends + b"whole" + begins + ends + closing + b"whole"
+    )
+    assert talk(get("/at-once", "GET", "1.0")) == closing + b"whole"
+    assert talk(get("/at-once/twice")) == begins + ends + b"whole"
+    assert talk(get("/at-once/late")) == b""
+
+
+@pytest.mark.parametrize("path", ["/split", "/capital", "/headless", "/at-once/split"])
 def test_what_is_no_head_is_never_sent(talk: Talk, path: str) -> None:
     """In `_head_of`, without the count of the lines, a value could bring a header of its own."""
     answer = talk(get(path, "GET", "1.1", "connection: close"))

@@ -191,9 +191,8 @@ class SegmentReader:
         while len(found) < limit and taken_bytes < limit_bytes:
             at = self.offset - start
             if len(buffer) - at < FRAME.size or len(buffer) - at < FRAME.size + FRAME.unpack_from(buffer, at)[0]:
-                wanted = FRAME.unpack_from(buffer, at)[0] if len(buffer) - at >= FRAME.size else 0
                 start, at = self.offset, 0
-                buffer = os.pread(self._descriptor, max(_READ_BYTES, FRAME.size + min(wanted, ENTRY_LIMIT_BYTES)), start)
+                buffer = self._buffered()
                 if len(buffer) < FRAME.size:
                     break
             length, counter = FRAME.unpack_from(buffer, at)
@@ -217,6 +216,13 @@ class SegmentReader:
             self.offset += FRAME.size + length
             self.counter += 1
         return found
+
+    def _buffered(self) -> bytes:
+        """Return what follows the last frame read: at least the next frame whole, however large, if it is there."""
+        buffer = os.pread(self._descriptor, _READ_BYTES, self.offset)
+        if len(buffer) == _READ_BYTES and (length := FRAME.unpack_from(buffer)[0]) > _READ_BYTES - FRAME.size:
+            buffer = os.pread(self._descriptor, FRAME.size + min(length, ENTRY_LIMIT_BYTES + TAG_BYTES), self.offset)
+        return buffer
 
     def _open(self, buffer: bytes, at: int, counter: int | None = None) -> bytes | None:
         """Return the entry at `at`, or None when these bytes are not the frame that belongs there."""

@@ -1,9 +1,9 @@
 """The spool: where a worker writes entries durably before the answers they belong to end.
 
 Group commit. `append` only queues, on the loop thread, and the loop hands over what has gathered: one batch at a time, two milliseconds
-apart unless many wait, or most of those who could. The writer thread seals a batch, writes it with one system call that returns when the
-disk has it, and resolves all its futures with one call into the loop. It asks for the interpreter's lock as seldom as that can be done,
-twice for a batch. Idle, it sleeps; it wakes once, to let go of a segment in which nothing has moved for a minute.
+apart unless many wait, or most of those who could. Where it can (`direct.py`), the loop itself seals the batch and has the kernel write it;
+all else that touches the disk is done by a thread: it makes segments, keeps zeros ahead, ends them, counts the folder, and writes batches
+where the loop cannot. What is queued for it is done in order, and the loop writes nothing while it may write. Idle, it sleeps.
 
 The folder is bounded. When it is full, new requests are refused before anything of them is recorded; what closes an answer
 that has begun is still taken, so that nothing stays half-recorded: there is at most one such entry for each open answer.
@@ -14,34 +14,21 @@ Source: Measures Art. 9; Cybersecurity Law Art. 23 (network logs).
 
 import asyncio
 import contextlib
-import errno
-import fcntl
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from guiju.core.clock import now_us
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.ids import new_id
-from guiju.records.spool.segment import (
-    ENTRY_LIMIT_BYTES,
-    FRAME,
-    HEADER_BYTES,
-    SEGMENT_ID_CHARACTERS,
-    SUFFIX,
-    TAG_BYTES,
-    WRITER_SUFFIX,
-    header,
-    read_segment,
-    segment_key,
-)
+from guiju.records.spool.direct import BLOCK_BYTES, BUFFER_BYTES, Direct
+from guiju.records.spool.growing import GrowingSegment, locked_file
+from guiju.records.spool.segment import ENTRY_LIMIT_BYTES, FRAME, SUFFIX, TAG_BYTES, WRITER_SUFFIX, read_segment
 
 __all__ = ["SPOOL_FULL", "SPOOL_UNWRITABLE", "SpoolWriter", "read_segment"]
 
@@ -79,15 +66,17 @@ SPOOL_FULL = define(
 GATHER_MS: Final = 2.0
 GATHER_ENOUGH: Final = 32
 """So many, or two thirds of those who may append, do not wait for the time: a larger batch is not worth an idle core."""
-_GROW_BYTES: Final = 2**20
-_ZEROS: Final = bytes(_GROW_BYTES)
-_DSYNC: Final[int] = getattr(os, "RWF_DSYNC", 0)
-"""Linux: this write is on the disk when the call returns, as after `fdatasync`."""
 _LOOK_AGAIN_S: Final = 1.0
 _IDLE_S: Final = 60.0
 _SEGMENTS_IN_LIMIT: Final = 8
 _LEAST_SEGMENT_BYTES: Final = 2**16
+_FRAME_BYTES: Final = FRAME.size + TAG_BYTES
+_ROOM_BYTES: Final = 3 * 2**17
+"""When less is left for the loop to write in, the thread makes room."""
+_COMPARED: Final = 64
+"""After so many writes of its own, the loop looks whether the kernel does them beside it."""
 
+log = logging.getLogger("guiju.records")
 
 _Waiting = tuple[bytes, asyncio.Future[None]]
 """An entry, and who waits for it."""
@@ -105,7 +94,9 @@ class SpoolWriter:
         segment_bytes: int = 64 * 2**20,
         limit_bytes: int = 4 * 2**30,
         active: Callable[[], int] = lambda: 2 * GATHER_ENOUGH,
+        beside: bool = True,
     ) -> None:
+        """Without `beside`, the loop leaves all writing to the thread."""
         self._folder = folder
         self._active = active
         """How many may still append: when most of them wait for the disk, nobody else is waited for."""
@@ -127,10 +118,22 @@ class SpoolWriter:
         self._at_once = False
         """It does not wait for its time."""
         self._busy = False
-        self._batches: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
-        """To the thread: what to write; nothing to write, to let go of the segment; None to end."""
+        """A batch is on its way to the disk."""
+        self._freed: asyncio.Future[None] | None = None
+        """Whoever closes waits for it."""
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        """To the thread; None to end."""
+        self._given = self._done = 0
+        """How many tasks in which it may write entries or end the segment were given to the thread, and how many of them it has done."""
         self._thread: threading.Thread | None = None
-        self._segment: _Segment | None = None
+        self._segment: GrowingSegment | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._beside = beside
+        self._direct: Direct | None = None
+        self._under_way: tuple[list[_Waiting], bytes, int] = ([], b"", 0)
+        """What the loop has the kernel write: for whom, the frames, how many bytes of the file."""
+        self._making_room = False
+        self._direct_writes, self._asking_s, self._writing_s = 0, 0.0, 0.0
 
     def append(self, raw_entry: bytes, *, owed: bool = False) -> asyncio.Future[None]:
         """Queue one entry and return a future that resolves when it is on the disk.
@@ -160,14 +163,27 @@ class SpoolWriter:
 
     async def close(self) -> None:
         """Commit what is queued, end the segment and stop the thread. Nothing may be appended afterwards."""
-        if self._thread is not None:
-            self._hand_over()
-            self._batches.put(None)
-            await asyncio.to_thread(self._thread.join)
+        if self._thread is None or self._loop is None:
+            return
+        while self._busy or self._queue:
+            if not self._busy:
+                self._hand_over()
+            self._freed = self._loop.create_future()
+            await self._freed
+        if self._idle is not None:
+            self._idle.cancel()
+        self._tasks.put(None)
+        await asyncio.to_thread(self._thread.join)
+        if self._direct is not None:
+            self._direct.close()
+            self._direct = None
 
     def _start(self) -> asyncio.AbstractEventLoop:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._write_batches, name=f"spool {self._worker}", daemon=True)
+        if self._beside:
+            with contextlib.suppress(OSError):
+                self._direct = Direct(self._loop, self._written)
+        self._thread = threading.Thread(target=self._work, name=f"spool {self._worker}", daemon=True)
         self._thread.start()
         return self._loop
 
@@ -189,13 +205,83 @@ class SpoolWriter:
         self._next = loop.call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
-        """Give the thread what has gathered."""
-        self._next = None
+        """Have written what has gathered."""
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
         if self._queue:
             self._busy = True
             self._handed_at = time.monotonic()
             batch, self._queue = self._queue, []
-            self._batches.put(batch)
+            if not self._write_beside(batch):
+                self._give(partial(self._write, batch))
+            if self._idle is None and self._loop is not None:
+                self._idle = self._loop.call_later(_IDLE_S, self._let_go_if_idle)
+
+    def _give(self, task: Callable[[], None]) -> None:
+        """Give the thread something in which it has the segment for itself."""
+        self._given += 1
+        self._tasks.put(task)
+
+    def _let_go_if_idle(self) -> None:
+        """End a segment in which nothing has moved for a minute: the recorder can then remove it."""
+        self._idle = None
+        if self._segment is None or self._loop is None:
+            return
+        rest_s = self._handed_at + _IDLE_S - time.monotonic()
+        if rest_s > 0 or self._busy:
+            self._idle = self._loop.call_later(max(rest_s, _LOOK_AGAIN_S), self._let_go_if_idle)
+        elif self._given == self._done:
+            self._give(self._let_go)
+
+    # ── what the loop has the kernel write ───────────────────────────────────────────────────────────────────────────
+
+    def _write_beside(self, batch: list[_Waiting]) -> bool:
+        """Begin to write a batch without the thread; False where that is not possible now, and nothing was begun."""
+        direct, segment = self._direct, self._segment
+        if direct is None or segment is None or self._given != self._done or self._handed_at - self._looked_at > _LOOK_AGAIN_S:
+            return False  # the thread is to count the folder when it has written
+        entries = [raw for raw, _ in batch]
+        size_bytes = sum(map(len, entries)) + len(entries) * _FRAME_BYTES
+        if size_bytes > BUFFER_BYTES - 2 * BLOCK_BYTES or segment.end_bytes >= self._segment_bytes or not segment.has_room(size_bytes):
+            return False
+        content = segment.sealed(entries)
+        blocks, offset = segment.blocks(content)
+        begun = time.monotonic()
+        try:
+            self._under_way = batch, content, direct.write(segment.descriptor, blocks, offset)
+        except OSError as problem:
+            self._leave_to_the_thread(problem)
+            return False
+        self._asking_s += time.monotonic() - begun
+        return True
+
+    def _written(self, result: int) -> None:
+        """The kernel has done its write, or not."""
+        segment, (batch, content, size_bytes) = self._segment, self._under_way
+        assert segment is not None
+        if result != size_bytes:
+            segment.spoilt = True
+            self._leave_to_the_thread(OSError(-result, os.strerror(-result)) if result < 0 else OSError(f"{result} of {size_bytes} bytes"))
+            self._give(partial(self._write, batch))  # into another segment
+            return
+        segment.written(content, len(batch))
+        self._answer(batch, None)
+        if not self._making_room and not segment.has_room(_ROOM_BYTES):
+            self._making_room = True
+            self._tasks.put(self._make_room)
+        self._direct_writes += 1
+        self._writing_s += time.monotonic() - self._handed_at
+        if self._direct_writes == _COMPARED:
+            if self._asking_s > self._writing_s / 2:
+                self._leave_to_the_thread(OSError("the file system writes while it is asked"))
+            self._direct_writes, self._asking_s, self._writing_s = 0, 0.0, 0.0
+
+    def _leave_to_the_thread(self, reason: OSError) -> None:
+        log.info("the spool of worker %s is written by a thread: %s", self._worker, reason)
+        if self._direct is not None:
+            self._direct.close()
+            self._direct = None
 
     def _answer(self, batch: "list[_Waiting]", error: GuijuError | None) -> None:
         """On the loop: tell everybody in the batch, and see to the next."""
@@ -206,7 +292,10 @@ class SpoolWriter:
                 else:
                     future.set_exception(error)
         self._busy = False
-        if self._queue and self._next is None and self._loop is not None:
+        if self._freed is not None:
+            self._freed.set_result(None)
+            self._freed = None
+        elif self._queue and self._next is None and self._loop is not None:
             self._hand_over_soon(self._loop, len(batch))
 
     @property
@@ -223,56 +312,69 @@ class SpoolWriter:
             self._used_bytes = _folder_bytes(self._folder)
             self._looked_at = now
         if self._used_bytes + size_bytes > self.limit_bytes:
-            if self._segment is not None and self._batches.empty() and not self._busy:
+            if self._segment is not None and self._given == self._done and not self._busy:
                 # What the recorder has read of this writer's own segment comes free only when the segment ends.
-                self._batches.put([])
+                self._give(self._let_go)
             raise GuijuError(SPOOL_FULL, used_bytes=self._used_bytes, limit_bytes=self.limit_bytes)
 
-    # ── the writer thread ────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _write_batches(self) -> None:
-        assert self._loop is not None
-        while (batch := self._next_batch()) is not None:
-            if not batch:
-                self._let_go()
-                continue
-            error = self._commit(batch)
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
             try:
-                self._loop.call_soon_threadsafe(self._answer, batch, error)
-            except RuntimeError:  # the loop was closed under us: nobody is left to be told
-                return
-            self._prepare()
-        self._let_go()
+                task()
+            except Exception:  # the loop then leaves all to this thread, which must live on
+                log.exception("a task of the spool of worker %s failed", self._worker)
+        self._end_segment()
         if self._life is not None:
             with contextlib.suppress(OSError):
                 os.close(self._life)
 
-    def _next_batch(self) -> "list[_Waiting] | None":
-        """Wait for the next batch; nothing to write when a segment has lain idle for long."""
-        try:
-            return self._batches.get(timeout=_IDLE_S if self._segment is not None else None)
-        except Empty:
-            return []
+    def _write(self, batch: list[_Waiting]) -> None:
+        """Write a batch, tell who waits, and see to what comes next."""
+        error = self._commit(batch)
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop was closed under us: nobody is left to be told
+            self._loop.call_soon_threadsafe(self._answer, batch, error)
+        if self._segment is not None and self._segment.end_bytes >= self._segment_bytes:
+            self._end_segment()
+        now = time.monotonic()
+        if now - self._looked_at > _LOOK_AGAIN_S:
+            self._used_bytes = _folder_bytes(self._folder)
+            self._looked_at = now
+        self._done += 1
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Keep room in the segment; the loop may write in what there is meanwhile."""
+        if self._segment is not None:
+            with contextlib.suppress(OSError):  # the next commit meets the same disk and tells its waiters
+                self._segment.make_room()
+        self._making_room = False
 
     def _let_go(self) -> None:
+        self._end_segment()
+        self._done += 1
+
+    def _end_segment(self, *, failed: bool = False) -> None:
         segment, self._segment = self._segment, None
         if segment is not None:
             with contextlib.suppress(OSError):
-                segment.end()
+                segment.end(failed=failed)
 
-    def _commit(self, batch: "list[_Waiting]") -> GuijuError | None:
+    def _commit(self, batch: list[_Waiting]) -> GuijuError | None:
         """Seal and write the batch; return what the waiters are told."""
         try:
             if self._life is None:
-                self._life = _locked_file(self._folder, self.id + WRITER_SUFFIX, b"")
+                self._life = locked_file(self._folder, self.id + WRITER_SUFFIX, b"")
+            if self._segment is not None and self._segment.spoilt:
+                self._end_segment(failed=True)
             if self._segment is None:
-                self._segment = _Segment(self._folder, self._recorder, self._next_name())
+                beside = self._direct is not None
+                self._segment = GrowingSegment(self._folder, self._recorder, self._next_name(), beside_cache=beside)
             self._segment.write([raw for raw, _ in batch])
         except Exception as problem:  # whatever it was, waiters are told and the thread lives on
-            if self._segment is not None:
-                with contextlib.suppress(OSError):
-                    self._segment.end(failed=True)
-                self._segment = None
+            self._end_segment(failed=True)
             reason = os.strerror(problem.errno) if isinstance(problem, OSError) and problem.errno else repr(problem)
             return GuijuError(SPOOL_UNWRITABLE, reason=reason, folder=self._folder)
         return None
@@ -280,132 +382,6 @@ class SpoolWriter:
     def _next_name(self) -> str:
         self._segments += 1
         return f"{self.id}-{self._segments:06d}-{self._worker}{SUFFIX}"
-
-    def _prepare(self) -> None:
-        """After a commit: end a full segment, write zeros ahead, count the folder now and then."""
-        segment = self._segment
-        try:
-            if segment is not None and segment.end_bytes >= self._segment_bytes:
-                self._segment = None
-                segment.end()
-            elif segment is not None:
-                segment.grow()
-        except OSError:  # the next commit meets the same disk and tells its waiters
-            pass
-        now = time.monotonic()
-        if now - self._looked_at > _LOOK_AGAIN_S:
-            self._used_bytes = _folder_bytes(self._folder)
-            self._looked_at = now
-
-
-class _Segment:
-    """A segment being written. Ends at `end_bytes`; behind it lie zeros."""
-
-    def __init__(self, folder: Path, recorder: bytes, file_name: str) -> None:
-        name = file_name[:SEGMENT_ID_CHARACTERS]
-        secret = X25519PrivateKey.generate()
-        ephemeral = secret.public_key().public_bytes_raw()
-        shared = secret.exchange(X25519PublicKey.from_public_bytes(recorder))
-        self._cipher = AESGCM(segment_key(shared, name, ephemeral, recorder))
-        self._name = name.encode()
-        self._counter = 0
-        self.end_bytes = self._size_bytes = HEADER_BYTES
-        self._descriptor = _locked_file(folder, file_name, header(name, ephemeral, now_us()))
-
-    def write(self, entries: list[bytes]) -> None:
-        """Seal and write entries; they are on the disk when this returns. Raises OSError."""
-        content = self._sealed(entries)
-        self.grow(len(content))
-        _write_durably(self._descriptor, content, self.end_bytes)
-        self.end_bytes += len(content)
-        self._counter += len(entries)
-
-    def _sealed(self, entries: list[bytes]) -> bytes:
-        pack, encrypt, name, counter = FRAME.pack, self._cipher.encrypt, self._name, self._counter
-        parts: list[bytes] = []
-        for raw in entries:
-            number = counter.to_bytes(4, "little")
-            parts.append(pack(len(raw) + TAG_BYTES, counter))
-            parts.append(encrypt(number + b"\0\0\0\0\0\0\0\0", raw, name + number))
-            counter += 1
-        return b"".join(parts)
-
-    def grow(self, ahead_bytes: int = _GROW_BYTES // 4) -> None:
-        """Keep at least `ahead_bytes` of zeros behind the end. Written, not only reserved: a commit over written bytes
-        changes no file metadata and costs a third less."""
-        while self._size_bytes - self.end_bytes < ahead_bytes:
-            start = max(self._size_bytes, self.end_bytes)
-            os.posix_fallocate(self._descriptor, start, _GROW_BYTES)
-            _write_all(self._descriptor, _ZEROS, start)
-            self._size_bytes = start + _GROW_BYTES
-
-    def end(self, *, failed: bool = False) -> None:
-        """Cut the zeros and what was not committed, set the end mark, and let go of the file and its key.
-
-        After a failed write there is no mark: it would be sealed under a counter that the disk may have seen.
-        """
-        try:
-            os.ftruncate(self._descriptor, self.end_bytes)
-            if not failed:
-                _write_all(self._descriptor, self._sealed([b""]), self.end_bytes)
-            os.fdatasync(self._descriptor)
-        finally:
-            os.close(self._descriptor)
-
-
-def _locked_file(folder: Path, name: str, content: bytes) -> int:
-    """Make a file and return the descriptor that holds its lock.
-
-    It is locked and filled before it gets its name: whoever sees it unlocked knows that its owner is gone.
-    """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = folder / f"{name}.new"
-    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _write_all(descriptor, content, 0)
-        os.fsync(descriptor)
-        os.rename(draft, folder / name)
-        _sync_folder(folder)
-    except BaseException:
-        os.close(descriptor)
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
-        raise
-    return descriptor
-
-
-def _write_all(descriptor: int, content: bytes, offset: int) -> None:
-    """Write every byte; a disk that fills takes some and refuses the rest."""
-    written = os.pwrite(descriptor, content, offset) if content else 0
-    while written < len(content):
-        written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)
-
-
-def _write_durably(descriptor: int, content: bytes, offset: int) -> None:
-    """Write every byte and return when the disk has them: in one system call where that is possible, for each one gives the lock of
-    the interpreter away and waits to get it back.
-    """
-    if _DSYNC:
-        try:
-            written = os.pwritev(descriptor, (content,), offset, _DSYNC)
-        except OSError as problem:
-            if problem.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
-        else:
-            if written == len(content):
-                return
-            content, offset = content[written:], offset + written
-    _write_all(descriptor, content, offset)
-    os.fdatasync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _folder_bytes(folder: Path) -> int:

@@ -1,7 +1,7 @@
 """The spool: what is acknowledged can be read back, whatever happens to the process, the disk or the bytes.
 
 Guarded lines: `_DSYNC` in the call of `os.pwritev`, `os.fdatasync` where that is not possible (acknowledged too early without it), the look at the
-queue in `_answer` (a batch that nobody hands over), the tail rules of `SegmentReader.read`, `ftruncate` in `_Segment.end` (half a batch left).
+queue in `_answer` (a batch that nobody hands over), the tail rules of `SegmentReader.read`, `ftruncate` in `GrowingSegment.end` (half a batch left).
 """
 
 import asyncio
@@ -20,8 +20,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from guiju.core.errors import GuijuError
+from guiju.records.spool import growing
 from guiju.records.spool import writer as spool
-from guiju.records.spool.segment import FRAME, HEADER_BYTES, SPOOL_DAMAGED, Damage, is_abandoned, list_segments, read_segment
+from guiju.records.spool.segment import (
+    FRAME,
+    HEADER_BYTES,
+    SPOOL_DAMAGED,
+    Damage,
+    Frame,
+    SegmentReader,
+    is_abandoned,
+    list_segments,
+    read_segment,
+)
 from guiju.records.spool.writer import SPOOL_FULL, SPOOL_UNWRITABLE, SpoolWriter
 
 KEY = X25519PrivateKey.generate()
@@ -57,6 +68,25 @@ def test_entries_come_back_in_order(tmp_path: Path) -> None:
     assert list(read_segment(written(tmp_path, entries), PRIVATE)) == list(enumerate(entries))
 
 
+@pytest.mark.parametrize("size", [2**20 - FRAME.size - 16, 2**20 - FRAME.size - 15, 2**20 + 1, 64 * 2**20])
+def test_an_entry_larger_than_what_is_read_at_once_is_read_where_it_comes_first(tmp_path: Path, size: int) -> None:
+    """In `SegmentReader._buffered`, without the second look the reader stands still before it, and in the end calls it damage."""
+
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await writer.append(b"first")
+        reader = SegmentReader(list_segments(tmp_path)[0], KEY)
+        assert reader.read(10, 2**20, final=False) == [Frame(0, b"first")]
+        large, after = writer.append(bytes(size)), writer.append(b"after")
+        await asyncio.gather(large, after)
+        assert reader.read(1, 2**20, final=False) == [Frame(1, bytes(size))]
+        assert reader.read(10, 2**20, final=False) == [Frame(2, b"after")]
+        reader.close()
+        await writer.close()
+
+    run(write())
+
+
 def test_reading_begins_behind_the_cursor(tmp_path: Path) -> None:
     path = written(tmp_path, [b"a", b"b", b"c"])
     assert list(read_segment(path, PRIVATE, after=0)) == [(1, b"b"), (2, b"c")]
@@ -74,7 +104,7 @@ def test_nothing_readable_lies_on_the_disk(tmp_path: Path) -> None:
 def calls(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A commit is one system call, or two where the kernel or the file system knows no write that is durable by itself."""
     if request.param == "two calls":
-        monkeypatch.setattr("guiju.records.spool.writer._DSYNC", 0)
+        monkeypatch.setattr("guiju.records.spool.growing._DSYNC", 0)
     way: str = request.param
     return way
 
@@ -95,7 +125,7 @@ def test_an_entry_is_acknowledged_only_when_the_disk_has_it(tmp_path: Path, monk
         return write_through(descriptor, contents, offset, flags)
 
     async def write() -> None:
-        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w", beside=False)
         await writer.append(b"first")  # makes the segment
         monkeypatch.setattr(*((os, "pwritev", slow_through) if calls == "one call" else (os, "fdatasync", slow)))
         future = writer.append(b"second")
@@ -111,16 +141,16 @@ def test_an_entry_is_acknowledged_only_when_the_disk_has_it(tmp_path: Path, monk
 
 def test_waiters_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commits: list[int] = []
-    write = spool._write_durably
+    write = growing.write_durably
 
     def counted(descriptor: int, content: bytes, offset: int) -> None:
         commits.append(descriptor)
         write(descriptor, content, offset)
 
-    monkeypatch.setattr(spool, "_write_durably", counted)
+    monkeypatch.setattr(growing, "write_durably", counted)
 
     async def all_write() -> None:
-        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w", beside=False)
 
         async def client() -> None:
             for _ in range(20):
@@ -173,7 +203,7 @@ def test_no_wake_up_is_lost(tmp_path: Path) -> None:
 def test_what_comes_while_the_disk_writes_is_written_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In `_answer`, without the look at the queue, nobody would hand it over."""
     reached, go_on = threading.Event(), threading.Event()
-    write = spool._write_durably
+    write = growing.write_durably
 
     def slow(descriptor: int, content: bytes, offset: int) -> None:
         reached.set()
@@ -181,8 +211,8 @@ def test_what_comes_while_the_disk_writes_is_written_next(tmp_path: Path, monkey
         write(descriptor, content, offset)
 
     async def append() -> None:
-        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
-        monkeypatch.setattr(spool, "_write_durably", slow)
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w", beside=False)
+        monkeypatch.setattr(growing, "write_durably", slow)
         first = writer.append(b"first")
         assert await asyncio.to_thread(reached.wait, 10)
         late = [writer.append(b"late") for _ in range(3)]
@@ -301,7 +331,7 @@ def test_where_no_write_is_durable_by_itself_the_disk_is_asked(tmp_path: Path, m
     monkeypatch.setattr(os, "fdatasync", noted)
 
     async def write() -> None:
-        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w", beside=False)
         await writer.append(b"entry")
         assert synced
         await writer.close()
@@ -348,7 +378,7 @@ def test_a_disk_that_refuses_acknowledges_nothing(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "fdatasync", fdatasync)
 
     async def write() -> None:
-        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w", beside=False)
         await writer.append(b"before")
         broken.set()
         futures = [writer.append(b"lost %d" % number * 50) for number in range(3)]
