@@ -6,7 +6,7 @@ Guarded lines, each seen red when changed: `whole` in `_result`, `entry.directio
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +268,9 @@ def test_every_risk_and_category_is_named_once_and_every_category_has_its_reason
         assert category.reason_en
 
 
-def ask_here(site: Site, body: bytes, before: Callable[[Gateway], None] = lambda _: None) -> tuple[int, dict[str, Any], Gateway]:
+def ask_here(
+    site: Site, body: bytes, before: Callable[[Gateway], None] = lambda _: None, keys: Sequence[bytes] = (b"Bearer sk-main",)
+) -> tuple[int, dict[str, Any], Gateway]:
     """Ask an application in this process."""
 
     async def run() -> tuple[int, dict[str, Any], Gateway]:
@@ -282,10 +284,11 @@ def ask_here(site: Site, body: bytes, before: Callable[[Gateway], None] = lambda
         async def send(message: Any) -> None:
             sent.append(message)
 
-        headers = [(b"authorization", b"Bearer sk-main")]
-        await gateway({"type": "http", "method": "POST", "path": "/v1/moderations", "headers": headers}, receive, send)
+        for key in keys:
+            headers = [(b"authorization", key)]
+            await gateway({"type": "http", "method": "POST", "path": "/v1/moderations", "headers": headers}, receive, send)
         await gateway.stop()
-        return sent[0]["status"], json.loads(sent[0]["body"]), gateway
+        return sent[-1]["status"], json.loads(sent[-1]["body"]), gateway
 
     return asyncio.run(run())
 
@@ -311,3 +314,15 @@ def test_heartbeats_count_what_the_search_for_gaps_compares_them_with(tmp_path: 
     _, _, gateway = ask_here(site, b'{"input": "x"}')
     assert gateway._counts["gateway.moderation.examined"] == 1
     assert bool(gateway._answers) is ("gateway.moderation.examined" in ANSWERED)
+
+
+def test_a_key_is_known_however_often_it_is_sent_and_a_wrong_one_never(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen is remembered as it came, and no more of it than there is room for: who has a key can write it in many ways."""
+    monkeypatch.setattr("guiju.gateway.call.SEEN_AT_MOST", 2)
+    site = Site(tmp_path / "data", "http://127.0.0.1:9/v1")
+    site.publish()
+    keys = [b"Bearer " + b" " * number + b"sk-main" for number in range(5)]
+    status, _, gateway = ask_here(site, b'{"input": "x"}', keys=[b"Bearer sk-mai", *keys, *keys])
+    assert status == 200
+    assert gateway._counts["gateway.moderation.examined"] == 10
+    assert sorted(gateway.live.seen) == sorted(keys[:2])

@@ -11,6 +11,7 @@ import platform
 import struct
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -18,7 +19,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from guiju.records.spool import direct as direct_io
-from guiju.records.spool import growing
 from guiju.records.spool import writer as spool
 from guiju.records.spool.direct import BLOCK_BYTES, BUFFER_BYTES, Direct
 from guiju.records.spool.segment import Frame, SegmentReader, list_segments, read_segment
@@ -31,6 +31,10 @@ PRIVATE = KEY.private_bytes_raw()
 
 def written(folder: Path) -> list[bytes]:
     return [raw for path in list_segments(folder) for _, raw in read_segment(path, PRIVATE)]
+
+
+def _wait(event: threading.Event) -> None:
+    assert event.wait(10)
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -242,32 +246,52 @@ def test_where_there_is_no_such_thing_the_thread_writes(
     assert writes == []
 
 
-def test_the_loop_writes_nothing_while_the_thread_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: list[int]) -> None:
-    """A batch that is too large for the loop is with the thread; what comes meanwhile follows it."""
-    reached, go_on = threading.Event(), threading.Event()
-    write_through = growing.write_durably
-
-    def slow(descriptor: int, content: bytes, offset: int) -> None:
-        reached.set()
-        assert go_on.wait(10)
-        write_through(descriptor, content, offset)
+def test_the_loop_writes_nothing_in_a_segment_that_the_thread_is_to_end(tmp_path: Path, writes: list[int]) -> None:
+    go_on = threading.Event()
 
     async def write() -> None:
         writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
         await ready(writer)
-        monkeypatch.setattr(growing, "write_durably", slow)
-        large = writer.append(bytes(BUFFER_BYTES))
-        assert await asyncio.to_thread(reached.wait, 10)
-        small = writer.append(b"small")
+        writer._tasks.put(partial(_wait, go_on))
+        writer._give(writer._let_go)
+        future = writer.append(b"second")
         await asyncio.sleep(0.02)
-        assert not small.done()
+        assert not future.done()
         assert writes == []
         go_on.set()
-        await asyncio.wait_for(asyncio.gather(large, small), 10)
+        await asyncio.wait_for(future, 10)
+        await writer.close()
+
+    asyncio.run(write())
+    assert [[raw for _, raw in read_segment(path, PRIVATE)] for path in list_segments(tmp_path)] == [[b"first"], [b"second"]]
+
+
+def test_what_is_too_large_for_the_loop_the_thread_writes_in_its_turn(tmp_path: Path, writes: list[int]) -> None:
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await ready(writer)
+        large = writer.append(bytes(BUFFER_BYTES))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(asyncio.gather(large, writer.append(b"small")), 20)
         await writer.close()
 
     asyncio.run(write())
     assert written(tmp_path) == [b"first", bytes(BUFFER_BYTES), b"small"]
+
+
+def test_room_is_made_before_it_is_needed(tmp_path: Path) -> None:
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        await ready(writer)
+        segment = writer._segment
+        assert segment is not None
+        await until(lambda: segment.has_room(2**18))
+        while segment.end_bytes < 2**20 - 2**18:
+            await writer.append(bytes(2**15))
+        await until(lambda: segment.has_room(2**19))
+        await writer.close()
+
+    asyncio.run(asyncio.wait_for(write(), 40))
 
 
 def test_a_segment_in_which_nothing_moves_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
