@@ -15,6 +15,7 @@ Source: Measures Art. 9; Cybersecurity Law Art. 23 (network logs).
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -112,7 +113,8 @@ class SpoolWriter:
         self._looked_at = time.monotonic()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: list[_Waiting] = []
-        self._handed_at = 0.0
+        self._handed_at = -math.inf
+        """When the last batch was handed over, by a clock that may begin when the machine starts; the first of all waits for nobody."""
         self._next: asyncio.Handle | None = None
         """The hand-over of the next batch, when one is due."""
         self._at_once = False
