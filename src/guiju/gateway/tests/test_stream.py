@@ -38,16 +38,17 @@ FIELDS: tuple[Path, ...] = (
     ("tool_calls", 1, "function", "arguments"),
 )
 
+# Strategies are made once: Hypothesis looks into each new one, which takes long.
 terms = st.text(LETTERS, min_size=2, max_size=4).filter(lambda text: len(fold(text)) >= 2)
+before, behind, numbers = st.text(LETTERS, max_size=1), st.text(LETTERS, max_size=2), st.integers(0, 10**9)
+others = st.text(LETTERS + NOISE, max_size=5)
 
 
 @st.composite
 def entries(draw: st.DrawFn) -> LibraryEntry:
     term = draw(terms)
-    longer = draw(st.text(LETTERS, max_size=1)) + term + draw(st.text(LETTERS, max_size=2))
-    return LibraryEntry(
-        f"kw-{draw(st.integers(0, 10**9))}", term, "A.1.h", "block", (longer,) if len(fold(longer)) > len(fold(term)) else ()
-    )
+    longer = draw(before) + term + draw(behind)
+    return LibraryEntry(f"kw-{draw(numbers)}", term, "A.1.h", "block", (longer,) if len(fold(longer)) > len(fold(term)) else ())
 
 
 libraries = st.lists(entries(), min_size=1, max_size=4, unique_by=lambda entry: entry.id)
@@ -66,7 +67,7 @@ class Step:
 def scripts(draw: st.DrawFn, library: list[LibraryEntry], choices: int, fields: tuple[Path, ...]) -> list[Step]:
     parts = st.one_of(
         st.sampled_from([entry.term for entry in library] + [text for entry in library for text in entry.exceptions]),
-        st.text(LETTERS + NOISE, max_size=5),
+        others,
     )
     steps: list[list[Step]] = []
     for choice in range(choices):

@@ -1,9 +1,11 @@
 """A site on disk for tests with real processes: SQLite or PostgreSQL, migrated, with a recorder to start and kill."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,22 +77,48 @@ class Site:
         return found
 
 
-def make_site(root: Path, database: str = "") -> Site:
-    """Return a new site, keys made and database migrated."""
+def make_site(root: Path) -> Site:
+    """Return a new site with keys and the tables of the migrations, on SQLite."""
     data = DataFolder(root)
     create_keys(data.keys)
-    site = Site(data, database)
-    site.run(MIGRATE)
-    return site
+    data.database.write_bytes(_migrated_sqlite())
+    return Site(data)
 
 
 def make_postgresql_site(root: Path, url: str, name: str) -> Site:
     """Return a new site in a database of its own on this PostgreSQL."""
+    data = DataFolder(root)
+    create_keys(data.keys)
+    host = url.partition("host=")[2]
+    _copy_postgresql(url, name, _migrated_postgresql(url, host))
+    return Site(data, f"{name} {host}")
+
+
+@functools.cache
+def _migrated_sqlite() -> bytes:
+    """Migrate once for all sites of this run; each begins with a copy of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = DataFolder(Path(folder))
+        Site(data).run(MIGRATE)
+        assert [path.name for path in data.root.iterdir()] == [data.database.name]  # nothing is left in a write-ahead log
+        return data.database.read_bytes()
+
+
+@functools.cache
+def _migrated_postgresql(url: str, host: str) -> str:
+    """Migrate once for all sites on this server, and return the name of the database that they copy."""
+    name = "migrated"
+    _copy_postgresql(url, name, "template1")
+    with tempfile.TemporaryDirectory() as folder:
+        Site(DataFolder(Path(folder)), f"{name} {host}").run(MIGRATE)
+    return name
+
+
+def _copy_postgresql(url: str, name: str, template: str) -> None:
     import psycopg
 
     with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}".encode())
-    return make_site(root, f"{name} {url.partition('host=')[2]}")
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
 
 
 def entry(kind: str = "gateway.answer.delivered", *, subject: str = "u-1", content: bytes = b"", **metadata: object) -> Entry:

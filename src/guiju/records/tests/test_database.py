@@ -131,7 +131,7 @@ def test_migrations_match_the_models() -> None:
 
 @pytest.fixture
 def on_postgresql(tmp_path: Path, postgresql_url: str) -> Site:
-    return make_site(tmp_path / "data", f"postgres {postgresql_url.partition('host=')[2]}")
+    return make_postgresql_site(tmp_path / "data", postgresql_url, tmp_path.name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

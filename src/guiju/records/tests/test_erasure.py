@@ -34,7 +34,7 @@ from guiju.records.subjects import erasure
 from guiju.records.subjects.certificate import Certificate, Extent, check_certificate, sign_certificate
 from guiju.records.subjects.erasure import erase_subject, finish_erasures
 from guiju.records.tests.conftest import ORIGIN
-from guiju.records.tests.site import entry, make_site
+from guiju.records.tests.site import entry, make_postgresql_site, make_site
 from guiju.records.verify import verify_ledger
 
 pytestmark = pytest.mark.django_db
@@ -304,11 +304,7 @@ def test_no_byte_of_the_key_stays_in_the_files_of_sqlite(tmp_path: Path) -> None
 
 
 def test_on_postgresql_too(tmp_path: Path, postgresql_url: str) -> None:
-    import psycopg
-
-    with psycopg.connect(postgresql_url, autocommit=True) as server:
-        server.execute("CREATE DATABASE erasure")
-    site = make_site(tmp_path / "data", f"erasure {postgresql_url.partition('host=')[2]}")
+    site = make_postgresql_site(tmp_path / "data", postgresql_url, "erasure")
     site.run(_ERASE)
     site.run(
         "from guiju.records.recorder.recording import Recorder; r = Recorder(settings.DATA_FOLDER, 'guiju.local/ledger'); r.start()\nwhile r.step(): pass"

@@ -17,7 +17,7 @@ from guiju.core.keys import load_recorder_public_key
 from guiju.records.heart import QUIET_KINDS
 from guiju.records.recorder.recording import INTERRUPTED, OPENED
 from guiju.records.spool.segment import list_segments
-from guiju.records.tests.site import RECORD, Site, make_site
+from guiju.records.tests.site import RECORD, Site, make_postgresql_site, make_site
 
 KILLS = 40
 
@@ -83,11 +83,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
         return make_site(tmp_path / "data")
     url: str = request.getfixturevalue("postgresql_url")
     name = f"kill_{tmp_path.name[-20:]}".lower().replace("-", "_")
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"'.encode())
-    return make_site(tmp_path / "data", f"{name} {url.partition('host=')[2]}")
+    return make_postgresql_site(tmp_path / "data", url, name)
 
 
 @pytest.mark.slow

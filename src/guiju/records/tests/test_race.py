@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from guiju.records.tests.site import Site, make_site
+from guiju.records.tests.site import Site, make_postgresql_site, make_site
 
 _PEOPLE = """
 import json, threading
@@ -188,11 +188,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
         return make_site(tmp_path / "data")
     url: str = request.getfixturevalue("postgresql_url")
     name = f"race_{tmp_path.name[-20:]}".lower().replace("-", "_")
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f'CREATE DATABASE "{name}"'.encode())
-    return make_site(tmp_path / "data", f"{name} {url.partition('host=')[2]}")
+    return make_postgresql_site(tmp_path / "data", url, name)
 
 
 def test_of_many_who_decide_and_open_at_once_one_does(site: Site) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from guiju.records.tests.site import RECORD, Site, make_site
+from guiju.records.tests.site import RECORD, Site, make_postgresql_site, make_site
 
 LOG, CASE = "gateway.answer.delivered", "gateway.answer.stopped"
 
@@ -50,11 +50,7 @@ def _database(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> Site
     if request.param == "sqlite":
         return make_site(tmp_path / "data")
     url: str = request.getfixturevalue("postgresql_url")
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}".encode())
-    return make_site(tmp_path / "data", f"{name} {url.partition('host=')[2]}")
+    return make_postgresql_site(tmp_path / "data", url, name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

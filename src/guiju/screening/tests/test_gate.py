@@ -19,16 +19,17 @@ LETTERS = "赌博罪徒毒abc1賭Ａ"
 NOISE = " .，\n*\u200b\u0301😀\\u8d4c㍿\ud800"
 ESCAPED = ["%E8%B5%8C", "%E8", "%B5", "%8C", "&#36172;", "&#21338", "&", "\\xe5\\x8d\\x9a", "\\u{535a}", "p", "аbс"]
 
+# Strategies are made once: Hypothesis looks into each new one, which takes long.
 terms = st.text(LETTERS + " ", min_size=2, max_size=6).filter(lambda text: len(fold(text)) >= 2)
+around, numbers, exceptions_of = st.text(LETTERS, max_size=3), st.integers(0, 10**9), st.integers(0, 2)
 
 
 @st.composite
 def entries(draw: st.DrawFn) -> LibraryEntry:
     term = draw(terms)
-    around = st.text(LETTERS, max_size=3)
-    exceptions = [draw(around) + term + draw(around) for _ in range(draw(st.integers(0, 2)))]
+    exceptions = [draw(around) + term + draw(around) for _ in range(draw(exceptions_of))]
     longer = tuple(text for text in exceptions if len(fold(text)) > len(fold(term)))
-    return LibraryEntry(f"kw-{draw(st.integers(0, 10**9))}", term, "A.1.h", "block", longer)
+    return LibraryEntry(f"kw-{draw(numbers)}", term, "A.1.h", "block", longer)
 
 
 libraries = st.lists(entries(), min_size=1, max_size=6, unique_by=lambda entry: entry.id)

@@ -5,6 +5,7 @@ Guarded lines, each seen red when changed: `<= … within` in `go_together` and 
 `may_make_a_pair` in `_before_pairs`, the count in `_step_over`, `each.last > oldest` in `still_needed`, `if character in patterns` in the gate.
 """
 
+import functools
 import tracemalloc
 from bisect import bisect_left
 
@@ -111,31 +112,43 @@ def test_nothing_is_held_for_a_word_alone() -> None:
     assert gate.hit[:2] == (13, 17)
 
 
+# Strategies are made once: Hypothesis reads the source of each new one, which takes longer than what is tested.
 LETTER = st.text(LETTERS + "租", min_size=1, max_size=4).filter(fold)
 SIMPLE = NOISE.replace("㍿", "")
 SPELLINGS = ["", "", "", "leet", "~毒c|reversed", "homophone|pinyin", "shape"]
+TERM = st.text(LETTERS, min_size=2, max_size=5).filter(lambda text: len(fold(text)) >= 2)
+NEAR, LONGER = st.lists(LETTER, max_size=3), st.lists(st.text(LETTERS, min_size=1, max_size=2), max_size=1)
+SPELLED, WITHIN, NUMBER = st.sampled_from(SPELLINGS), st.integers(1, 8), st.integers(0, 10**9)
 
 
 @st.composite
 def rows(draw: st.DrawFn) -> LibraryEntry:
-    term = draw(st.text(LETTERS, min_size=2, max_size=5).filter(lambda text: len(fold(text)) >= 2))
-    near = tuple(draw(st.lists(LETTER, max_size=3)))
-    longer = tuple(draw(st.lists(st.text(LETTERS, min_size=1, max_size=2).map(lambda more: term + more), max_size=1)))
-    names = tuple(filter(None, draw(st.sampled_from(SPELLINGS)).split("|")))
-    within = draw(st.integers(1, 8))
-    return LibraryEntry(f"kw-{draw(st.integers(0, 10**9))}", term, "A.1.h", "block", longer, "both", names, near, within)
+    term = draw(TERM)
+    near = tuple(draw(NEAR))
+    longer = tuple(term + more for more in draw(LONGER))
+    names = tuple(filter(None, draw(SPELLED).split("|")))
+    within = draw(WITHIN)
+    return LibraryEntry(f"kw-{draw(NUMBER)}", term, "A.1.h", "block", longer, "both", names, near, within)
 
 
 libraries = st.lists(rows(), min_size=1, max_size=4, unique_by=lambda row: row.id)
+KINDS = st.lists(st.sampled_from(["part", "part", "letters", "sign"]), max_size=12)
 
 
-def dense(library: list[LibraryEntry], noise: str) -> st.SearchStrategy[str]:
+@functools.cache
+def _between(noise: str) -> dict[str, st.SearchStrategy[str]]:
+    return {"letters": st.text(LETTERS + noise, max_size=3), "sign": st.sampled_from("好天气" + noise)}
+
+
+@st.composite
+def dense(draw: st.DrawFn, library: list[LibraryEntry], noise: str) -> str:
     """Texts full of terms, near words and exceptions, some apart."""
     parts = [each for row in library for each in (row.term, *row.near, *row.exceptions)]
-    pieces = st.one_of(
-        st.sampled_from(parts), st.sampled_from(parts), st.text(LETTERS + noise, max_size=3), st.sampled_from("好天气" + noise)
-    )
-    return st.lists(pieces, max_size=12).map("".join)
+    pieces = {"part": st.sampled_from(parts), **_between(noise)}
+    return "".join(draw(pieces[kind]) for kind in draw(KINDS))
+
+
+ANY = st.lists(st.sampled_from([*ESCAPED, *LETTERS, "租"]), max_size=20).map("".join)
 
 
 @settings(max_examples=1000, deadline=None)
@@ -170,7 +183,7 @@ def test_the_whole_is_what_term_and_near_word_are_each_for_themselves(library: l
 @settings(max_examples=1500, deadline=None)
 @given(libraries, st.data(), st.lists(st.integers(0, 1000), max_size=12))
 def test_streamed_equals_whole_for_every_cut(library: list[LibraryEntry], data: st.DataObject, places: list[int]) -> None:
-    text = data.draw(st.one_of(dense(library, NOISE), st.lists(st.sampled_from([*ESCAPED, *LETTERS, "租"]), max_size=20).map("".join)))
+    text = data.draw(st.one_of(dense(library, NOISE), ANY))
     snapshot = Snapshot(library, "test")
     whole = allowed(snapshot, text)
     assert streamed(snapshot.gate(POLICY), cut(text, places)) == whole
