@@ -32,6 +32,12 @@ def worker(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
     assert "Traceback" not in log, log
 
 
+@pytest.fixture(scope="module")
+def module_site(upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A data folder for the tests of one module, whose worker they share."""
+    return Site(tmp_path_factory.mktemp("module") / "data", upstream.url)
+
+
 @pytest.fixture
 def own_site(upstream: ScriptedUpstream, tmp_path: Path) -> Site:
     """A data folder for one test, which publishes into it what it likes."""

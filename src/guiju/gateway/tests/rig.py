@@ -46,6 +46,7 @@ class Site:
         self.folder = DataFolder(root)
         self.folder.root.mkdir(parents=True, exist_ok=True)
         create_keys(self.folder.keys)
+        self._told = 0
         up = Upstream(name="up", base_url=upstream_url, first_byte_timeout_ms=20_000, idle_timeout_ms=20_000, rename={"public": "internal"})
         hasty = Upstream(name="hasty", base_url=upstream_url, models=HANGING, first_byte_timeout_ms=500, idle_timeout_ms=500)
         closed = Upstream(name="closed", base_url=f"http://127.0.0.1:{closed_port()}/v1", models=("nobody",))
@@ -91,6 +92,12 @@ class Site:
             finally:
                 reader.close()
         return found
+
+    def new_entries(self) -> list[Entry]:
+        """Return what has come on record since the last call, without heartbeats, for tests that share a worker."""
+        entries = [entry for entry in self.entries() if entry.kind != "gateway.worker.alive"]
+        new, self._told = entries[self._told :], len(entries)
+        return new
 
     def closing(self, record: str) -> Entry:
         """Return the one closing record of an exchange."""

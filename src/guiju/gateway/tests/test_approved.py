@@ -4,7 +4,7 @@ The guarded lines: the condition in `exchange._serve` (without `verdict.action =
 `match.py` (without it an expired row answers), `approved_of` (without `origin` people's words are called generated).
 """
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -33,16 +33,17 @@ ASK = BANK[0].questions[0]
 ROW = read_row("A.1.h input adult high answer")
 
 
-@pytest.fixture
-def banked(own_site: Site, start: list[Worker], tmp_path: Path) -> Worker:
+@pytest.fixture(scope="module")
+def banked(module_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     assert isinstance(ROW, PolicyRow)
-    main, narrow, bare = own_site.bundle.services
+    main, narrow, bare = module_site.bundle.services
     main = msgspec.structs.replace(main, policy=Policy(rows=(ROW,)))
     bare = msgspec.structs.replace(bare, policy=Policy(approved_answers="off"))
-    bundle = msgspec.structs.replace(own_site.bundle, services=(main, narrow, bare), answers=BANK, answers_version="bank" * 16)
-    own_site.publish(bundle)
-    start.append(Worker(own_site, tmp_path / "worker.log"))
-    return start[0]
+    bundle = msgspec.structs.replace(module_site.bundle, services=(main, narrow, bare), answers=BANK, answers_version="bank" * 16)
+    module_site.publish(bundle)
+    worker = Worker(module_site, tmp_path_factory.mktemp("log") / "worker.log")
+    yield worker
+    worker.stop()
 
 
 def ask(worker: Worker, words: Any, **more: Any) -> Any:
@@ -69,10 +70,10 @@ def test_the_sdk_receives_the_same_whole_and_streamed(banked: Worker, upstream: 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_record_says_which_row_of_which_bank_answered_and_how_close(banked: Worker, own_site: Site, stream: bool) -> None:
+def test_the_record_says_which_row_of_which_bank_answered_and_how_close(banked: Worker, module_site: Site, stream: bool) -> None:
     reply = ask(banked, "我心里很难受，想找人说说话怎么办", stream=stream)
     assert reply.headers["x-guiju-approved-answer"] == "help-1"
-    entry = own_site.closing(reply.headers["x-request-id"])
+    entry = module_site.closing(reply.headers["x-request-id"])
     assert entry.kind == "gateway.answer.delivered"
     facts = entry.metadata["approved_answer"]
     assert isinstance(facts, dict)
@@ -109,11 +110,11 @@ def test_an_expired_answer_never_answers(banked: Worker, upstream: ScriptedUpstr
     assert len(upstream.calls) == asked + 1
 
 
-def test_a_row_that_answers_does_so_only_where_there_is_an_answer(banked: Worker, upstream: ScriptedUpstream, own_site: Site) -> None:
+def test_a_row_that_answers_does_so_only_where_there_is_an_answer(banked: Worker, upstream: ScriptedUpstream, module_site: Site) -> None:
     asked = len(upstream.calls)
     reply = ask(banked, BANK[3].questions[0])
     assert reply.json["choices"][0]["message"]["content"] == "可能受到治安处罚或刑事处罚。"
-    assert own_site.closing(reply.headers["x-request-id"]).metadata["input"]["hits"][0]["action"] == "answer"  # type: ignore[index]  # as recorded
+    assert module_site.closing(reply.headers["x-request-id"]).metadata["input"]["hits"][0]["action"] == "answer"  # type: ignore[index]  # as recorded
     assert ask(banked, f"哪里可以{TERM}").json["error"]["code"] == "input_refused"
     # For a minor no row answers: the input is refused although the bank knows the question.
     assert ask(banked, BANK[3].questions[0], guiju={"audience": "minor"}).json["error"]["code"] == "input_refused"

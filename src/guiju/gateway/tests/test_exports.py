@@ -5,8 +5,8 @@ Guarded: `labelled_words`, the read-back in `export_text`, ENDS in `Export._exam
 
 import io
 import zipfile
+from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,15 +21,23 @@ WORDS = "（AI 生成）"
 TEXT = "西湖在杭州。\n\n<b>第二段</b> & 其他"
 
 
-@pytest.fixture
-def exporting(own_site: Site, start: list[Worker], tmp_path: Path) -> Worker:
+@pytest.fixture(scope="module")
+def shared(module_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     services = tuple(
         msgspec.structs.replace(each, label=Label(text=WORDS, content_producer=CODE, mode=each.label.mode))
-        for each in own_site.bundle.services
+        for each in module_site.bundle.services
     )
-    own_site.publish(msgspec.structs.replace(own_site.bundle, services=services))
-    start.append(Worker(own_site, tmp_path / "worker.log"))
-    return start[0]
+    module_site.publish(msgspec.structs.replace(module_site.bundle, services=services))
+    worker = Worker(module_site, tmp_path_factory.mktemp("log") / "worker.log")
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def exporting(shared: Worker) -> Worker:
+    """The worker of this module; `new_entries` gives what this test leaves."""
+    shared.site.new_entries()
+    return shared
 
 
 def _export(worker: Worker, key: str = "main", **request: Any) -> Reply:
@@ -51,7 +59,7 @@ def test_a_file_has_both_labels_and_its_record_first(exporting: Worker, form: st
         assert "&lt;b&gt;第二段" in shown
     if form != "txt":
         assert read(reply.body, hint=f"a.{form}") == first_label(CODE, "n-1")
-    [entry] = [each for each in exporting.site.entries() if each.kind == "gateway.export.delivered"]
+    [entry] = [each for each in exporting.site.new_entries() if each.kind == "gateway.export.delivered"]
     assert entry.metadata["export"]["sha256"] == sha256(reply.body).hexdigest()  # type: ignore[index]
 
 
@@ -64,7 +72,7 @@ def test_what_would_not_leave_in_an_answer_does_not_leave_in_a_file(exporting: W
     assert refused.status == 400
     assert refused.json["error"]["code"] == "answer_withheld"
     assert TERM not in refused.body.decode()
-    assert [each.kind for each in exporting.site.entries()].count("gateway.export.withheld") == 1
+    assert [each.kind for each in exporting.site.new_entries()].count("gateway.export.withheld") == 1
 
 
 @pytest.mark.parametrize(
@@ -83,4 +91,4 @@ def test_a_mistaken_export_is_refused(exporting: Worker, wrong: dict[str, Any]) 
     refused = _export(exporting, **wrong)
     assert refused.status == 400
     assert refused.json["error"]["param"] == next(iter(wrong))
-    assert [each.kind for each in exporting.site.entries()] == ["gateway.request.rejected"]
+    assert [each.kind for each in exporting.site.new_entries()] == ["gateway.request.rejected"]

@@ -4,7 +4,7 @@ Guarded: each comparison of `find_waiver`, `without_words`, `_log_supply` in `Ca
 """
 
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -18,16 +18,24 @@ USER = "studio-1"
 WORDS = "（AI 生成）"
 
 
-@pytest.fixture
-def waiving(own_site: Site, start: list[Worker], tmp_path: Path) -> Worker:
+@pytest.fixture(scope="module")
+def shared(module_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     def waiver(number: str, service: str = "main", user: str = USER, until_s: float = 2**33) -> Waiver:
-        subject = pseudonym_of(own_site.bundle.pseudonym_key, service, user)
+        subject = pseudonym_of(module_site.bundle.pseudonym_key, service, user)
         return Waiver(id=number, service=service, subject=subject, agreement="v3", until_s=int(until_s))
 
     waivers = (waiver("w-1"), waiver("w-old", until_s=time.time() - 1), waiver("w-bare", "bare"), waiver("w-other", user="studio-2"))
-    own_site.publish(msgspec.structs.replace(own_site.bundle, waivers=waivers))
-    start.append(Worker(own_site, tmp_path / "worker.log"))
-    return start[0]
+    module_site.publish(msgspec.structs.replace(module_site.bundle, waivers=waivers))
+    worker = Worker(module_site, tmp_path_factory.mktemp("log") / "worker.log")
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def waiving(shared: Worker) -> Worker:
+    """The worker of this module; `new_entries` gives what this test leaves."""
+    shared.site.new_entries()
+    return shared
 
 
 def _ask(worker: Worker, number: str = "", user: str = USER, **more: Any) -> Reply:
@@ -42,7 +50,7 @@ def test_a_whole_answer_has_no_words_and_keeps_its_implicit_label(waiving: Worke
     assert WORDS not in answer["choices"][0]["message"]["content"]
     assert (answer["aigc"]["explicit"], answer["aigc"]["explicit_required"], answer["aigc"]["Label"]) == ("waived", False, "1")
     number = answer["aigc"]["ProduceID"]
-    entries = waiving.site.entries()
+    entries = waiving.site.new_entries()
     [closing] = [entry for entry in entries if entry.id == number]
     assert closing.metadata["label"] == {"produce_id": number, "explicit": "waived"}
     [log] = [entry for entry in entries if entry.kind == "labelling.unlabelled.supplied"]
@@ -57,7 +65,7 @@ def test_a_stream_has_no_words_either(waiving: Worker) -> None:
     assert WORDS not in text
     assert text.count('"explicit":"waived"') == 2  # the first event and the last
     assert text.rstrip().endswith("[DONE]")
-    assert [entry.kind for entry in waiving.site.entries()].count("labelling.unlabelled.supplied") == 1
+    assert [entry.kind for entry in waiving.site.new_entries()].count("labelling.unlabelled.supplied") == 1
 
 
 @pytest.mark.parametrize(
@@ -69,7 +77,7 @@ def test_nothing_is_generated_for_a_grant_that_is_not_theirs(waiving: Worker, up
     assert refused.status == 403
     assert refused.json["error"]["code"] == "unlabelled_refused"
     assert len(upstream.calls) == asked
-    kinds = [entry.kind for entry in waiving.site.entries()]
+    kinds = [entry.kind for entry in waiving.site.new_entries()]
     assert "labelling.unlabelled.supplied" not in kinds
     assert kinds.count("gateway.request.rejected") == 1
 
