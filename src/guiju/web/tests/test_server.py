@@ -18,6 +18,7 @@ import pytest
 from waitress.proxy_headers import proxy_headers_middleware
 
 from guiju.core.layout import DataFolder
+from guiju.records.tests.site import make_site
 from guiju.serve.state import State, write_state
 from guiju.web.server import forwarded_by
 
@@ -27,8 +28,6 @@ import sys
 from pathlib import Path
 from guiju.web import configure_django
 configure_django(Path(sys.argv[1]))
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from django.conf import settings
 from guiju.web.tests.rig import furnish
 furnish(settings.DATA_FOLDER)
@@ -67,17 +66,7 @@ def console(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, str]
     """A running console with a slow gateway: (process, port, session)."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GUIJU_", "DJANGO_"))}
     data = tmp_path / "data"
-    # The first key files make the settings' secret key; furnishing keeps those that are there.
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from pathlib import Path; from guiju.core.keys import create_keys; create_keys(Path(sys.argv[1]) / 'keys')",
-            str(data),
-        ],
-        env=environment,
-        check=True,
-    )
+    make_site(data)  # its key files make the settings' secret key; furnishing keeps those that are there
     made = subprocess.run(
         [sys.executable, "-c", FURNISH, str(data)], env=environment, capture_output=True, text=True, check=False, timeout=DEADLINE_S
     )
