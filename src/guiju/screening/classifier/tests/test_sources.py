@@ -17,7 +17,7 @@ import pytest
 from guiju.core.errors import GuijuError
 from guiju.screening.classifier import sentences, train
 from guiju.screening.classifier.coverage import COVERAGE, not_covered
-from guiju.screening.classifier.fit import COLUMNS
+from guiju.screening.classifier.fit import COLUMNS, fit
 from guiju.screening.classifier.model import FOLDER, MANIFEST, WEIGHTS, Classifier
 from guiju.screening.classifier.sources import ALLOWED, FORBIDDEN, check_allowed, columns_of, is_validation, read_source
 from guiju.screening.risks import BY_ID, GROUPS
@@ -138,7 +138,7 @@ def test_parts_stand_for_what_they_say() -> None:
 def test_training_twice_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sentences, "own_examples", lambda make=sentences.own_examples: make(5))
     # Each column is fitted by itself and in the same way, so two of them show what all would.
-    monkeypatch.setattr(train, "fit", functools.partial(train.fit, columns=COLUMNS[:1] + COLUMNS[-1:]))
+    monkeypatch.setattr(train, "fit", functools.partial(fit, columns=COLUMNS[:1] + COLUMNS[-1:]))
     write_rows(tmp_path / "cvalues.jsonl.gz", [{"text": f"怎样看待第{n}条规定？", "group": "none"} for n in range(60)])
     made = []
     for name in ("one", "two"):
