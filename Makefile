@@ -40,7 +40,8 @@ install: .venv/.development  ## Set up everything for development
 serve: .venv/.service  ## Run the service (ARGS="--port 9000 …")
 	@exec .venv/bin/guiju serve $(ARGS)
 
-# Hundreds of processes start: what one of them compiles the others read, also where the environment (an image for containers, say) forbids it.
+# Tests, and what was changed since the installation, are compiled by the first who reads them, also where the environment (an image for
+# containers, say) forbids it: hundreds of processes start.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/.development browser readers node  ## Run every test
 	$(RUN) -m pytest $(ARGS)
