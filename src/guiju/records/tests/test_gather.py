@@ -1,6 +1,7 @@
 """Whom a commit waits for: others who may still append, and nobody when most of them wait already.
 
-Guarded: `self._active()` in `SpoolWriter.append` and in `_hand_over_soon`, and what was told in between.
+Guarded: `-math.inf` while nothing was handed over yet, `self._active()` in `SpoolWriter.append` and in `_hand_over_soon`, and what was
+told in between.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ PUBLIC = X25519PrivateKey.generate().public_key().public_bytes_raw()
 
 @pytest.fixture(autouse=True)
 def _long_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "GATHER_MS", 3_600_000.0)  # who waits for the time waits for ever
+    monkeypatch.setattr(spool, "GATHER_MS", 1e12)  # who waits for the time waits longer than any machine runs
 
 
 def _run(folder: Path, active: list[int], *appends: int) -> list[bool]:
@@ -25,7 +26,7 @@ def _run(folder: Path, active: list[int], *appends: int) -> list[bool]:
 
     async def run() -> list[bool]:
         writer = SpoolWriter(folder, PUBLIC, worker="w", active=lambda: active[0])
-        await writer.append(b"first")  # the first of all waits for nobody
+        await asyncio.wait_for(writer.append(b"first"), 20)  # the first of all waits for nobody
         futures = []
         for count in appends:
             futures += [writer.append(b"entry") for _ in range(count)]
