@@ -69,7 +69,7 @@ def furnish(root: Path, count: int) -> None:
     from guiju.records.keeping.sweep import keep_rules
     from guiju.records.recorder.ingest import write_entries
     from guiju.screening import flow as screening
-    from guiju.screening.library import starter_library
+    from guiju.screening.libraries.library import starter_library
 
     get_user_model().objects.create_superuser("owner", password=os.urandom(8).hex())
     keep_rules()

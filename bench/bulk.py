@@ -16,13 +16,13 @@ import opencc
 
 from bench.report import Row, row
 from guiju.screening import Screener
-from guiju.screening.bulk import Task, examine_blocks
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.examiner import Examiner
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal import NOTHING_SAID, screen_for
-from guiju.screening.snapshot import Snapshot
-from guiju.screening.sources import line_blocks
+from guiju.screening.personal.finds import NOTHING_SAID, screen_for
+from guiju.screening.screen.bulk import Task, examine_blocks
+from guiju.screening.screen.sources import line_blocks
 from guiju.screening.values import LibraryEntry, Policy
 from guiju.screening.watched import Watched
 

@@ -18,9 +18,9 @@ from typing import Any
 from bench.report import Row, report, row
 from bench.screening import CAREFUL, HARMLESS, best_cpu_s, texts_of
 from guiju.gateway.inputs import examine_input
-from guiju.screening.conversation import joints
-from guiju.screening.library import starter_library
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.libraries.library import starter_library
+from guiju.screening.matching.conversation import joints
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import LibraryEntry, Policy
 from guiju.screening.view import strings
 

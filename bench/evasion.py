@@ -20,10 +20,10 @@ import opencc
 
 from bench.report import Row, report, row
 from bench.screening import CAREFUL, HARMLESS, POLICY, texts_of
-from guiju.screening.fold import fold
-from guiju.screening.library import starter_library
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.libraries.library import starter_library
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.spellings.check import SPELLINGS, spelling_problems
+from guiju.screening.spellings.fold import fold
 from guiju.screening.spellings.readings import reading
 from guiju.screening.spellings.tables import parts, syllables
 from guiju.screening.values import Direction, LibraryEntry

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from bench.report import Row, report, row
-from guiju.screening.library import starter_library
+from guiju.screening.libraries.library import starter_library
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal import NOTHING_SAID, mask, screen_for
+from guiju.screening.personal.finds import NOTHING_SAID, mask, screen_for
 from guiju.screening.screener import Screener
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.tests.hostile import HOSTILE, TERM, near_misses
 from guiju.screening.values import LibraryEntry, Policy
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from bench.report import Row, report, row
 from bench.screening import CAREFUL, HARMLESS, QUARRELS, best_cpu_s, prose, texts_of
-from guiju.screening.detectors.tests.samples import SAMPLES, escaped, sprinkled, wide
-from guiju.screening.library import starter_library
+from guiju.screening.libraries.library import starter_library
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal import NOTHING_SAID, screen_for
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.personal.detectors.tests.samples import SAMPLES, escaped, sprinkled, wide
+from guiju.screening.personal.finds import NOTHING_SAID, screen_for
 from guiju.screening.values import Policy
 
 POLICY = Policy()

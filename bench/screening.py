@@ -20,9 +20,9 @@ from typing import Final
 from bench import bulk, harmless
 from bench.report import Row, report, row
 from guiju.screening import Screener
-from guiju.screening.fold import fold
-from guiju.screening.library import starter_library
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.libraries.library import starter_library
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.spellings.fold import fold
 from guiju.screening.values import Direction, LibraryEntry, Policy
 
 POLICY: Final = Policy()

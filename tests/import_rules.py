@@ -37,40 +37,27 @@ LIVE_ROOMS: Final = frozenset({"stage", "values", "rules", "containers", "detect
 LIVE_MODULES: Final = {
     "screening": frozenset(
         {
-            "risks",
-            "values",
-            "fold",
-            "first_look",
-            "portions",
-            "rules",
-            "library",
-            "snapshot",
-            "gate",
-            "view",
-            "attacks",
-            "conversation",
-            "continued",
-            "decoded",
-            "screener",
-            "classifier",
-            "spellings",
-            "matcher",
-            "near",
-            "gates",
-            "plain",
-            "personal",
-            "signs",
-            "mask",
-            "outlet",
-            "table",
             "answers",
-            "watched",
+            "attacks",
+            "classifier",
             "examiner",
             "guards",
+            "libraries.library",
+            "matching",
+            "outlet",
+            "personal",
+            "risks",
+            "screener",
+            "spellings",
+            "table",
+            "values",
+            "view",
+            "watched",
         }
     ),
     "records": frozenset({"spool", "entry", "heart"}),
 }
+"""Rooms, and single modules of rooms, by duty."""
 PAPER_ROOMS: Final = {"labelling": frozenset({"supply"})}
 """Rooms of live packages that are workflows of the paper side."""
 TRAINING: Final = frozenset(f"guiju.screening.classifier.{name}" for name in ("train", "fit", "sources", "sentences")) | {
@@ -158,7 +145,8 @@ def is_live(module: str) -> bool:
         return False
     if room in TABLES | FACES | READERS | {"cli", "flow", "apps"} or room in PAPER_ROOMS.get(package, ()):
         return False
-    return package in LIVE_PACKAGES or room in LIVE_ROOMS or room in LIVE_MODULES.get(package, ()) or module == ROOT
+    named = {room, module.removeprefix(f"{ROOT}.{package}.")} & LIVE_MODULES.get(package, frozenset())
+    return package in LIVE_PACKAGES or room in LIVE_ROOMS or bool(named) or module == ROOT
 
 
 def find_cycle(edges: dict[str, set[str]]) -> list[str]:

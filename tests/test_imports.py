@@ -55,9 +55,9 @@ def test_the_live_side_runs_without_django_rich_or_typer() -> None:
 PLANTED = [
     ("gateway/app.py", "import django", "the live side imports no django"),
     ("gateway/app.py", "def f():\n    from rich.table import Table", "the live side imports no rich"),
-    ("screening/gate.py", "from guiju.screening.models import LibraryVersion", "the live side imports the live side only"),
-    ("screening/gate.py", "from guiju.screening import flow", "the live side imports the live side only"),
-    ("screening/gate.py", "from . import flow", "the live side imports the live side only"),
+    ("screening/matching/gate.py", "from guiju.screening.models import LibraryVersion", "the live side imports the live side only"),
+    ("screening/matching/gate.py", "from guiju.screening import flow", "the live side imports the live side only"),
+    ("screening/matching/gate.py", "from .. import flow", "the live side imports the live side only"),
     ("labelling/explicit.py", "if False:\n    import guiju.web.views", "the live side imports the live side only"),
     ("users/stage.py", "from guiju.users.models import User", "the live side imports the live side only"),
     ("records/spool/writer.py", "from guiju.records import models", "the live side imports the live side only"),
@@ -86,8 +86,8 @@ def test_a_planted_import_is_found(tmp_path: Path, path: str, code: str, rule: s
 
 def test_what_is_right_is_not_found(tmp_path: Path) -> None:
     right = {
-        "gateway/app.py": "import asyncio, msgspec\nfrom guiju.screening.snapshot import Snapshot\nfrom guiju.records.entry import Entry",
-        "screening/snapshot.py": "import numpy",
+        "gateway/app.py": "import asyncio, msgspec\nfrom guiju.screening.matching.snapshot import Snapshot\nfrom guiju.records.entry import Entry",
+        "screening/matching/snapshot.py": "import numpy",
         "screening/flow.py": "from django.db import transaction\nfrom guiju.records import flow\nfrom guiju.screening.models import LibraryVersion",
         "screening/models.py": "from django.db import models\nfrom guiju.screening.values import Policy",
         "screening/urls.py": "from guiju.screening import views",

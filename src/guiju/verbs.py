@@ -135,7 +135,7 @@ def whole_app() -> typer.Typer:
     for duty in DUTIES:
         if duty.commands:
             app.add_typer(import_module(duty.commands).app, name=duty.command_name)
-    app.command("screen")(import_module("guiju.screening.screen_cli").screen_command)
+    app.command("screen")(import_module("guiju.screening.screen.cli").screen_command)
     app.command("inspect")(import_module("guiju.labelling.cli.inspect").inspect_command)
     app.command("label")(import_module("guiju.labelling.cli.label").label_command)
     app.command("watermark")(import_module("guiju.labelling.cli.watermark").watermark_command)

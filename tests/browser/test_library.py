@@ -4,8 +4,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from guiju.screening.library import make_library, parse_csv, starter_library
-from guiju.screening.workbook import write_workbook
+from guiju.screening.libraries.library import make_library, parse_csv, starter_library
+from guiju.screening.libraries.workbook import write_workbook
 from tests.browser.conftest import Open, sign_in
 from tests.browser.test_console import RECORDED_MS, ask
 

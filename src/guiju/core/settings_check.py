@@ -466,7 +466,7 @@ def _is_day(text: str) -> bool:
 def _codes_of(name: str) -> tuple[str, ...]:
     """Return the codes that the rows of a table may name; none where they name risks. Imported here: their patterns take long to compile."""
     if name.startswith("personal_"):
-        from guiju.screening.detectors import CODES
+        from guiju.screening.personal.detectors import CODES
 
         return tuple(CODES)
     if name.startswith("attack_"):

@@ -18,7 +18,7 @@ from guiju.core.fingerprint import fingerprint
 from guiju.gateway.bundle import Upstream
 from guiju.gateway.errors import FIELD_INVALID
 from guiju.labelling.explicit import Applied
-from guiju.screening.personal import mask_all
+from guiju.screening.personal.finds import mask_all
 from guiju.screening.values import Audience, Hit, Verdict
 
 DECODING: Final = frozenset(

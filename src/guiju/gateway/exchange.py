@@ -38,8 +38,8 @@ from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
 from guiju.screening.classifier.afterwards import AFTERWARDS, MARK
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.continued import before_of
-from guiju.screening.personal import Said, mask_all
+from guiju.screening.matching.continued import before_of
+from guiju.screening.personal.finds import Said, mask_all
 from guiju.screening.values import ENDS, Hit, Policy, Verdict
 from guiju.screening.view import strings
 

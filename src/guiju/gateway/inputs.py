@@ -9,12 +9,12 @@ from typing import Any
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
 from guiju.screening.attacks.screen import GIVEN, examine_attacks, listens, may_attack, signs_of
-from guiju.screening.conversation import across, joints, source_of, source_of_message, texts_of, with_sources
-from guiju.screening.decoded import hits_in_encoded
-from guiju.screening.first_look import units_of
-from guiju.screening.personal import examine_messages, screen_for
-from guiju.screening.snapshot import Snapshot, verdict_of
+from guiju.screening.matching.conversation import across, joints, source_of, source_of_message, texts_of, with_sources
+from guiju.screening.matching.decoded import hits_in_encoded
+from guiju.screening.matching.snapshot import Snapshot, verdict_of
+from guiju.screening.personal.finds import examine_messages, screen_for
 from guiju.screening.spellings.encoded import decoded_runs, may_be_encoded
+from guiju.screening.spellings.first_look import units_of
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import paths, strings, without_files
 

@@ -9,8 +9,8 @@ from guiju.gateway.guard import GuardClient
 from guiju.gateway.upstream import UpstreamClient
 from guiju.screening.answers.match import Matcher
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.first_look import units_of
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.spellings.first_look import units_of
 from guiju.screening.values import AUDIENCES
 
 log = logging.getLogger("guiju.gateway")

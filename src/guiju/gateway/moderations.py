@@ -25,9 +25,9 @@ from guiju.screening.attacks import CODES as KINDS
 from guiju.screening.attacks import Kind
 from guiju.screening.classifier.coverage import COVERAGE, not_covered
 from guiju.screening.classifier.judge import RULE_PREFIX
-from guiju.screening.detectors import CODES
 from guiju.screening.examiner import Examiner
-from guiju.screening.personal import screen_for
+from guiju.screening.personal.detectors import CODES
+from guiju.screening.personal.finds import screen_for
 from guiju.screening.values import ENDS, PASS, Direction, Policy, Verdict
 from guiju.screening.view import paths
 

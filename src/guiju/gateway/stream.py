@@ -22,12 +22,12 @@ from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.continued import Before
-from guiju.screening.conversation import flags_in_answer
-from guiju.screening.decoded import flags_in_encoded
+from guiju.screening.matching.continued import Before
+from guiju.screening.matching.conversation import flags_in_answer
+from guiju.screening.matching.decoded import flags_in_encoded
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal import NOTHING_SAID, mask_value, screen_for
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.personal.finds import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.values import Hit, Policy
 from guiju.screening.view import API_NAMES, strings
 

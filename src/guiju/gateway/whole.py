@@ -15,13 +15,13 @@ from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label
 from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.continued import Before, hit_of, reaching_in
-from guiju.screening.conversation import begins_json, flags_in_answer
-from guiju.screening.decoded import flags_in_encoded
-from guiju.screening.first_look import Units, units_of
-from guiju.screening.personal import NOTHING_SAID, Screen, mask_value, screen_for
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.continued import Before, hit_of, reaching_in
+from guiju.screening.matching.conversation import begins_json, flags_in_answer
+from guiju.screening.matching.decoded import flags_in_encoded
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.personal.finds import NOTHING_SAID, Screen, mask_value, screen_for
 from guiju.screening.spellings.encoded import may_be_encoded
+from guiju.screening.spellings.first_look import Units, units_of
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
 from guiju.screening.view import paths, strings
 

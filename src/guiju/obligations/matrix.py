@@ -13,7 +13,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from guiju.core.deadlines import last_moment
 from guiju.obligations.judging import Light
 from guiju.obligations.values import Catalogue, Obligation
-from guiju.screening.library import marked
+from guiju.screening.libraries.library import marked
 
 COLUMNS: Final = (
     "service", "duty", "article", "title_zh", "title_en", "duty_zh", "duty_en", "certainty", "instruments", "periods", "binds", "facts_assumed", "state", "reason_zh", "reason_en", "gap_zh", "gap_en",

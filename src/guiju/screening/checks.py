@@ -12,9 +12,9 @@ from guiju.obligations.finding import Case, Check, Finding, Proof, gravest
 from guiju.obligations.values import Words
 from guiju.records import recent
 from guiju.screening import flow
-from guiju.screening.detectors import CODES
+from guiju.screening.libraries.sizing import Sizing
+from guiju.screening.personal.detectors import CODES
 from guiju.screening.review.flow import count_open
-from guiju.screening.sizing import Sizing
 from guiju.web.live import bundle_in_force
 
 RISKS_NAMED: Final = 6

@@ -9,9 +9,9 @@ import typer
 from guiju.records.reasons import reason_argument, reason_option
 
 if TYPE_CHECKING:
-    from guiju.screening.library import Library
+    from guiju.screening.libraries.library import Library
+    from guiju.screening.libraries.sizing import Sizing
     from guiju.screening.models import LibraryVersion
-    from guiju.screening.sizing import Sizing
 
 app = typer.Typer(
     no_args_is_help=True, help="Keyword libraries: validate, check, import, compare, put in force. 关键词库：校验、核对、导入、比较、启用。"
@@ -33,7 +33,7 @@ NOT_MET = 1
 def validate(file: File) -> None:
     """Check a file and print every mistake with its line; change nothing. 只校验。"""
     from guiju.core.errors import GuijuError
-    from guiju.screening.formats import read_library
+    from guiju.screening.libraries.formats import read_library
 
     try:
         library = read_library(file.name, file.read_bytes())
@@ -57,8 +57,8 @@ def check(
     """Counts by risk against the standard, renewal, rows that nobody signed. Exit status 0 as asked for, 1 not, 2 error. 核对规模与更新。"""
     from datetime import UTC, datetime
 
-    from guiju.screening import sizing
-    from guiju.screening.formats import read_library
+    from guiju.screening.libraries import sizing
+    from guiju.screening.libraries.formats import read_library
 
     if which and Path(which).is_file():
         library = read_library(which, Path(which).read_bytes())
@@ -86,7 +86,7 @@ def export(
     data: Data = _DATA,
 ) -> None:
     """Write all rows of a version; importing the file gives the same version. 导出。"""
-    from guiju.screening.formats import form_of, write_library
+    from guiju.screening.libraries.formats import form_of, write_library
 
     flow = _flow(data)
     library = flow.library_of(flow.get_version(version).version)
@@ -132,8 +132,8 @@ def diff(
     data: Data = _DATA,
 ) -> None:
     """Rows added, removed and changed from A to B. Exit status 0 the same, 1 different, 2 error. 比较两版。"""
-    from guiju.screening.difference import as_json as plain
-    from guiju.screening.difference import find_difference
+    from guiju.screening.libraries.difference import as_json as plain
+    from guiju.screening.libraries.difference import find_difference
 
     found = find_difference(_library(a, data), _library(b, data))
     if as_json:
@@ -205,10 +205,10 @@ def variants(
     """Propose other ways to write terms, as CSV rows for a person to review; nothing is imported. 生成变体草稿。"""
     import csv
 
-    from guiju.screening.formats import read_library
-    from guiju.screening.library import COLUMNS, marked
+    from guiju.screening.libraries.formats import read_library
+    from guiju.screening.libraries.library import COLUMNS, marked
+    from guiju.screening.libraries.variants import WAYS, draft_rows, list_variants
     from guiju.screening.risks import BY_ID
-    from guiju.screening.variants import WAYS, draft_rows, list_variants
 
     unknown = [each for each in way or () if each not in WAYS]
     if unknown:
@@ -263,7 +263,7 @@ def _flow(data: Path) -> Any:
 
 
 def _library(which: str, data: Path) -> "Library":
-    from guiju.screening.formats import read_library
+    from guiju.screening.libraries.formats import read_library
 
     if Path(which).is_file():
         return read_library(which, Path(which).read_bytes())

@@ -12,12 +12,12 @@ from typing import Final, NamedTuple
 from guiju.screening.attacks.screen import GIVEN, examine_attacks, has_hints, listens, may_attack, signs_of
 from guiju.screening.classifier.judge import RULE_PREFIX, Find, action_of, find_in, find_in_answer
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.decoded import flags_in_encoded, hits_in_encoded
-from guiju.screening.detectors import DETECTORS
-from guiju.screening.first_look import units_of
-from guiju.screening.personal import Screen, hit_of, screen_for
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.decoded import flags_in_encoded, hits_in_encoded
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.personal.detectors import DETECTORS
+from guiju.screening.personal.finds import Screen, hit_of, screen_for
 from guiju.screening.spellings.encoded import may_be_encoded
+from guiju.screening.spellings.first_look import units_of
 from guiju.screening.values import GRAVITY, PASS, Direction, Hit, Policy, Source, Verdict
 from guiju.screening.view import without_files
 

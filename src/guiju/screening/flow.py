@@ -19,11 +19,11 @@ from django.utils import timezone
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.settings import Screening
 from guiju.records import flow as records
-from guiju.screening.formats import read_library
-from guiju.screening.library import Library, parse_csv, starter_library
+from guiju.screening.libraries.formats import read_library
+from guiju.screening.libraries.library import Library, parse_csv, starter_library
+from guiju.screening.libraries.sizing import SIGNED, Counts, Profile, Sizing, count_rows, get_profile, size_counts
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.models import LibraryStep, LibraryVersion
-from guiju.screening.sizing import SIGNED, Counts, Profile, Sizing, count_rows, get_profile, size_counts
-from guiju.screening.snapshot import Snapshot
 
 __all__ = ["read_library"]
 

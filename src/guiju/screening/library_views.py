@@ -8,12 +8,12 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from guiju.screening import flow
-from guiju.screening.difference import find_difference
-from guiju.screening.fold import fold
-from guiju.screening.library import COLUMNS
+from guiju.screening.libraries.difference import find_difference
+from guiju.screening.libraries.library import COLUMNS
+from guiju.screening.libraries.sizing import SIGNED, load_profiles
 from guiju.screening.models import LibraryVersion
 from guiju.screening.risks import RISKS
-from guiju.screening.sizing import SIGNED, load_profiles
+from guiju.screening.spellings.fold import fold
 from guiju.web.access import needs, text_of
 
 ROWS_SHOWN: Final = 100

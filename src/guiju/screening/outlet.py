@@ -6,11 +6,11 @@ stream. When a term stops the text, what the mask still holds is not delivered: 
 
 from collections.abc import Callable
 
-from guiju.screening.continued import Before, Continued, hit_of
-from guiju.screening.gate import Trie
-from guiju.screening.gates import open_gate
-from guiju.screening.mask import Mask
-from guiju.screening.personal import Screen
+from guiju.screening.matching.continued import Before, Continued, hit_of
+from guiju.screening.matching.gate import Trie
+from guiju.screening.matching.gates import open_gate
+from guiju.screening.personal.finds import Screen
+from guiju.screening.personal.mask import Mask
 from guiju.screening.values import Hit, Policy
 
 

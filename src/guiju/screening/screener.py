@@ -23,13 +23,13 @@ import msgspec
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.conversation import source_of
 from guiju.screening.examiner import Examiner
-from guiju.screening.library import Library, parse_csv, parse_yaml, starter_library
+from guiju.screening.libraries.library import Library, parse_csv, parse_yaml, starter_library
+from guiju.screening.matching.conversation import source_of
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal import NOTHING_SAID, screen_for
+from guiju.screening.personal.finds import NOTHING_SAID, screen_for
 from guiju.screening.risks import RISKS
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import ENDS, Direction, Hit, LibraryEntry, Policy, Verdict
 from guiju.screening.view import paths
 from guiju.screening.watched import Watched

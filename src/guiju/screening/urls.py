@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from guiju.screening import library_views, trial_views, views
+from guiju.screening import library_views, views
+from guiju.screening.trial import views as trial_views
 
 app_name = "screening"
 urlpatterns = [

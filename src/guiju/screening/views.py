@@ -15,12 +15,12 @@ from django.views.decorators.http import require_GET
 
 from guiju.core.errors import GuijuError
 from guiju.screening import flow
-from guiju.screening.formats import TYPES, write_library
-from guiju.screening.library import COLUMNS, LIBRARY_INVALID
+from guiju.screening.libraries.formats import TYPES, write_library
+from guiju.screening.libraries.library import COLUMNS, LIBRARY_INVALID
+from guiju.screening.libraries.workbook_reader import WORKBOOK_REFUSED
 from guiju.screening.models import LibraryVersion
 from guiju.screening.risks import GROUPS, RISKS, Risk
 from guiju.screening.values import Direction, LibraryEntry, Policy
-from guiju.screening.workbook_reader import WORKBOOK_REFUSED
 from guiju.web.access import actor_of, needs, post_only, text_of
 from guiju.web.templatetags.guiju import error_text
 

@@ -164,7 +164,7 @@ def _settings() -> Settings:
 
 def _put_starter_library_in_force() -> None:
     from guiju.screening import flow
-    from guiju.screening.library import starter_library
+    from guiju.screening.libraries.library import starter_library
     from guiju.screening.models import LibraryVersion
 
     if LibraryVersion.objects.exclude(state=LibraryVersion.State.DRAFT).exists():

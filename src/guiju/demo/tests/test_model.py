@@ -7,8 +7,8 @@ import msgspec
 
 from guiju.demo.model import app
 from guiju.demo.scripts import SCRIPTS
-from guiju.screening.library import starter_library
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.libraries.library import starter_library
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import Policy
 
 

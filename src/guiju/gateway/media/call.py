@@ -37,7 +37,7 @@ from guiju.gateway.upstream import UpstreamClient, refusal
 from guiju.gateway.whole import examine_json
 from guiju.labelling.values import Medium
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.personal import NOTHING_SAID, mask_all, mask_value, screen_for
+from guiju.screening.personal.finds import NOTHING_SAID, mask_all, mask_value, screen_for
 from guiju.screening.values import ENDS, Hit, Verdict
 from guiju.screening.view import strings
 

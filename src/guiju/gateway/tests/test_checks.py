@@ -21,8 +21,8 @@ from guiju.records import recent
 from guiju.records.models import Gap, Watch
 from guiju.screening import checks as screening
 from guiju.screening import flow
+from guiju.screening.libraries.sizing import Sizing
 from guiju.screening.models import LibraryVersion
-from guiju.screening.sizing import Sizing
 from guiju.screening.values import Policy, PolicyRow
 from guiju.services.flow import publish
 from guiju.web.tests.conftest import data

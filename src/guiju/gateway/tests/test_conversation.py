@@ -16,8 +16,8 @@ from guiju.gateway.tests.rig import ScriptedUpstream, Site, Worker
 from guiju.gateway.tests.upstreams import DONE, event
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.values import Label
-from guiju.screening.continued import before_of
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.continued import before_of
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import Hit, LibraryEntry, Policy
 
 SNAPSHOT = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h", "block", ("赌博罪",)), LibraryEntry("kw-2", "代办假身份证", "A.1.h")], "test")

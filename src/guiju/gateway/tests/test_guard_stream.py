@@ -23,7 +23,7 @@ from guiju.gateway.stream import UpstreamBroken
 from guiju.gateway.tests.client import Heard, hear
 from guiju.gateway.tests.test_stream import NOTICE, POLICY, chunk, nested, plain, said, stream_of
 from guiju.screening.guards.form import Finding, Passage, Turn
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import Hit
 
 EVERY = 8

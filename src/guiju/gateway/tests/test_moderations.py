@@ -23,8 +23,8 @@ from guiju.records.keeping.watch import ANSWERED
 from guiju.screening.attacks import CODES as KINDS
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.examiner import Examiner
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.risks import RISKS
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import PASS, LibraryEntry, Policy, Verdict
 
 POLICY = Policy()

@@ -200,8 +200,8 @@ def test_a_whole_answer_that_could_not_be_examined_does_not_leave(gateway: Gatew
 
 def test_a_stream_that_could_not_be_examined_ends_without_another_character(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     """Red when `fail` decides what the gates hold although they are what is broken."""
-    monkeypatch.setattr("guiju.screening.gate.Gate.feed", broken)
-    monkeypatch.setattr("guiju.screening.gate.Gate.finish", broken)
+    monkeypatch.setattr("guiju.screening.matching.gate.Gate.feed", broken)
+    monkeypatch.setattr("guiju.screening.matching.gate.Gate.finish", broken)
 
     async def scene(spool: HeldSpool) -> None:
         asked = Asked(gateway, model="ok", stream=True)

@@ -19,9 +19,9 @@ from guiju.gateway.tests.rig import ScriptedUpstream, Site, Worker
 from guiju.gateway.tests.upstreams import DONE, LAST, completion, either, event, refuse
 from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.values import Label
-from guiju.screening.detectors.tests.samples import SAMPLES, cut, planted
-from guiju.screening.personal import NOTHING_SAID, Said, examine_messages, mask, screen_for
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.personal.detectors.tests.samples import SAMPLES, cut, planted
+from guiju.screening.personal.finds import NOTHING_SAID, Said, examine_messages, mask, screen_for
 from guiju.screening.values import LibraryEntry, Policy
 
 SNAPSHOT = Snapshot([LibraryEntry("kw-1", "赌博", "A.1.h")], "test")

@@ -16,7 +16,7 @@ from guiju.gateway.tests.rig import LIBRARY, TERM, ScriptedUpstream, Site, Worke
 from guiju.gateway.tests.upstreams import DONE, LAST, event
 from guiju.gateway.whole import whole_answer
 from guiju.labelling.values import Label
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.table import read_row
 from guiju.screening.values import AUDIENCES, ENDS, Audience, Hit, Policy, PolicyRow
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
 from guiju.gateway.tests.client import Heard, Path, hear
 from guiju.labelling.values import ExplicitMode, Label
-from guiju.screening.fold import fold
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.spellings.fold import fold
 from guiju.screening.values import LibraryEntry, Policy
 
 POLICY = Policy(personal_on_output={"*": "pass"})  # what is hidden has its own tests: test_personal.py

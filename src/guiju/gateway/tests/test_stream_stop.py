@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.test_stream import NOTICE, SNAPSHOT, allowed, chunk, libraries, plain, said, scripts, stream_of
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import Hit, LibraryEntry
 
 FOUND = Hit("choices[0].content", 0, 2, "A.1.h", "GD-test", "block", "stop", "medium")

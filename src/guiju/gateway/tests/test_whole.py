@@ -12,7 +12,7 @@ import pytest
 
 from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.values import ExplicitMode, Label
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import LibraryEntry, Policy
 
 TERM = "赌博"

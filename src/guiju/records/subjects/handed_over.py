@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.db.models import Q
 
-from guiju.screening.personal import mask_all
+from guiju.screening.personal.finds import mask_all
 
 INTERNAL: Final = ("records.", "screening.")
 """Kinds that begin so tell how records were handled: holds, requests, openings, searches, exports, packs, reviews."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from guiju.screening.answers.values import ApprovedAnswer
-from guiju.screening.fold import fold
+from guiju.screening.spellings.fold import fold
 
 QUESTION_CHARACTERS: Final = 100
 """A folded question is at most this long."""

@@ -14,10 +14,10 @@ import ahocorasick_rs
 
 from guiju.screening.attacks import KINDS, Kind, Span
 from guiju.screening.attacks.invisible import HIDDEN, INVISIBLE
-from guiju.screening.fold import PLAIN, fold, origins
-from guiju.screening.personal import Screen
-from guiju.screening.portions import PORTION, folded_by_portion, holds_any, matches_by_portion
-from guiju.screening.signs import Signs
+from guiju.screening.personal.finds import Screen
+from guiju.screening.personal.signs import Signs
+from guiju.screening.spellings.fold import PLAIN, fold, origins
+from guiju.screening.spellings.portions import PORTION, folded_by_portion, holds_any, matches_by_portion
 from guiju.screening.values import Confidence, Hit, Policy, Source
 
 RISK: Final = "attack"

@@ -11,7 +11,7 @@ from typing import Final
 import numpy
 import numpy.typing
 
-from guiju.screening.fold import PLAIN, fold
+from guiju.screening.spellings.fold import PLAIN, fold
 
 ROW_BITS: Final = 18
 RUNS: Final = 3

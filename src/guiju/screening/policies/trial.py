@@ -16,8 +16,8 @@ from guiju.screening.answers.match import Matcher
 from guiju.screening.attacks import CODES as ATTACKS
 from guiju.screening.classifier.judge import RULE_PREFIX
 from guiju.screening.classifier.model import Classifier
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.risks import BY_ID, Risk
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import ENDS, GRAVITY, Action, Direction, Hit, Policy
 from guiju.screening.view import strings
 

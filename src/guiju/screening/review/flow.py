@@ -18,7 +18,7 @@ from guiju.core.settings import Screening
 from guiju.core.working_hours import WorkingTime, due_at
 from guiju.gateway.sample import is_drawn
 from guiju.records import flow as records
-from guiju.screening.personal import mask_all
+from guiju.screening.personal.finds import mask_all
 from guiju.screening.review.errors import (
     REVIEW_CLOSED,
     REVIEW_INCOMPLETE,

@@ -11,11 +11,11 @@ from django.utils import timezone
 from guiju.core.errors import GuijuError
 from guiju.records import flow as records
 from guiju.screening import flow as libraries
-from guiju.screening.fold import fold_exactly
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.review.errors import PROPOSAL_REFUSED, PROPOSAL_SETTLED
 from guiju.screening.review.flow import get_item
 from guiju.screening.review.models import PHRASE_CHARACTERS, Finding, Proposal
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.spellings.fold import fold_exactly
 from guiju.screening.values import LibraryEntry, Policy
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from guiju.records.access.content import plain
-from guiju.screening.personal import mask_all
+from guiju.screening.personal.finds import mask_all
 from guiju.screening.view import paths
 
 SHOWN_CHARACTERS: Final = 20_000

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from guiju.screening.fold import BREAK, fold, fold_exactly
 from guiju.screening.spellings.expand import EXPANSIONS
+from guiju.screening.spellings.fold import BREAK, fold, fold_exactly
 from guiju.screening.spellings.readings import READINGS
 from guiju.screening.spellings.tables import parts, syllables
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
-from guiju.screening.fold import fold
+from guiju.screening.spellings.fold import fold
 from guiju.screening.spellings.lookalikes import SIDES
 
 FOLDER: Final = Path(__file__).parent

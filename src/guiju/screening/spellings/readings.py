@@ -6,7 +6,7 @@ Each character is read on its own, so a text may be cut anywhere, and every plac
 from functools import lru_cache
 from typing import Final
 
-from guiju.screening.fold import Reading, fold
+from guiju.screening.spellings.fold import Reading, fold
 from guiju.screening.spellings.tables import shapes, syllables
 
 READINGS: Final = ("leet", "homophone", "shape")

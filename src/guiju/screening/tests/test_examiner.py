@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.detectors import CODES
-from guiju.screening.detectors.tests.samples import planted
 from guiju.screening.examiner import Examiner, judged
-from guiju.screening.personal import screen_for
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.personal.detectors import CODES
+from guiju.screening.personal.detectors.tests.samples import planted
+from guiju.screening.personal.finds import screen_for
 from guiju.screening.screener import Screener
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.values import PASS, Direction, LibraryEntry, Policy, PolicyRow
 
 CLASSIFIER = Classifier.load()

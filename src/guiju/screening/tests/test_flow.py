@@ -15,7 +15,7 @@ from guiju.core.layout import DataFolder
 from guiju.core.settings import Screening
 from guiju.gateway.bundle import current_hash, load_bundle
 from guiju.screening import flow
-from guiju.screening.library import starter_library
+from guiju.screening.libraries.library import starter_library
 from guiju.screening.models import LibraryStep, LibraryVersion
 from guiju.screening.values import Policy
 from guiju.web.tests.rig import LIBRARY, furnish, left

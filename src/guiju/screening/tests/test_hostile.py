@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guiju.gateway.inputs import examine_input
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal import NOTHING_SAID, mask, screen_for
+from guiju.screening.personal.finds import NOTHING_SAID, mask, screen_for
 from guiju.screening.review.texts import texts_shown
 from guiju.screening.screener import Screener
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.tests.hostile import HOSTILE, TERM, near_misses
 from guiju.screening.values import LibraryEntry, Policy
 from guiju.screening.view import strings

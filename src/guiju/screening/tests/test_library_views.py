@@ -13,9 +13,9 @@ from pytest_django.fixtures import Settings
 from guiju.core.layout import DataFolder
 from guiju.core.settings import Screening
 from guiju.screening import flow
+from guiju.screening.libraries.workbook import write_workbook
 from guiju.screening.models import LibraryVersion
 from guiju.screening.tests.test_views import HOSTILE, data, owner
-from guiju.screening.workbook import write_workbook
 from guiju.web.people import ROLES
 
 __all__ = ["data", "owner"]

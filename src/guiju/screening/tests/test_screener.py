@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from guiju.core.errors import GuijuError
 from guiju.gateway.tests.rig import LIBRARY, TERM, Site
 from guiju.screening import Screener, screener
-from guiju.screening.library import COLUMNS, parse_csv, starter_library
-from guiju.screening.snapshot import Snapshot
-from guiju.screening.tests.test_gate import libraries, texts
+from guiju.screening.libraries.library import COLUMNS, parse_csv, starter_library
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.matching.tests.test_gate import libraries, texts
 from guiju.screening.values import LibraryEntry, Policy
 
 CSV = ",".join(COLUMNS) + "\n赌博,A.1.h,block,both,赌博罪,,,,\n骂人,A.2.i,flag,both,,,,,\n"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.table import ACTIONS, READERS, SCOPES, SURENESS, Mistake, body_of, cells, mistakes_of, read_body, read_row, version_of
 from guiju.screening.values import AUDIENCES, CONFIDENCES, ENDS, Action, Audience, Confidence, Direction, LibraryEntry, Policy, PolicyRow
 

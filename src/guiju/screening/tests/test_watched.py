@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from guiju.screening import Screener
 from guiju.screening.classifier.judge import LOOK_BACK_CHARACTERS, action_of, clause_ends, find_before, find_in_answer, may_end
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.detectors.tests.samples import cut
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal import NOTHING_SAID, screen_for
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.personal.detectors.tests.samples import cut
+from guiju.screening.personal.finds import NOTHING_SAID, screen_for
 from guiju.screening.values import ENDS, LibraryEntry, Policy, PolicyRow
 from guiju.screening.watched import Watched
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.screening.conversation import across, joints
-from guiju.screening.snapshot import Snapshot, verdict_of
+from guiju.screening.matching.conversation import across, joints
+from guiju.screening.matching.snapshot import Snapshot, verdict_of
 from guiju.screening.values import ENDS, Direction, Hit, Policy
 from guiju.screening.view import paths
 

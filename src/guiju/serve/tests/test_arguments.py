@@ -65,7 +65,7 @@ def test_a_start_loads_neither_the_command_line_nor_what_screens(tmp_path: Path)
         "import sys; from guiju import cli; from guiju.serve import command; command._Service.run = lambda self: 0\n"
         "try: cli.main()\n"
         "except SystemExit as end: assert end.code == 0, end\n"
-        "heavy = {'typer', 'rich', 'pydantic', 'django', 'numpy', 'guiju.screening.detectors', 'guiju.screening.attacks', 'chinese_calendar'}\n"
+        "heavy = {'typer', 'rich', 'pydantic', 'django', 'numpy', 'guiju.screening.personal.detectors', 'guiju.screening.attacks', 'chinese_calendar'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     arguments = ["serve", "--data", str(tmp_path / "data"), "--port", "0", "--console-port", "0"]

@@ -20,7 +20,7 @@ def data(tmp_path: Path, settings: Settings, db: None) -> DataFolder:  # db: the
     settings.DATA_FOLDER = folder
     settings.SETTINGS_FILE = folder.settings
     library = b"term,risk\n\xe8\xbf\x9d\xe7\xa6\x81\xe8\xaf\x8d\xe6\x9d\xa1,A.1.h\n"
-    from guiju.screening.library import parse_csv
+    from guiju.screening.libraries.library import parse_csv
 
     parsed = parse_csv(library)
     LibraryVersion.objects.create(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from guiju.gateway.inputs import examine_input, refusal_of
 from guiju.screening.attacks import CODES, KINDS
 from guiju.screening.attacks.screen import RISK, find, may_attack
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import Hit, LibraryEntry, Policy, Verdict
 from guiju.screening.view import strings
 

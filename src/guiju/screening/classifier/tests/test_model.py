@@ -22,7 +22,7 @@ from guiju.core.errors import GuijuError
 from guiju.screening.classifier import model
 from guiju.screening.classifier.features import RUNS, fold_fingerprint, rows_of, units_of
 from guiju.screening.classifier.model import FOLDER, HEAD_BYTES, LANES, MAGIC, MANIFEST, ROWS, WEIGHTS, WINDOW_UNITS, Classifier, Head
-from guiju.screening.fold import PLAIN
+from guiju.screening.spellings.fold import PLAIN
 
 SHIPPED = Classifier.load()
 

@@ -11,12 +11,12 @@ from django.test import Client
 
 from guiju.core.layout import DataFolder
 from guiju.gateway.bundle import Service
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.policies import flow
 from guiju.screening.policies.models import Version
 from guiju.screening.policies.tests.conftest import BANK, client_of
 from guiju.screening.policies.trial import Trial, try_input
 from guiju.screening.policies.views import rows_of_settings
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.table import cells, mistakes_of
 from guiju.screening.values import Policy, PolicyRow
 from guiju.web.people import add_person

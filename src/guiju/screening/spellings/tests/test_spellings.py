@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guiju.core.errors import GuijuError
-from guiju.screening.fold import fold, fold_exactly, origins
-from guiju.screening.library import parse_csv
-from guiju.screening.snapshot import Snapshot
+from guiju.screening.libraries.library import parse_csv
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.matching.tests.test_gate import allowed, cut, streamed
 from guiju.screening.spellings import make
 from guiju.screening.spellings.expand import EXPANSIONS, PATTERNS_AT_MOST, expansions
+from guiju.screening.spellings.fold import fold, fold_exactly, origins
 from guiju.screening.spellings.readings import READINGS, reading
 from guiju.screening.spellings.tables import han_forms, parts, shapes, syllables
-from guiju.screening.tests.test_gate import allowed, cut, streamed
 from guiju.screening.values import PASS, LibraryEntry, Policy
 
 POLICY = Policy()

@@ -24,9 +24,9 @@ from guiju.records.keys.sealing import CONTENT_UNREADABLE
 from guiju.records.models import Record, Request, SubjectKey
 from guiju.screening import flow
 from guiju.screening.cli import app
-from guiju.screening.library import Row, make_library
+from guiju.screening.libraries.library import Row, make_library
+from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.models import LibraryTrial
-from guiju.screening.snapshot import Snapshot
 from guiju.screening.tests.test_library_views import _person
 from guiju.screening.tests.test_views import data, owner
 from guiju.screening.trial import running
