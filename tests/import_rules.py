@@ -178,6 +178,16 @@ def flow_edges(source: Path) -> dict[str, set[str]]:
     return edges
 
 
+def room_edges(source: Path, duty: str) -> dict[str, set[str]]:
+    """Return which room of a duty imports which other; a file in front is a room of its own."""
+    edges: dict[str, set[str]] = {}
+    for found in list_imports(source):
+        (package, room), (other, other_room) = _place(found.importer), _place(found.imported)
+        if package == other == duty and room and other_room and room != other_room:
+            edges.setdefault(room, set()).add(other_room)
+    return edges
+
+
 def _place(module: str) -> tuple[str, str]:
     """Return (package, room) of a module of guiju: `guiju.records.flow` → `records`, `flow`."""
     parts = module.split(".")

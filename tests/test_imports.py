@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.import_rules import DUTIES, Violation, find_cycle, find_violations, flow_edges, is_live, list_modules
+from tests.import_rules import DUTIES, Violation, find_cycle, find_violations, flow_edges, is_live, list_modules, room_edges
 
 SOURCE = Path(__file__).parent.parent / "src"
 
@@ -40,6 +40,13 @@ def test_flows_do_not_call_each_other_in_a_circle() -> None:
     assert not circle or frozenset(circle) in ALLOWED_CIRCLES, " → ".join(circle)
 
 
+@pytest.mark.parametrize("duty", ["obligations", "screening", "services"])
+def test_rooms_of_a_duty_do_not_import_each_other_in_a_circle(duty: str) -> None:
+    edges = room_edges(SOURCE, duty)
+    assert edges
+    assert not find_cycle(edges), " → ".join(find_cycle(edges))
+
+
 def test_the_live_side_runs_without_django_rich_or_typer() -> None:
     live = [name for name in list_modules(SOURCE) if is_live(name) and not name.endswith("__main__")]
     assert "guiju.gateway.worker" in live
@@ -58,6 +65,8 @@ PLANTED = [
     ("screening/matching/gate.py", "from guiju.screening.models import LibraryVersion", "the live side imports the live side only"),
     ("screening/matching/gate.py", "from guiju.screening import flow", "the live side imports the live side only"),
     ("screening/matching/gate.py", "from .. import flow", "the live side imports the live side only"),
+    ("gateway/app.py", "from guiju.screening.libraries import workbook", "the live side imports the live side only"),
+    ("screening/libraries/library.py", "from openpyxl import Workbook", "the live side imports no openpyxl"),
     ("labelling/explicit.py", "if False:\n    import guiju.web.views", "the live side imports the live side only"),
     ("users/stage.py", "from guiju.users.models import User", "the live side imports the live side only"),
     ("records/spool/writer.py", "from guiju.records import models", "the live side imports the live side only"),
@@ -76,7 +85,15 @@ PLANTED = [
 
 @pytest.mark.parametrize(("path", "code", "rule"), PLANTED)
 def test_a_planted_import_is_found(tmp_path: Path, path: str, code: str, rule: str) -> None:
-    names = ["screening/flow.py", "screening/models.py", "records/models.py", "records/flow.py", "records/views.py", "web/views.py"]
+    names = [
+        "screening/flow.py",
+        "screening/models.py",
+        "screening/libraries/workbook.py",
+        "records/models.py",
+        "records/flow.py",
+        "records/views.py",
+        "web/views.py",
+    ]
     for name in {*names, path}:
         file = tmp_path / "guiju" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +120,17 @@ def test_what_is_right_is_not_found(tmp_path: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(code)
     assert find_violations(tmp_path) == []
+
+
+def test_a_circle_of_rooms_is_found(tmp_path: Path) -> None:
+    planted = {"gates/one": "..fold", "fold": ".marks.table", "marks/table": "guiju.screening.gates.one", "gates/two": ".one"}
+    for name, other in planted.items():
+        file = tmp_path / "guiju" / "screening" / f"{name}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"def act():\n    from {other} import act")
+    assert set(find_cycle(room_edges(tmp_path, "screening"))) == {"gates", "fold", "marks"}
+    (tmp_path / "guiju" / "screening" / "fold.py").write_text("")
+    assert find_cycle(room_edges(tmp_path, "screening")) == []
 
 
 def test_a_circle_of_flows_is_found(tmp_path: Path) -> None:

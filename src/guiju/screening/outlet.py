@@ -17,7 +17,7 @@ from guiju.screening.values import Hit, Policy
 class Outlet:
     """One text on its way out. Feed it pieces; send what `feed` and `finish` return; stop when `stopped` is set.
 
-    `before` is what it continues, where it continues something (`continued.py`).
+    `before` is what it continues, where it continues something (`matching/continued.py`).
     """
 
     __slots__ = ("_before", "_gate", "_mask", "stopped")

@@ -1,6 +1,6 @@
 """Finding the approved answer to a question: the same question in any spelling, or one that is close.
 
-*Exact*: both fold to the same characters (`fold.py`) once words of courtesy around them are taken away. *Near*: they differ by light
+*Exact*: both fold to the same characters (`spellings/fold.py`) once words of courtesy around them are taken away. *Near*: they differ by light
 words alone (的, 应该, 怎么样, 以后), and in about the same order: what is left without light characters is the same, counted, and the pairs
 of neighbouring characters overlap (Jaccard) by at least `NEAR_PER_MILLE`. A number, a negation or a noun that differs makes another question.
 
