@@ -9,7 +9,8 @@ Source: Measures Arts. 9, 14; Civil Procedure Evidence Provisions Arts. 93 to 95
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -66,7 +67,7 @@ NOTHING_TOLD: Final = Told()
 NO_PATHS: Final[frozenset[str]] = frozenset()
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True):
     """What became of an answer: findings, endings, label, and what the upstream said of itself."""
 
     hits: Sequence[Hit]
@@ -196,7 +197,7 @@ def counts(usage: object) -> dict[str, int] | None:
     """Return the counts that an upstream reports; what is no count is left out."""
     if not isinstance(usage, dict):
         return None
-    return {name[:100]: count for name, count in usage.items() if isinstance(count, int) and abs(count) < _COUNT_LIMIT}
+    return {name[:100]: count for name, count in usage.items() if count.__class__ is int and -_COUNT_LIMIT < count < _COUNT_LIMIT}
 
 
 def source(upstream: Upstream, asked: str, outcome: Outcome, headers: Mapping[bytes, bytes]) -> dict[str, object]:
@@ -212,7 +213,7 @@ def source(upstream: Upstream, asked: str, outcome: Outcome, headers: Mapping[by
     if asked in upstream.filing_number:
         found["filing_number"] = upstream.filing_number[asked]
     if isinstance(outcome.system_fingerprint, str) and outcome.system_fingerprint:
-        found["system_fingerprint"] = _plain(outcome.system_fingerprint)
+        found["system_fingerprint"] = _plain_again(outcome.system_fingerprint)
     number = headers.get(b"x-request-id") or headers.get(b"request-id")
     if number:
         found["request_id"] = _plain(number.decode("latin-1"))
@@ -247,6 +248,12 @@ def _parameter(value: object) -> object:
 def _plain(value: object) -> str:
     """Return an identifier as it is, and of anything else only that it was there: it may be a person's words."""
     return value if isinstance(value, str) and _PLAIN.fullmatch(value) else "" if value is None else "(sealed)"
+
+
+@lru_cache(256)
+def _plain_again(text: str) -> str:
+    """Tell the same of what is nearly always one of a few."""
+    return _plain(text)
 
 
 def _tool_name(tool: object) -> str:

@@ -231,8 +231,8 @@ class Exchange(GuardedCall):
             raise
         except Exception as problem:
             raise self._unexamined(problem) from problem
-        stopped = bool([hit for hit in whole.hits if hit.action in ENDS])
-        if self.media and any(hit.action == "mask" and ".audio." in hit.path for hit in whole.hits):
+        stopped = bool(whole.hits) and any(hit.action in ENDS for hit in whole.hits)
+        if whole.hits and self.media and any(hit.action == "mask" and ".audio." in hit.path for hit in whole.hits):
             raise GuijuError(errors.ANSWER_WITHHELD)  # what is hidden in the transcript is heard in the sound
         outcome = Outcome(
             whole.hits, whole.finishes, whole.applied, whole.released_characters, upstream_id, usage, answered_as, system_fingerprint,
@@ -469,7 +469,7 @@ class Exchange(GuardedCall):
             usage = counts(outcome.usage)
             if usage is not None:
                 metadata["usage"] = usage
-            if "content_filter" in outcome.finishes and outcome.hits:
+            if outcome.hits and "content_filter" in outcome.finishes:
                 metadata["notice"] = {"id": "stop", "language": self._notice_language()}
         if self._guarding is not None and (told := self._guarding.told()):
             metadata["guard"] = told

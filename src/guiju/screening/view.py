@@ -77,16 +77,16 @@ def _collect(value: object, found: list[str]) -> None:
     if kind is str:
         found += readings(value) if _is_data_url(value) else (value,)  # type: ignore[arg-type]
     elif kind is dict:
+        append = found.append
         for name, item in value.items():  # type: ignore[attr-defined]
-            usual = name in _USUAL
-            if not usual and name not in API_NAMES:
-                found.append(name)
             kind = item.__class__
-            if kind is str:  # the common cases without a call
-                if usual and item[4:5] != ":":
-                    found.append(item)
-                else:
-                    found += _of_field(name, item)
+            if kind is str and name in _USUAL and item[4:5] != ":":  # the common case without a call
+                append(item)
+                continue
+            if name not in API_NAMES:
+                append(name)
+            if kind is str:
+                found += _of_field(name, item)
             elif kind is dict or kind is list:
                 _collect(item, found)
     elif kind is list:

@@ -58,13 +58,18 @@ class Direct:
         self._event = ctypes.create_string_buffer(_EVENT.size)
         loop.add_reader(self._told, self._ready)
 
-    def write(self, descriptor: int, content: bytes, offset: int) -> int:
-        """Begin to write and return how many bytes that are: `content`, and zeros up to the end of the block. Raises OSError: nothing was begun.
+    def write(self, descriptor: int, before: bytes, content: bytes, offset: int) -> int:
+        """Begin to write and return how many bytes that are: `before`, `content`, and zeros up to the end of the block. Raises OSError: nothing
+        was begun.
 
         `descriptor` was opened with `FLAG`, `offset` is a multiple of `BLOCK_BYTES`, and there is at most one write at a time.
         """
-        size = -(-len(content) // BLOCK_BYTES) * BLOCK_BYTES
-        self._buffer[:size] = content.ljust(size, b"\0")
+        begin, end = len(before), len(before) + len(content)
+        size = -(-end // BLOCK_BYTES) * BLOCK_BYTES
+        buffer = self._buffer
+        buffer[:begin] = before
+        buffer[begin:end] = content
+        buffer[end:size] = bytes(size - end)
         _IOCB.pack_into(
             self._request, 0, 0, 0, _DSYNC, _PWRITE, 0, descriptor, self._address, size, offset, 0, _TELL_DESCRIPTOR, self._told
         )  # fmt: skip

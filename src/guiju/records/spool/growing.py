@@ -69,15 +69,17 @@ class GrowingSegment:
         """Tell whether so many bytes can be written past the page cache now."""
         return self.end_bytes + size_bytes + direct.BLOCK_BYTES <= self._clean_bytes
 
-    def blocks(self, content: bytes) -> tuple[bytes, int]:
-        """Return what is written past the page cache so that `content` comes next, and where: it begins with a block."""
-        return self._last_block + content, self.end_bytes - len(self._last_block)
+    def last_block(self) -> tuple[bytes, int]:
+        """Return what lies in the block in which the segment ends, and where that begins: what is written past the page cache begins with it."""
+        return self._last_block, self.end_bytes - len(self._last_block)
 
     def written(self, content: bytes, count: int) -> None:
         """Note that so many entries are on the disk: `content`, as `sealed` gave it."""
         self.end_bytes += len(content)
-        lies = self._last_block + content
-        self._last_block = lies[len(lies) - self.end_bytes % direct.BLOCK_BYTES :]
+        kept = self.end_bytes % direct.BLOCK_BYTES
+        if kept > len(content):
+            content = self._last_block + content
+        self._last_block = content[len(content) - kept :]
         self._counter += count
 
     def make_room(self) -> None:

@@ -248,10 +248,10 @@ class SpoolWriter:
         if size_bytes > BUFFER_BYTES - 2 * BLOCK_BYTES or segment.end_bytes >= self._segment_bytes or not segment.has_room(size_bytes):
             return False
         content = segment.sealed(entries)
-        blocks, offset = segment.blocks(content)
+        before, offset = segment.last_block()
         begun = time.monotonic()
         try:
-            self._under_way = batch, content, direct.write(segment.descriptor, blocks, offset)
+            self._under_way = batch, content, direct.write(segment.descriptor, before, content, offset)
         except OSError as problem:
             self._leave_to_the_thread(problem)
             return False

@@ -57,8 +57,8 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     write = Direct.write
 
-    def noted(self: Direct, descriptor: int, content: bytes, offset: int) -> int:
-        size = write(self, descriptor, content, offset)
+    def noted(self: Direct, descriptor: int, before: bytes, content: bytes, offset: int) -> int:
+        size = write(self, descriptor, before, content, offset)
         seen.append(size)
         return size
 
@@ -122,9 +122,9 @@ def test_an_entry_is_told_only_when_the_kernel_tells(tmp_path: Path, monkeypatch
         held: list[Callable[[], int]] = []
         real = made.write
 
-        def hold(descriptor: int, content: bytes, offset: int) -> int:
-            held.append(lambda: real(descriptor, content, offset))
-            return -(-len(content) // BLOCK_BYTES) * BLOCK_BYTES
+        def hold(descriptor: int, before: bytes, content: bytes, offset: int) -> int:
+            held.append(lambda: real(descriptor, before, content, offset))
+            return -(-len(before + content) // BLOCK_BYTES) * BLOCK_BYTES
 
         monkeypatch.setattr(made, "write", hold)
         future = writer.append(b"second")
@@ -171,14 +171,14 @@ def test_what_the_disk_did_not_take_goes_into_another_segment_once(tmp_path: Pat
         await writer.append(b"before")
         real = made.write
 
-        def spoil(descriptor: int, content: bytes, offset: int) -> int:
+        def spoil(descriptor: int, before: bytes, content: bytes, offset: int) -> int:
             path = list_segments(tmp_path)[0]
             with path.open("r+b") as file:
                 file.seek(offset)
-                file.write(content)
+                file.write(before + content)
                 file.seek(offset + 128)
                 file.write(b"\xee" * 20)
-            size = -(-len(content) // BLOCK_BYTES) * BLOCK_BYTES
+            size = -(-len(before + content) // BLOCK_BYTES) * BLOCK_BYTES
             asyncio.get_running_loop().call_soon(writer._written, result)
             return size
 
@@ -201,11 +201,11 @@ def test_a_file_system_that_writes_while_it_is_asked_is_left_to_the_thread(tmp_p
         made = await ready(writer)
         real = made.write
 
-        def slow(descriptor: int, content: bytes, offset: int) -> int:
+        def slow(descriptor: int, before: bytes, content: bytes, offset: int) -> int:
             ended = threading.Event()
             threading.Timer(0.05, ended.set).start()
             ended.wait()  # the loop stands still meanwhile
-            return real(descriptor, content, offset)
+            return real(descriptor, before, content, offset)
 
         monkeypatch.setattr(made, "write", slow)
         for number in range(12):

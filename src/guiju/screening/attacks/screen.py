@@ -77,7 +77,7 @@ _QUOTES: Final = dict(zip("“‘「『《〈", "”’」』》〉", strict=Tru
 
 def listens(policy: Policy) -> bool:
     """Tell whether a policy wants to know of any attack."""
-    return not (_PASSES == policy.attack_on_input == policy.attack_on_documents)
+    return policy.attack_on_input != _PASSES or policy.attack_on_documents != _PASSES
 
 
 SIGNS: Final = tuple(sorted({sign for kind in KINDS for sign in kind.signs}))

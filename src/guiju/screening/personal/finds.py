@@ -83,7 +83,9 @@ class Screen:
 
     def may_find(self, text: str, units: Units) -> bool:
         """Tell whether there may be a find in a text, given with its units: the quick test that nearly all traffic fails."""
-        return not self.finds_nothing(text, units) and next(self.candidates(plain_of(text).text), None) is not None
+        if not (self.active and self._signs.may_be_in(text, units)):
+            return False
+        return next(self.candidates(plain_of(text).text), None) is not None
 
     def open_from(self, text: str) -> int:
         """Return where the first character stands that what comes after `text` could still hide; its length when there is none."""
