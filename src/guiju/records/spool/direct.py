@@ -38,7 +38,8 @@ class Direct:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, done: Callable[[int], None]) -> None:
         """Raises OSError where this machine cannot do it."""
-        numbers = _NUMBERS.get(platform.machine()) if sys.platform == "linux" and sys.byteorder == "little" and FLAG and _DSYNC else None
+        able = sys.platform == "linux" and sys.byteorder == "little" and FLAG and _DSYNC and hasattr(os, "eventfd")
+        numbers = _NUMBERS.get(platform.machine()) if able else None
         if numbers is None:
             raise OSError(f"no asynchronous writes on {sys.platform} {platform.machine()}")
         setup, self._destroy, self._get_events, self._submit = numbers
