@@ -294,9 +294,9 @@ class SpoolWriter:
                 else:
                     future.set_exception(error)
         self._busy = False
-        if self._freed is not None:
-            self._freed.set_result(None)
-            self._freed = None
+        freed, self._freed = self._freed, None
+        if freed is not None and not freed.done():
+            freed.set_result(None)
         elif self._queue and self._next is None and self._loop is not None:
             self._hand_over_soon(self._loop, len(batch))
 

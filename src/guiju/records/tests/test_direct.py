@@ -294,6 +294,36 @@ def test_room_is_made_before_it_is_needed(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(write(), 40))
 
 
+def test_who_gives_up_closing_leaves_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In `_answer`, a close that was cancelled must not stand in the way of what is queued behind it."""
+
+    async def write() -> None:
+        writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
+        made = await ready(writer)
+        held: list[Callable[[], int]] = []
+        real = made.write
+
+        def hold(descriptor: int, before: bytes, content: bytes, offset: int) -> int:
+            held.append(lambda: real(descriptor, before, content, offset))
+            return BLOCK_BYTES
+
+        monkeypatch.setattr(made, "write", hold)
+        second = writer.append(b"second")
+        await until(lambda: bool(held))
+        monkeypatch.setattr(made, "write", real)
+        third = writer.append(b"third")
+        closing = asyncio.ensure_future(writer.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        held[0]()
+        await asyncio.wait_for(asyncio.gather(second, third), 10)
+        await writer.close()
+
+    asyncio.run(write())
+    assert written(tmp_path) == [b"first", b"second", b"third"]
+
+
 def test_a_segment_in_which_nothing_moves_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "_IDLE_S", 0.05)
 
