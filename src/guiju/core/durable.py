@@ -15,14 +15,14 @@ def write_new(path: Path, content: bytes) -> bool:
         return False
     finally:
         temporary.unlink()
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
 def replace(path: Path, content: bytes) -> None:
     """Put `content` (mode 0600) in the place of what was there; a reader sees the old bytes or the new ones."""
     os.replace(_write_beside(path, content), path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write_beside(path: Path, content: bytes) -> Path:
@@ -35,7 +35,8 @@ def _write_beside(path: Path, content: bytes) -> Path:
     return temporary
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are on the disk: files that were made, renamed or removed."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from guiju.core.durable import sync_folder
 from guiju.core.errors import GuijuError, Text, define
 from guiju.records.log.merkle import EMPTY_ROOT, leaf_hash, node_hash, root_of, split
 
@@ -171,7 +172,7 @@ class TileWriter:
         if self._entries:
             self._write("entries", self.size // WIDTH, len(self._entries), _bundle(self._entries))
         for folder in self._unsynced:
-            _sync_folder(folder)
+            sync_folder(folder)
         self._unsynced.clear()
 
     def root(self) -> bytes:
@@ -226,7 +227,7 @@ def read_checkpoint(folder: Path) -> bytes | None:
 def write_checkpoint(folder: Path, note: bytes) -> None:
     """Put a checkpoint in the place of the last one; readers see one or the other."""
     _replace(folder / _CHECKPOINT, note, durable=True)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def remove_tiles(folder: Path) -> None:
@@ -263,7 +264,7 @@ def _bundle(entries: list[bytes]) -> bytes:
 
 
 def _replace(path: Path, content: bytes, *, durable: bool) -> None:
-    """Put a file in place whole; `durable` waits for its bytes, its name is durable after `_sync_folder`."""
+    """Put a file in place whole; `durable` waits for its bytes, its name is durable after `sync_folder`."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -273,11 +274,3 @@ def _replace(path: Path, content: bytes, *, durable: bool) -> None:
             file.flush()
             os.fsync(descriptor)
     os.replace(temporary, path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

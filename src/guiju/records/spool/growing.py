@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from guiju.core.clock import now_us
+from guiju.core.durable import sync_folder
 from guiju.records.spool import direct
 from guiju.records.spool.segment import FRAME, HEADER_BYTES, SEGMENT_ID_CHARACTERS, TAG_BYTES, header, segment_key
 
@@ -139,7 +140,7 @@ def locked_file(folder: Path, name: str, content: bytes) -> int:
         _write_all(descriptor, content, 0)
         os.fsync(descriptor)
         os.rename(draft, folder / name)
-        _sync_folder(folder)
+        sync_folder(folder)
     except BaseException:
         os.close(descriptor)
         with contextlib.suppress(OSError):
@@ -171,11 +172,3 @@ def write_durably(descriptor: int, content: bytes, offset: int) -> None:
             content, offset = content[written:], offset + written
     _write_all(descriptor, content, offset)
     os.fdatasync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
