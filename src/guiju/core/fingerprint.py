@@ -9,7 +9,9 @@ def fingerprint(key: bytes, service: str, text: str) -> str:
 
     Source: RFC 7693 (BLAKE2b, keyed).
     """
-    return fingerprint_bytes(key, service, text.encode(errors="surrogatepass"))
+    hashed = _begun(key, service).copy()
+    hashed.update(text.encode(errors="surrogatepass"))
+    return hashed.hexdigest()
 
 
 def fingerprint_bytes(key: bytes, service: str, text: bytes) -> str:

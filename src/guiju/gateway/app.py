@@ -99,11 +99,11 @@ class Gateway:
         if scope["type"] == "http":
             path = scope["path"]
             if path == "/v1/chat/completions" and scope["method"] == "POST":
-                await self._take(Exchange(self, scope, receive, send))
+                await Exchange(self, scope, receive, send).run()
             elif path == "/v1/moderations" and scope["method"] == "POST":
-                await self._take(Moderation(self, scope, receive, send))
+                await Moderation(self, scope, receive, send).run()
             elif path == "/v1/exports" and scope["method"] == "POST":
-                await self._take(Export(self, scope, receive, send))
+                await Export(self, scope, receive, send).run()
             elif path == "/v1/models" and scope["method"] == "GET":
                 await self._list_models(scope, send)
             elif path == "/healthz":
@@ -122,7 +122,7 @@ class Gateway:
 
         made = find_call(scope["method"], scope["path"])
         if made is not None:
-            await self._take(made(self, scope, receive, send))
+            await made(self, scope, receive, send).run()
         elif is_hosted(scope["method"], scope["path"]):
             await serve_file(self.media_desk(), scope, send, self.live.bundle.limits.client_idle_ms)
         else:
@@ -137,13 +137,6 @@ class Gateway:
             self._media = MediaDesk(self._data.media, self._data.keys, self.live.bundle.media)
         self._media.use(self.live.bundle.media)
         return self._media
-
-    async def _take(self, call: Call) -> None:
-        self.exchanges.add(call)
-        try:
-            await call.run()
-        finally:
-            self.exchanges.discard(call)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

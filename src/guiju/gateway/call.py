@@ -90,6 +90,8 @@ class Call(ABC):
 
     async def run(self) -> None:
         """Take the request to its end. Raises nothing but cancellation by the server."""
+        exchanges = self.gateway.exchanges
+        exchanges.add(self)
         try:
             try:
                 await self._serve()
@@ -113,6 +115,7 @@ class Call(ABC):
             else:
                 await self._fail(self._late())
         finally:
+            exchanges.discard(self)
             if self._watcher is not None:
                 self._watcher.cancel()
             if self._response is not None:

@@ -67,11 +67,15 @@ NOTHING_TOLD: Final = Told()
 NO_PATHS: Final[frozenset[str]] = frozenset()
 
 
+FINISH_CHARACTERS: Final = 100
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """What became of an answer: findings, endings, label, and what the upstream said of itself."""
 
     hits: Sequence[Hit]
     finishes: Sequence[str]
+    """Why each choice ended, at most `FINISH_CHARACTERS` each."""
     applied: Applied
     released_characters: int
     upstream_id: str

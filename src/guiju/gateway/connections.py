@@ -62,6 +62,9 @@ class Answer:
             if self.complete:
                 return b""
             await self._more()
+        return self._taken()
+
+    def _taken(self) -> bytes:
         pieces = self._pieces
         raw = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._pieces = []
@@ -73,7 +76,7 @@ class Answer:
     async def read(self, limit_bytes: int) -> bytes | None:
         """Return the whole body, or None when it is larger than the limit. Raises OSError when the answer breaks off."""
         if self.complete and len(self._pieces) == 1:  # nearly always
-            raw = await self.readany()
+            raw = self._taken()
             return raw if len(raw) <= limit_bytes else None
         body, size = [], 0
         while raw := await self.readany():

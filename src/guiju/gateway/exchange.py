@@ -45,7 +45,7 @@ from guiju.screening.view import strings
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-
+_SWITCH: Final = frozenset((bool, type(None)))  # what a field that is on or off may be
 _NO_POLICY: Final = Policy()
 _NOT_EXAMINED: Final = (errors.NOT_EXAMINED, errors.GUARD_UNAVAILABLE)
 
@@ -119,15 +119,15 @@ class Exchange(GuardedCall):
             assert opened is not None
             await self._deliver_stream(request, response, service, prose, opened)
         else:
-            await self._deliver_whole(response, service, prose)
+            await self._deliver_whole(response, prose)
 
     def _admit(self, request: dict[str, Any], live_service: LiveService) -> None:
         model, messages, count = request.get("model"), request.get("messages"), request.get("n")
-        if not isinstance(model, str) or not model:
+        if not model or model.__class__ is not str:
             raise field_invalid("model", "非空字符串", "a non-empty string")
-        if not isinstance(messages, list) or not messages or [message for message in messages if message.__class__ is not dict]:
+        if messages.__class__ is not list or not messages or [message for message in messages if message.__class__ is not dict]:
             raise field_invalid("messages", "非空的对象数组", "a non-empty array of objects")
-        if not isinstance(request.get("stream"), (bool, type(None))):
+        if request.get("stream").__class__ not in _SWITCH:
             raise field_invalid("stream", "布尔值", "true or false")
         if count is not None and (not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= 128):
             raise field_invalid("n", "1 到 128 的整数", "an integer from 1 to 128")
@@ -203,7 +203,7 @@ class Exchange(GuardedCall):
 
     # ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _deliver_whole(self, response: Answer, service: Service, prose: bool) -> None:
+    async def _deliver_whole(self, response: Answer, prose: bool) -> None:
         limits = self._live.bundle.limits
         try:
             raw = await response.read(limits.answer_bytes)
@@ -465,7 +465,7 @@ class Exchange(GuardedCall):
             metadata["label"] = {"produce_id": self.id, "explicit": outcome.applied}
             if self.media:
                 metadata["media"] = self.media
-            metadata["finish"] = [reason[:100] for reason in outcome.finishes]
+            metadata["finish"] = outcome.finishes
             usage = counts(outcome.usage)
             if usage is not None:
                 metadata["usage"] = usage

@@ -10,7 +10,6 @@ Source: RFC 9110; RFC 9112 (§6.1 and §11.2: what could be read in two ways is 
 import asyncio
 import http
 import logging
-import re
 import urllib.parse
 from collections import deque
 from typing import Any, Final
@@ -21,6 +20,7 @@ from uvicorn.server import ServerState
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway.errors import HTTP_HEAD_TOO_LARGE, HTTP_INVALID, error_body
+from guiju.gateway.head import head_lines
 
 KEEP_S: Final = 75.0
 """Within this time after a connection was opened, or after its last answer, the next head must be here, whole; or else it is closed."""
@@ -36,19 +36,10 @@ LINGER_BYTES: Final = 2**20
 WHOLE: Final = "guiju.response.whole"
 """A message for `send`: status, headers without a length, and the whole body; nothing comes before or after it."""
 
-_HEADERS: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9a-z]+: [\t\x20-\x7e\x80-\xff]*\r\n)*")
-"""Names in small letters, as ASGI asks for, and values that hold no line end and nothing else that would end them."""
 _STATUS: Final = {each.value: b"HTTP/1.1 %d %s\r\n" % (each.value, each.phrase.encode()) for each in http.HTTPStatus}
 _OFFERS: Final = frozenset((b"upgrade", b"http2-settings"))
 
 log = logging.getLogger("guiju.gateway")
-
-
-def _lines(headers: list[tuple[bytes, bytes]]) -> bytes:
-    lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-    if lines.count(b"\n") != len(headers) or not _HEADERS.fullmatch(lines):
-        raise RuntimeError("a header that is none")
-    return lines
 
 
 class Request:
@@ -113,7 +104,7 @@ class Request:
             self._write(message.get("body", b""), more=message.get("more_body", False))
 
     def _answer_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        lines = _lines(headers)
+        lines = head_lines(headers)
         if not self.keeps or b"connection: close\r\n" in lines:
             self.keeps = False
             lines = lines.replace(b"connection: close\r\n", b"") + b"connection: close\r\n"
@@ -124,7 +115,7 @@ class Request:
         self._connection.answered(self)
 
     def _head_of(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
-        lines = _lines(headers)
+        lines = head_lines(headers)
         for name, value in headers:
             if name == b"content-length":
                 self._left = int(value)
@@ -178,7 +169,8 @@ class Request:
             return 0
         self._pieces.append(piece)
         self._size += len(piece)
-        self.wake()
+        if self._waiter is not None:
+            self.wake()
         return self._size
 
     def lose(self) -> None:

@@ -56,18 +56,18 @@ def check_request(request: Mapping[str, Any]) -> None:
 
 def may_hold_files(raw: bytes, answer: Mapping[str, Any]) -> bool:
     """Tell whether a whole answer may hold files: quickly, and never no where one stands in a field of its own or is as large as counts."""
-    if not answer.keys() <= _BESIDE:
+    if not _BESIDE.issuperset(answer):
         return True
     beyond = len(raw) - TEXT_CHARACTERS  # what is not the words of the answer, as far as it could be a file
     choices = answer.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if not isinstance(message, dict):
+    for choice in choices if choices.__class__ is list else ():
+        message = choice.get("message") if choice.__class__ is dict else None
+        if message.__class__ is not dict:
             continue  # no chat completion, and refused as none
-        if not (choice.keys() <= _CHOICE and message.keys() <= _MESSAGE):
+        if not (_CHOICE.issuperset(choice) and _MESSAGE.issuperset(message)):
             return True
         content = message.get("content")
-        if isinstance(content, str):
+        if content.__class__ is str:
             if "base64," in content:
                 return True
             beyond -= 3 * len(content)

@@ -4,7 +4,7 @@ Source: Measures Arts. 4, 11.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from guiju.core.errors import ErrorCode
 from guiju.gateway import errors
@@ -13,6 +13,7 @@ from guiju.screening.matching.conversation import across, joints, source_of, sou
 from guiju.screening.matching.decoded import hits_in_encoded
 from guiju.screening.matching.snapshot import Snapshot, verdict_of
 from guiju.screening.personal.finds import examine_messages, screen_for
+from guiju.screening.personal.signs import Signs
 from guiju.screening.spellings.encoded import decoded_runs, may_be_encoded
 from guiju.screening.spellings.first_look import units_of
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
@@ -35,8 +36,8 @@ def examine_input(
         verdict = snapshot.examine_all(paths(request), "input", policy)
         hits = with_sources((*verdict.hits, *(across(runs, snapshot, "input", policy) if runs else ())), request, documents)
         verdict = verdict_of(hits)
-    screen, attacks = screen_for(policy, "input"), listens(policy)
-    signs, code = signs_of(screen, attacks).look(text, units)
+    attacks, listening = _listening(policy)
+    signs, code = listening.look(text, units)
     if code and (found := hits_in_encoded(_encoded(view, request), snapshot, "input", policy, verdict.hits)):
         verdict = verdict_of((*verdict.hits, *with_sources(found, request, documents)))
     if attacks and (signs or hinted) and may_attack("\n".join(view if documents else _given(messages)), hinted=hinted):
@@ -48,6 +49,21 @@ def examine_input(
     if personal is PASS:
         return verdict
     return verdict_of((*verdict.hits, *with_sources(personal.hits, request, documents)))
+
+
+_LISTENING: Final[dict[int, tuple[bool, Signs, Policy]]] = {}
+"""By the identity of the policy, which is kept so that no other gets its number; a policy does not change."""
+
+
+def _listening(policy: Policy) -> tuple[bool, Signs]:
+    """Return whether a policy wants to know of attacks, and the signs of all that it wants to know."""
+    known = _LISTENING.get(id(policy))
+    if known is None:
+        if len(_LISTENING) >= 256:
+            _LISTENING.clear()
+        attacks = listens(policy)
+        known = _LISTENING[id(policy)] = attacks, signs_of(screen_for(policy, "input"), attacks), policy
+    return known[0], known[1]
 
 
 def _encoded(view: Sequence[str], request: dict[str, Any]) -> list[tuple[str, str]]:

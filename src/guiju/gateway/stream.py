@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.gateway.causation import Outcome
+from guiju.gateway.causation import FINISH_CHARACTERS, Outcome
 from guiju.gateway.classified import Way, watched
 from guiju.gateway.inline import Run, begins_run, refuse_field, refuse_files
 from guiju.gateway.places import Path, is_plain, nest, place_of, shown
@@ -205,7 +205,7 @@ class AnswerStream:
     @property
     def finishes(self) -> list[str]:
         """Why each choice ended, by index; empty text for one that did not."""
-        return [self._choices[index].ended for index in sorted(self._choices)]
+        return [self._choices[index].ended[:FINISH_CHARACTERS] for index in sorted(self._choices)]
 
     @property
     def released_characters(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.gateway.causation import tool_calls
+from guiju.gateway.causation import FINISH_CHARACTERS, tool_calls
 from guiju.gateway.classified import judge_answer
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix, without_words
 from guiju.labelling.implicit import aigc_object
@@ -101,7 +101,9 @@ def whole_answer(
         _put_notices(answer, choices, stopped, said_instead, produce_id)
     choices = answer["choices"]
     released = labelled = texts = 0
+    finishes: list[str] = []
     for choice in choices:
+        finishes.append(str(choice.get("finish_reason") or "")[:FINISH_CHARACTERS])
         message = choice.get("message")
         content = message.get("content") if isinstance(message, dict) else None
         if isinstance(content, str) and content and content is not said_instead:  # the notice is written by people
@@ -116,7 +118,6 @@ def whole_answer(
                 )
     applied: Applied = label.mode if texts and labelled == texts else without_words(label)
     answer["aigc"] = aigc_object(label, produce_id, applied)
-    finishes = [str(choice.get("finish_reason") or "") for choice in choices]
     return WholeAnswer(_ENCODE(answer), tuple(hits), applied, finishes, released, sent, calls)
 
 

@@ -74,24 +74,33 @@ def without_files(view: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _collect(value: object, found: list[str]) -> None:
     kind = value.__class__
-    if kind is str:
-        found += readings(value) if _is_data_url(value) else (value,)  # type: ignore[arg-type]
-    elif kind is dict:
-        append = found.append
+    if kind is dict:
+        if _USUAL.issuperset(value):  # type: ignore[arg-type]  # nearly always: names that say nothing, of fields that hold words
+            for item in value.values():  # type: ignore[attr-defined]
+                kind = item.__class__
+                if kind is str:
+                    if item[4:5] != ":":
+                        found.append(item)
+                    else:
+                        found += _of_field("", item)
+                elif kind is dict:
+                    _collect(item, found)
+                elif kind is list:
+                    for each in item:
+                        _collect(each, found)
+            return
         for name, item in value.items():  # type: ignore[attr-defined]
-            kind = item.__class__
-            if kind is str and name in _USUAL and item[4:5] != ":":  # the common case without a call
-                append(item)
-                continue
             if name not in API_NAMES:
-                append(name)
-            if kind is str:
+                found.append(name)
+            if item.__class__ is str:
                 found += _of_field(name, item)
-            elif kind is dict or kind is list:
+            else:
                 _collect(item, found)
+    elif kind is str:
+        found += _of_field("", value)  # type: ignore[arg-type]
     elif kind is list:
-        for item in value:  # type: ignore[attr-defined]
-            _collect(item, found)
+        for each in value:  # type: ignore[attr-defined]
+            _collect(each, found)
 
 
 def _walk(value: object, path: str, field: str, found: list[tuple[str, str]], numbers: Iterator[int]) -> None:

@@ -478,3 +478,10 @@ def test_an_answer_that_cannot_be_recorded_ends_with_the_error_alone() -> None:
     assert heard.finishes == {}
     assert [error["code"] for error in heard.errors] == ["not_recorded"]
     assert heard.dones == 1
+
+
+def test_a_record_does_not_take_a_long_finish_whole() -> None:
+    """Guarded: the cut at `FINISH_CHARACTERS`."""
+    stream = stream_of(SNAPSHOT)
+    stream.feed(b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"%s"}]}\n\ndata: [DONE]\n\n' % (b"x" * 1_000))
+    assert stream.finishes == ["x" * 100]

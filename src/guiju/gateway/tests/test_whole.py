@@ -230,3 +230,11 @@ def test_what_only_looks_like_it_is_labelled(text: str) -> None:
 def test_what_is_no_answer_is_refused(value: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="choices"):
         answer(value)
+
+
+def test_a_record_does_not_take_a_long_finish_whole() -> None:
+    """Guarded: the cut at `FINISH_CHARACTERS`; what leaves is not cut."""
+    value = said("好")
+    value["choices"][0]["finish_reason"] = "x" * 1_000
+    made, left = answer(value)
+    assert (made.finishes, left["choices"][0]["finish_reason"]) == (["x" * 100], "x" * 1_000)

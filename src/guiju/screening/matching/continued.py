@@ -37,16 +37,20 @@ def before_of(messages: Sequence[Any], snapshot: Snapshot, policy: Policy) -> Be
     the model's mouth, or of a person's message that ends within a sentence.
     """
     message = messages[-1]
-    source, content, steps = source_of_message(message), message.get("content"), ".content"
+    content, steps = message.get("content"), ".content"
     if content.__class__ is list and content and content[-1].__class__ is dict:
         steps, content = f".content[{len(content) - 1}].text", content[-1].get("text")
-    if content.__class__ is not str or not content or source not in ("user", "assistant"):
+    if content.__class__ is not str or not content:
         return None
-    if source == "user" and content[-1] in _SENTENCE_ENDS:
+    source = source_of_message(message)
+    if source == "user":
+        if content[-1] in _SENTENCE_ENDS:
+            return None
+    elif source != "assistant":
         return None
     trie = snapshot.trie(policy, "output")
     end = content[-snapshot.longest :]
-    if not (trie.known_ends.get(content[-2:], True) or may_escape(end)):
+    if not trie.known_ends.get(content[-2:], True) and not may_escape(end):
         return None
     for each in (trie, *trie.readings):
         if not may_escape(end) and not _may_end_in(end, each):

@@ -108,7 +108,7 @@ class Matcher:
         self._by_index = list(told.values())
         self._automaton = ahocorasick_rs.AhoCorasick(list(told), store_patterns=False)
         self.words = tuple(told)
-        self._first_look = FirstLook(self.words, reading)
+        self.first_look = FirstLook(self.words, reading)
         beside = {text: pattern for text, pattern in patterns.items() if pattern.near}
         self._near_by_index = list(beside.values())
         self._near_automaton = ahocorasick_rs.AhoCorasick(list(beside), store_patterns=False) if beside else None
@@ -116,7 +116,7 @@ class Matcher:
 
     def finds_nothing(self, text: str, units: Units) -> bool:
         """Tell that no pattern is in a text, given with its units."""
-        return self._first_look.rules_out(text, units)
+        return self.first_look.rules_out(text, units)
 
     def find(self, texts: Sequence[str], direction: Direction) -> tuple[list[Place], Mapping[tuple[int, str], int]]:
         """Return the hits in each of `texts`, and for (text, rule id) how many further places there are: of a rule that hits again and again,

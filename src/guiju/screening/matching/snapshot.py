@@ -17,7 +17,7 @@ from guiju.screening.matching.gate import Gate, Trie
 from guiju.screening.matching.gates import Gates, open_gate
 from guiju.screening.matching.matcher import Matcher, Place
 from guiju.screening.matching.rules import Rule, compile_readings, compile_rules
-from guiju.screening.spellings.first_look import FirstLook, Units, units_of
+from guiju.screening.spellings.first_look import NEITHER, FirstLook, Units, units_of
 from guiju.screening.values import ENDS, GRAVITY, PASS, Confidence, Direction, Hit, LibraryEntry, Policy, Verdict
 
 _Found = tuple[str, int, int, Rule]
@@ -36,6 +36,7 @@ class Snapshot:
         self.version = version
         self.entries = tuple(entries)
         self._matcher = Matcher(compile_rules(self.entries))
+        self._first_look = self._matcher.first_look
         self._readings = [Matcher(patterns, reading) for reading, patterns in compile_readings(self.entries)]
         self.longest = max(2 * each.longest + each.reach if each.reach else each.longest for each in (self._matcher, *self._readings))
         """How many folded characters a hit may rest on: those of the longest term or exception; with near words, of both and between."""
@@ -48,7 +49,7 @@ class Snapshot:
 
     def finds_nothing_in(self, text: str, units: Units) -> bool:
         """Tell the same of one text, given with its units."""
-        return self._matcher.finds_nothing(text, units) and not (self._readings and self._may_read_otherwise(text, units))
+        return self._first_look.look(text, units) == NEITHER and not (self._readings and self._may_read_otherwise(text, units))
 
     def look(self, text: str, units: Units) -> tuple[bool, bool]:
         """Tell whether a term, and whether a hint of an attack, may be in a text, given with its units."""

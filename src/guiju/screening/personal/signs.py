@@ -23,6 +23,8 @@ _SEPARATORS: Final = " -"
 _UNUSUAL: Final = 255
 """The byte of a character that changes what stands beside it: the backslash of an escape, what nobody sees."""
 _UNUSUAL_BYTE: Final = bytes([_UNUSUAL])
+_NOBODY: Final = ""
+"""Whose that byte is: it belongs to no hint, and is looked for together with them."""
 _OF_CODE: Final = 254
 """The byte of a character that no hint has and a run of base64, hexadecimal or percent-encoding may have."""
 
@@ -56,8 +58,9 @@ class Signs:
         self._codes: numpy.typing.NDArray[numpy.uint8] = codes
         self._separators = bytes(byte[character] for character in _SEPARATORS)
         words = [(bytes(byte[character] for character in hint), owner) for hint, owner in kinds if set(hint) != {DIGIT}]
-        self._words = ahocorasick_rs.BytesAhoCorasick([word for word, _ in words])
-        self._longest = max((len(word) for word, _ in words), default=0)
+        words.append((_UNUSUAL_BYTE, _NOBODY))
+        self._words = ahocorasick_rs.BytesAhoCorasick([word for word, _ in words], implementation=ahocorasick_rs.Implementation.DFA)
+        self._longest = max(len(word) for word, _ in words)
         self._owners = [owner for _, owner in words]
         digits = [(hint, owner) for hint, owner in kinds if set(hint) == {DIGIT}]
         self._digits = bytes([byte[DIGIT]]) * min((len(hint) for hint, _ in digits), default=0)
@@ -65,28 +68,24 @@ class Signs:
 
     def may_be_in(self, text: str, units: Units) -> bool:
         """Tell whether a hint may stand in a text as it came, given with its units: about 4 ns a character."""
-        return self._may_be_in(text, self._read(units))
+        return self._may_be_in(text, self._codes.take(units).tobytes())
 
     def look(self, text: str, units: Units) -> tuple[bool, bool]:
         """Tell the same, and whether a run of code may stand in it (`spellings/encoded.py`): 1 ns a character more."""
-        signs = self._read(units)
+        signs = self._codes.take(units).tobytes()
         return self._may_be_in(text, signs), RUN in signs.translate(self._of_code)
 
     def _may_be_in(self, text: str, signs: bytes) -> bool:
         return (
-            _UNUSUAL_BYTE in signs
-            or (self._astral and len(signs) != len(text))
+            (self._astral and len(signs) != len(text))
             or (self._digits[:1] in signs and self._digits != b"" and self._digits in signs.translate(None, self._separators))
             or bool(self._words.find_matches_as_indexes(signs) if len(signs) <= PORTION else holds_any(self._words, signs, self._longest))
         )
 
     def owners_in(self, text: str) -> set[str]:
         """Return whose hints stand in a text of usual spelling."""
-        signs = self._read(units_of(text))
+        signs = self._codes.take(units_of(text)).tobytes()
         found = {self._owners[index] for some in matches_by_portion(self._words, signs, self._longest) for index, _, _ in some}
         if self._digits_owners and self._digits in signs.translate(None, self._separators):
             found |= self._digits_owners
-        return found
-
-    def _read(self, units: Units) -> bytes:
-        return self._codes.take(units).tobytes()
+        return found - {_NOBODY}

@@ -12,7 +12,6 @@ import ahocorasick_rs
 import numpy
 import numpy.typing
 
-from guiju.screening.spellings.escapes import may_escape
 from guiju.screening.spellings.fold import PLAIN, UNDECIDED, Reading, fold
 from guiju.screening.spellings.portions import PORTION, holds_any
 
@@ -27,7 +26,7 @@ def units_of(text: str) -> Units:
     return numpy.frombuffer(utf_16_le_encode(text, "surrogatepass")[0], numpy.uint16)
 
 
-_NEITHER: Final = (False, False)
+NEITHER: Final = (False, False)
 _BOTH: Final = (True, True)
 
 
@@ -50,19 +49,18 @@ class FirstLook:
         """
         if not self._sure:
             return _BOTH
-        if not may_escape(text):
-            read = self._read(units)
-            if len(read) > PORTION:
-                return _BOTH if holds_any(self._automaton, read, self._longest) else _NEITHER
-            if not self._automaton.find_matches_as_indexes(read):
-                return _NEITHER
-            if UNDECIDED not in read:
-                return self._kinds(read)
+        read = self._reading.escape_table.take(units).tobytes().translate(None, _DROPPED)
+        if len(read) > PORTION:
+            return _BOTH if holds_any(self._automaton, read, self._longest) else NEITHER
+        if not self._automaton.find_matches_as_indexes(read):
+            return NEITHER
+        if UNDECIDED not in read:
+            return self._kinds(read)
         return self._kinds(self._read(units_of(fold(text, self._reading)))) if len(text) <= PORTION else _BOTH
 
     def rules_out(self, text: str, units: Units) -> bool:
         """Tell that none of the words and hints stands in a text, given with its units."""
-        return self.look(text, units) == _NEITHER
+        return self.look(text, units) == NEITHER
 
     def _kinds(self, read: bytes) -> tuple[bool, bool]:
         found = {index for index, _, _ in self._automaton.find_matches_as_indexes(read, overlapping=True)}

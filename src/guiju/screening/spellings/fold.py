@@ -148,6 +148,13 @@ class Reading(dict[str, "str | int"]):
         return table
 
     @cached_property
+    def escape_table(self) -> numpy.typing.NDArray[numpy.uint16]:
+        """The first table for a text that was not folded: what can begin an escape is undecided too."""
+        table = self.first_table.copy()
+        table[list(map(ord, "\\%&"))] = int.from_bytes(UNDECIDED, "little")
+        return table
+
+    @cached_property
     def second_table(self) -> numpy.typing.NDArray[numpy.uint16]:
         """The table for a text in which `many` was replaced: what is left outside the plane is folded already."""
         table = self.table.copy()

@@ -41,7 +41,7 @@ def test_what_holds_none_passes(text: str) -> None:
 
 @pytest.mark.parametrize("sign", ["\\", *INVISIBLE])
 def test_what_changes_its_neighbours_is_looked_at_closely(sign: str) -> None:
-    """In `may_be_in`, without the look for `_UNUSUAL` these would pass: 我\\u200b叫 is read as 我叫."""
+    """In `Signs`, without `_UNUSUAL_BYTE` among the words these would pass: 我\\u200b叫 is read as 我叫."""
     text = f"我{sign}叫"
     assert SIGNS.may_be_in(text, units_of(text))
 

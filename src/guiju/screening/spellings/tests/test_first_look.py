@@ -23,7 +23,7 @@ READINGS = (PLAIN, *map(reading, ("leet", "homophone", "shape")))
 
 @given(st.lists(TEXTS, min_size=1, max_size=4), TEXTS, st.sampled_from(READINGS), st.data())
 def test_what_is_there_is_never_ruled_out(written: list[str], text: str, read: Reading, data: st.DataObject) -> None:
-    """The guarded lines: `may_escape` and `UNDECIDED` in `FirstLook`, and that words lose the same bytes as texts."""
+    """The guarded lines: `escape_table` and `UNDECIDED` in `FirstLook.look`, and that words lose the same bytes as texts."""
     words = [word for word in (fold(each, read) for each in written) if word]
     text += data.draw(st.sampled_from(["", *written])) + data.draw(TEXTS)
     if any(word in fold(text, read) for word in words):
