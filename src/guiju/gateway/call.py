@@ -200,7 +200,7 @@ class Call(ABC):
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
             pieces = [body]
-            size = len(body)
+            size = self.received_bytes = len(body)
             while message.get("more_body"):
                 self._wait(limits.body_idle_ms, "body")
                 message = await self._receive()

@@ -168,9 +168,15 @@ def test_a_hundred_megabytes_in_chunks_are_not_kept(worker: Worker, site: Site) 
     check_alive(worker)
 
 
-def test_a_body_that_stops_half_way(worker: Worker, site: Site) -> None:
-    with worker.connect(raw_head(500) + b'{"model": "ok",') as client:
-        check_error(site, read_reply(client), 408, "BODY-CUT", "gateway.request.rejected")
+@pytest.mark.parametrize("pieces", [(), (b'{"model": "ok",',), (b'{"model"', b': "ok",')])
+def test_a_body_that_stops_half_way(worker: Worker, site: Site, pieces: tuple[bytes, ...]) -> None:
+    """What had come is counted from the first piece on. Guarded: `size = self.received_bytes` in `Call._read_body`."""
+    with worker.connect(raw_head(500)) as client:
+        for piece in pieces:
+            client.sendall(piece)
+        reply = read_reply(client)
+    check_error(site, reply, 408, "BODY-CUT", "gateway.request.rejected")
+    assert f"The request body stopped at byte {sum(map(len, pieces))}." in reply.json["error"]["message"]
     check_alive(worker)
 
 
