@@ -244,7 +244,7 @@ class Call(ABC):
     ) -> None:
         """Record an error, then tell it."""
         code = error.code
-        body = errors.error_body(code, error.facts)
+        body = errors.error_body(code, error.facts | errors.delivery(False))  # an answer that began ends as a stream does
         try:
             await self._record(kind, metadata, content)
         except GuijuError as problem:  # without a record not even this leaves; the client hears of the spool instead

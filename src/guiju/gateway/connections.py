@@ -128,7 +128,8 @@ class Answer:
         if encoding in (b"gzip", b"x-gzip", b"deflate"):
             self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
         elif encoding != b"identity":
-            raise AnswerBroken(f"its content encoding is {encoding[:20].decode('latin-1')!r}, which was not asked for")
+            known = encoding.decode() if encoding in (b"br", b"zstd", b"compress") else "none that is known"
+            raise AnswerBroken(f"its content encoding is {known}, which was not asked for")
 
     def _unpacked(self, raw: bytes) -> bytes:
         try:

@@ -221,10 +221,10 @@ UPSTREAM_TIMEOUT = define(
     status=504,
     kind="server_error",
     retry=True,
-    zh=Text("模型服务“{upstream}”在 {limit_ms} 毫秒内没有继续回应。", "已传出的内容有效；编号 {record} 留有记录。", "请稍后重试。"),
+    zh=Text("模型服务“{upstream}”在 {limit_ms} 毫秒内没有继续回应。", "{delivered_zh}；编号 {record} 留有记录。", "请稍后重试。"),
     en=Text(
         "The model server '{upstream}' said nothing for {limit_ms} ms.",
-        "What was delivered stands; record {record} keeps the case.",
+        "{delivered_en}; record {record} keeps the case.",
         "Try again later.",
     ),
 )
@@ -235,12 +235,12 @@ UPSTREAM_BROKEN = define(
     retry=True,
     zh=Text(
         "模型服务“{upstream}”的回应无法读取：{reason}。",
-        "已传出的内容有效；编号 {record} 留有记录。",
+        "{delivered_zh}；编号 {record} 留有记录。",
         "请稍后重试；若仍然出现，请联系服务运营者。",
     ),
     en=Text(
         "The answer of the model server '{upstream}' cannot be read: {reason}.",
-        "What was delivered stands; record {record} keeps the case.",
+        "{delivered_en}; record {record} keeps the case.",
         "Try again later; if it stays, tell the operator of the service.",
     ),
 )
@@ -286,10 +286,10 @@ STOPPING = define(
     status=503,
     kind="server_error",
     retry=True,
-    zh=Text("服务正在停止，未等到回答完成。", "已传出的内容有效；编号 {record} 留有记录。", "请稍后重试。"),
+    zh=Text("服务正在停止，未等到回答完成。", "{delivered_zh}；编号 {record} 留有记录。", "请稍后重试。"),
     en=Text(
         "The service is stopping and the answer was not complete in time.",
-        "What was delivered stands; record {record} keeps the case.",
+        "{delivered_en}; record {record} keeps the case.",
         "Try again shortly.",
     ),
 )
@@ -305,6 +305,13 @@ INTERNAL = define(
         "Try again later; if it stays, tell the operator of the service.",
     ),
 )
+
+
+def delivery(begun: bool) -> dict[str, str]:
+    """Return the facts that say what of an answer had left: nothing, or words that stand."""
+    if begun:
+        return {"delivered_zh": "已传出的内容有效", "delivered_en": "What was delivered stands"}
+    return {"delivered_zh": "没有内容被传出", "delivered_en": "Nothing was delivered"}
 
 
 def error_object(code: ErrorCode, facts: dict[str, Any]) -> dict[str, object]:

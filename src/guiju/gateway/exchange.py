@@ -33,13 +33,13 @@ from guiju.gateway.live import LiveService
 from guiju.gateway.sample import review_mark
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
-from guiju.gateway.upstream import UpstreamClient, refusal
+from guiju.gateway.upstream import UpstreamClient, harmless, media_type, not_json, refusal
 from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
 from guiju.screening.classifier.afterwards import AFTERWARDS, MARK
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.matching.continued import before_of
-from guiju.screening.personal.finds import Said, mask_all
+from guiju.screening.personal.finds import Said
 from guiju.screening.values import ENDS, Hit, Policy, Verdict
 from guiju.screening.view import strings
 
@@ -113,7 +113,7 @@ class Exchange(GuardedCall):
             await self._await_input(guarding, guarding.input)
         assert response is not None
         if response.status != 200:
-            raise self._harmless(await refusal(upstream.upstream, response))
+            raise harmless(await refusal(upstream.upstream, response), self._live.snapshot, self._policy)
         prose = asks_for_words(request)
         if streams:
             assert opened is not None
@@ -226,7 +226,7 @@ class Exchange(GuardedCall):
             large = len(raw) >= LARGE_CHARACTERS
             whole = await asyncio.to_thread(self._whole, body, prose, outside) if large else self._whole(body, prose, outside)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
-            raise self._broken(f"not a chat completion: {problem}") from None
+            raise self._broken(not_json(response, problem) or f"not a chat completion: {problem}") from None
         except GuijuError:
             raise
         except Exception as problem:
@@ -255,7 +255,7 @@ class Exchange(GuardedCall):
         self, request: dict[str, Any], response: Answer, service: Service, prose: bool, opened: "asyncio.Future[None]"
     ) -> None:
         if response.content_type != "text/event-stream":
-            raise self._broken(f"it sent {response.content_type} where a stream was asked for")
+            raise self._broken(f"it sent {media_type(response)} where a stream was asked for")
         live = self._live
         stream = AnswerStream(
             live.snapshot,
@@ -391,7 +391,8 @@ class Exchange(GuardedCall):
 
     async def _fail_stream(self, stream: AnswerStream, error: GuijuError) -> None:
         """End a stream that began, and end it whole: what is decided, the error, `[DONE]`."""
-        facts = error.facts
+        begun = any(text for path, text in stream.texts().items() if not path.endswith(".role"))
+        facts = error.facts | errors.delivery(begun)
         piece = stream.fail(errors.error_object(error.code, facts), decide=error.code not in (*_NOT_EXAMINED, errors.INTERNAL))
         try:
             await self._close_stream("gateway.answer.interrupted", piece, reason=error.code.code, detail=str(facts["reason"])[:300])
@@ -399,15 +400,6 @@ class Exchange(GuardedCall):
             log.error("exchange %s left no closing record: %s", self.id, problem)
             await self._send_piece(b"data: " + errors.error_body(problem.code, self._spool_facts(problem)) + b"\n\n" + DONE)
             await self._send({"type": "http.response.body", "body": b""})
-
-    def _harmless(self, error: GuijuError) -> GuijuError:
-        """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
-        words = str(error.facts.get("reason", ""))
-        if words and self._live.snapshot.examine(words, "output", self._policy).action != "deliver":
-            error.facts["reason"] = "(withheld)"
-        else:
-            error.facts["reason"] = mask_all(words)
-        return error
 
     async def _abandoned(self, reason: str) -> None:
         """The client has left or takes nothing any more: there is nothing to send, but the record is owed."""
@@ -428,7 +420,8 @@ class Exchange(GuardedCall):
 
     def _broken(self, reason: str) -> GuijuError:
         assert self._upstream is not None
-        return GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
+        error = GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
+        return harmless(error, self._live.snapshot, self._policy)
 
     # ── record and reply ────────────────────────────────────────────────────────────────────────────────────────────
 

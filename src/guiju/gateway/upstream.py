@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -11,14 +12,18 @@ import msgspec
 
 from guiju.core.errors import GuijuError
 from guiju.gateway.bundle import Upstream
-from guiju.gateway.connections import Answer, Pool
+from guiju.gateway.connections import Answer, AnswerBroken, Pool
 from guiju.gateway.errors import UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_FAILED, UPSTREAM_REFUSED, UPSTREAM_UNREACHABLE
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.personal.finds import mask_all
+from guiju.screening.values import Policy
 
 log = logging.getLogger("guiju.gateway")
 
 _DECODE: Final = msgspec.json.Decoder().decode
 _REASON_CHARACTERS: Final = 300
 _MODELS_S: Final = 10.0
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}").fullmatch
 
 
 class UpstreamClient:
@@ -31,7 +36,7 @@ class UpstreamClient:
         self._path = ""
 
     async def chat(self, body: bytes) -> Answer:
-        """Send a chat request and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE.
+        """Send a chat request and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE, UPSTREAM-BROKEN.
 
         A pooled connection that the server has closed meanwhile (it was restarted, it tidies up) is tried once more on
         a new one: not a byte of an answer had come.
@@ -40,10 +45,13 @@ class UpstreamClient:
         try:
             return await pool.ask(b"%s%d\r\n\r\n%s" % (self._chat, len(body), body))
         except (OSError, TimeoutError) as problem:
-            raise self._unreachable(problem) from problem
+            raise self._no_answer(problem) from problem
 
     async def ask(self, method: str, path: str, body: bytes = b"", content_type: bytes = b"application/json") -> Answer:
-        """Send any request below the base URL and return the answer once its head is here. Raises UPSTREAM-UNREACHABLE."""
+        """Send any request below the base URL and return the answer once its head is here.
+
+        Raises UPSTREAM-UNREACHABLE, UPSTREAM-BROKEN.
+        """
         pool = self._pool or self._opened()
         head = f"{method} {self._path}{path} HTTP/1.1\r\n".encode() + self._common
         if method != "GET":
@@ -51,7 +59,7 @@ class UpstreamClient:
         try:
             return await pool.ask(b"%s\r\n\r\n%s" % (head, body))
         except (OSError, TimeoutError) as problem:
-            raise self._unreachable(problem) from problem
+            raise self._no_answer(problem) from problem
 
     async def models(self) -> list[dict[str, Any]]:
         """Return the upstream's own list of models. Raises UPSTREAM-UNREACHABLE or UPSTREAM-BROKEN."""
@@ -65,7 +73,7 @@ class UpstreamClient:
                     answer.close()
             return [model for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
         except (OSError, TimeoutError) as problem:
-            raise self._unreachable(problem) from problem
+            raise self._no_answer(problem) from problem
         except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError) as problem:
             raise GuijuError(UPSTREAM_BROKEN, upstream=self.upstream.name, reason="its list of models is no JSON list") from problem
 
@@ -104,8 +112,30 @@ class UpstreamClient:
             raise GuijuError(UPSTREAM_UNREACHABLE, upstream=self.upstream.name, reason="its API key holds characters that no header may")
         return key
 
-    def _unreachable(self, problem: Exception) -> GuijuError:
+    def _no_answer(self, problem: Exception) -> GuijuError:
+        if isinstance(problem, AnswerBroken):  # it was reached, and took the request perhaps
+            return GuijuError(UPSTREAM_BROKEN, upstream=self.upstream.name, reason=str(problem))
         return GuijuError(UPSTREAM_UNREACHABLE, upstream=self.upstream.name, reason=type(problem).__name__)
+
+
+def media_type(response: Answer) -> str:
+    """Return what an upstream says that its answer is, as far as it looks like a media type."""
+    told = response.content_type
+    return told if _MEDIA_TYPE(told) else "something without a media type"
+
+
+def not_json(response: Answer, problem: Exception) -> str:
+    """Return why an answer is no JSON where its own media type tells it better than the parser's `problem`; else nothing."""
+    malformed = isinstance(problem, (msgspec.DecodeError, UnicodeDecodeError)) and not isinstance(problem, msgspec.ValidationError)
+    return f"it sent {media_type(response)} where JSON was asked for" if malformed and "json" not in response.content_type else ""
+
+
+def harmless(error: GuijuError, snapshot: Snapshot, policy: Policy) -> GuijuError:
+    """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
+    words = str(error.facts.get("reason", ""))
+    clean = not words or snapshot.examine(words, "output", policy).action == "deliver"
+    error.facts["reason"] = mask_all(words) if clean else "(withheld)"
+    return error
 
 
 async def refusal(upstream: Upstream, response: Answer) -> GuijuError:

@@ -33,11 +33,11 @@ from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
 from guiju.gateway.media.forms import Part, fields_of
 from guiju.gateway.media.publish import File, publish_file
 from guiju.gateway.sample import review_mark
-from guiju.gateway.upstream import UpstreamClient, refusal
+from guiju.gateway.upstream import UpstreamClient, harmless, not_json, refusal
 from guiju.gateway.whole import examine_json
 from guiju.labelling.values import Medium
 from guiju.screening.classifier.model import Classifier
-from guiju.screening.personal.finds import NOTHING_SAID, mask_all, mask_value, screen_for
+from guiju.screening.personal.finds import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.values import ENDS, Hit, Verdict
 from guiju.screening.view import strings
 
@@ -177,7 +177,7 @@ class MediaCall(GuardedCall):
         self._wait(upstream.upstream.first_byte_timeout_ms, "first_byte")
         response = self._response = await upstream.ask(method, path, body, content_type)
         if response.status != 200:
-            raise self._harmless(await refusal(upstream.upstream, response))
+            raise harmless(await refusal(upstream.upstream, response), self._live.snapshot, self._policy)
         self._answered = True
         return response
 
@@ -206,7 +206,7 @@ class MediaCall(GuardedCall):
         try:
             found = await asyncio.to_thread(msgspec.json.decode, b"".join(pieces))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-            raise self.broken(f"it is no JSON: {problem}") from None
+            raise self.broken(not_json(response, problem) or f"it is no JSON: {problem}") from None
         if not isinstance(found, dict):
             raise self.broken("it is no JSON object")
         return found
@@ -266,14 +266,8 @@ class MediaCall(GuardedCall):
     def broken(self, reason: str) -> GuijuError:
         """Return the error of an upstream's answer that is none."""
         assert self._upstream is not None
-        return GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
-
-    def _harmless(self, error: GuijuError) -> GuijuError:
-        """Return the error with the upstream's own words taken out where they would not be let through as an answer."""
-        words = str(error.facts.get("reason", ""))
-        clean = not words or self._live.snapshot.examine(words, "output", self._policy).action == "deliver"
-        error.facts["reason"] = mask_all(words) if clean else "(withheld)"
-        return error
+        error = GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
+        return harmless(error, self._live.snapshot, self._policy)
 
     async def _fail(self, error: GuijuError) -> None:
         self.deadline = 0.0

@@ -10,6 +10,7 @@ from typing import Final
 from guiju.gateway.call import field_invalid
 from guiju.gateway.media.call import ENCODE, MediaCall
 from guiju.gateway.media.fetch import save
+from guiju.gateway.upstream import media_type
 from guiju.labelling.values import Medium
 
 FORMS: Final = ("mp3", "opus", "aac", "flac", "wav")
@@ -42,7 +43,7 @@ class SpeechCall(MediaCall):
         self.words({"input": request["input"]}, {"input": request["input"]})
         response = await self._ask("POST", "/audio/speech", ENCODE(request))
         if response.content_type in ("application/json", "text/event-stream") or response.content_type.startswith("text/"):
-            raise self.broken(f"it sent {response.content_type} where a sound was asked for")
+            raise self.broken(f"it sent {media_type(response)} where a sound was asked for")
         file = self._work("speech")
         try:
             await save(response, file, self.settings.file_bytes, self._wait_for_piece)

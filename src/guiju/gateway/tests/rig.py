@@ -27,7 +27,7 @@ from guiju.records.spool.segment import Frame, SegmentReader, list_segments
 KEYS = {"main": "sk-main", "narrow": "sk-narrow", "bare": "sk-bare"}
 REVOKED = "sk-revoked"
 TERM = "赌博"
-HANGING = ("hang_head", "hang_body", "hang_first", "hang_middle", "hang_after_finish")
+HANGING = ("hang_head", "hang_body", "hang_first", "hang_middle", "hang_after_role", "hang_after_finish")
 """Models that are asked of an upstream with short timeouts; the others have time, however busy the machine is."""
 LIBRARY = (
     LibraryEntry("kw-1", TERM, "A.1.h", "block", ("赌博罪",)),

@@ -1,7 +1,7 @@
 """Whatever comes in or comes back: a clear error in the OpenAI shape, a record of it, and a worker that goes on.
 
 The guarded lines are in `exchange.py`: without the record in `_fail` every case goes red; without the sweeper's
-`task.cancel()` in `app.py` the hanging ones do; without `_harmless` the upstream's own words leave.
+`task.cancel()` in `app.py` the hanging ones do; without `harmless` the upstream's own words leave.
 """
 
 import json
@@ -34,6 +34,7 @@ def check_told(site: Site, error: dict[str, object], code: str, kind: str) -> En
     assert error["code"] == code.lower().replace("-", "_")
     assert error["type"] == declared.kind
     chinese, english = str(error["message"]).split(" / ")
+    assert "–" not in chinese + english, "a fact is missing"
     assert chinese.startswith(f"{code} ")
     for told, text in ((chinese, declared.zh), (english, declared.en)):
         for part in (text.happened, text.kept, text.todo):
@@ -192,8 +193,8 @@ def test_a_body_whose_sender_leaves_half_way(worker: Worker, site: Site) -> None
 FAILS: dict[str, tuple[int, str]] = {
     "nobody": (502, "UPSTREAM-UNREACHABLE"),
     "hang_head": (504, "UPSTREAM-TIMEOUT"),
-    "reset_head": (502, "UPSTREAM-UNREACHABLE"),
-    "garbage_head": (502, "UPSTREAM-UNREACHABLE"),
+    "reset_head": (502, "UPSTREAM-BROKEN"),
+    "garbage_head": (502, "UPSTREAM-BROKEN"),
     "html": (502, "UPSTREAM-BROKEN"),
     "html502": (502, "UPSTREAM-FAILED"),
     "redirect": (502, "UPSTREAM-FAILED"),
@@ -210,6 +211,7 @@ FAILS: dict[str, tuple[int, str]] = {
 FAILS_WHOLE = FAILS | {
     "hang_body": (504, "UPSTREAM-TIMEOUT"),
     "reset_body": (502, "UPSTREAM-BROKEN"),
+    "odd_type": (502, "UPSTREAM-BROKEN"),
     "event_stream": (502, "UPSTREAM-BROKEN"),
     "empty": (502, "UPSTREAM-BROKEN"),
     "array": (502, "UPSTREAM-BROKEN"),
@@ -244,12 +246,31 @@ FAILS_IN_THE_MIDDLE = {
 }
 
 
+REASONS = {
+    "html": "it sent text/html where JSON was asked for",
+    "odd_type": "it sent something without a media type where JSON was asked for",
+    "event_stream": "it sent text/event-stream where JSON was asked for",
+    "empty": "not a chat completion: Input data was truncated",
+    "array": "not a chat completion: Expected `object`, got `array`",
+    "reset_head": "the connection broke (ConnectionResetError)",
+    "garbage_head": "its answer is no HTTP",
+}
+
+
+def check_nothing_delivered(message: str) -> None:
+    """Guarded: `errors.delivery(False)` in `Call._refuse`, and what `delivery` makes of it."""
+    assert "没有内容被传出；" in message
+    assert "Nothing was delivered;" in message
+
+
 @pytest.mark.parametrize(("model", "status", "code"), [(model, *wanted) for model, wanted in FAILS_WHOLE.items()])
 def test_an_upstream_that_fails_a_whole_answer(worker: Worker, site: Site, model: str, status: int, code: str) -> None:
     reply = worker.chat(model)
     entry = check_error(site, reply, status, code, "gateway.upstream.failed")
     assert b"model" in entry.content
     assert "127.0.0.1" not in reply.json["error"]["message"]
+    check_nothing_delivered(reply.json["error"]["message"])
+    assert REASONS.get(model, "") in reply.json["error"]["message"]
     if model == "refuse_429":
         assert reply.headers["retry-after"] == "7"
     if model == "refuse_400":
@@ -262,6 +283,7 @@ def test_an_upstream_that_fails_before_the_first_piece(worker: Worker, site: Sit
     """Nothing has left yet, so the client gets a real status, which SDKs act on."""
     reply = worker.chat(model, stream=True)
     entry = check_error(site, reply, status, code, "gateway.upstream.failed")
+    check_nothing_delivered(reply.json["error"]["message"])
     opened = [other for other in site.entries() if other.id == entry.metadata["answer"]]
     assert [other.kind for other in opened] == ["gateway.answer.opened"]
     check_alive(worker)
@@ -276,8 +298,17 @@ def test_an_upstream_that_fails_in_the_middle_of_a_stream(worker: Worker, site: 
     assert heard.text() == "你好，\n\n（AI 生成）"
     assert len(heard.errors) == 1
     entry = check_told(site, heard.errors[0], code, "gateway.answer.interrupted")
+    assert "已传出的内容有效；" in str(heard.errors[0]["message"])
+    assert "What was delivered stands;" in str(heard.errors[0]["message"])
     assert "你好，".encode() in entry.content
     check_alive(worker)
+
+
+def test_a_stream_that_brought_no_word_yet_says_that_nothing_was_delivered(worker: Worker) -> None:
+    """Guarded: `begun` in `Exchange._fail_stream`."""
+    message = hear(worker.chat("hang_after_role", stream=True).body).errors[0]["message"]
+    assert "UPSTREAM-TIMEOUT" in message
+    check_nothing_delivered(message)
 
 
 @pytest.mark.parametrize("model", ["hang_after_finish", "reset_after_finish"])

@@ -95,6 +95,11 @@ async def hang_middle(call: Call) -> None:
     await call.hang()
 
 
+async def hang_after_role(call: Call) -> None:
+    await call.stream(event({"role": "assistant", "content": ""}))
+    await call.hang()
+
+
 async def hang_after_finish(call: Call) -> None:
     await call.stream(FIRST, LAST)
     await call.hang()
@@ -228,6 +233,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "hang_body": hang_body,
     "hang_first": hang_first,
     "hang_middle": hang_middle,
+    "hang_after_role": hang_after_role,
     "hang_after_finish": hang_after_finish,
     "reset_head": reset_head,
     "reset_body": reset_body,
@@ -237,6 +243,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "garbage_head": garbage_head,
     "endless_event": endless_event,
     "html": raw(HTML, 200, "text/html"),
+    "odd_type": raw(HTML, 200, f"we talk of {TERM}".encode().decode("latin-1")),
     "html502": raw(HTML, 502, "text/html"),
     "json": whole(completion("你好")),
     "empty": raw(b""),
