@@ -16,7 +16,10 @@ from guiju.gateway import errors
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import KEYS, REVOKED, TERM, Reply, ScriptedUpstream, Site, Worker, raw_head, wait_for
 from guiju.records.entry import Entry
+from guiju.screening.classifier.afterwards import AFTERWARDS, Afterwards
+from guiju.screening.classifier.model import Classifier
 
+CLASSIFIER = Classifier.load()
 CODES = {declared.code: declared for declared in vars(errors).values() if isinstance(declared, ErrorCode)}
 
 
@@ -85,6 +88,22 @@ def test_a_bad_body_is_rejected_and_recorded(worker: Worker, site: Site, body: b
     assert "13800138000" not in entry.subject
     assert body[:100] in entry.content
     check_alive(worker)
+
+
+@pytest.mark.parametrize(
+    "body", [*(body for body, _ in REJECTED.values()), b'{"messages": [1e999]}', b"[1]", b'{"model": "ok", "messages": 5}']
+)
+def test_a_bad_body_leaves_the_recorder_nothing_to_assess_and_nothing_to_complain_of(
+    worker: Worker, site: Site, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Any client could fill the log otherwise. Guarded: the `except _NoRequest` in `Afterwards.assess`, and `_REJECTED` there."""
+    entry = site.closing(worker.post(body).json["error"]["record"])
+    assert entry.metadata["classifier"] == AFTERWARDS
+    told = Afterwards(CLASSIFIER).assess(entry.id, entry.metadata, entry.content)
+    outcome = told["classifier"]["outcome"]  # type: ignore[index]
+    assert outcome in ("no_text", "pass")
+    assert "review" not in told
+    assert caplog.records == []
 
 
 def test_no_depth_of_nesting_is_an_internal_error(worker: Worker) -> None:

@@ -2,7 +2,7 @@
 
 A gateway marks the exchanges of services for which the classifier is evidence (`AFTERWARDS`); the recorder opens each entry anyway to
 seal it for its subject, so no content is opened for this. Finds stand among the hits of the record, with the action `deliver`, and the
-record is marked for review. Whatever goes wrong is said as `could_not_examine` and is marked as well. Nothing is stopped here.
+record is marked for review. A body that the gateway rejected as no request has nothing to assess (`no_text`). Whatever else goes wrong is said as `could_not_examine` and is marked as well. Nothing is stopped here.
 
 Source: Measures Arts. 4, 14; decision 0024.
 """
@@ -24,7 +24,14 @@ _LISTED: Final = 20
 _JSON: Final = msgspec.json.Decoder().decode
 _UNPACK: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
+_REJECTED: Final = ("BODY-NOT-JSON", "FIELD-INVALID")
+"""With these errors the gateway sends away what cannot be read as a request."""
+
 log = logging.getLogger("guiju.screening")
+
+
+class _NoRequest(Exception):
+    """What was sent is no request: there is nothing to assess."""
 
 
 class Afterwards:
@@ -41,7 +48,8 @@ class Afterwards:
             told[MARK] = {"version": self._classifier.version[:16], "outcome": "no_text"}
             return told
         try:
-            asked, answered = self._look(_UNPACK(content))  # what sealed nothing was too large for it: nobody has looked
+            # What sealed nothing was too large for it: nobody has looked.
+            asked, answered = self._look(_UNPACK(content), rejected=metadata.get("error") in _REJECTED)
             answer = metadata.get("answer")
             if isinstance(answer, str):
                 asked += self._asked.pop(answer, [])
@@ -49,6 +57,9 @@ class Afterwards:
                 if len(self._asked) >= _OPENINGS_KEPT:
                     del self._asked[next(iter(self._asked))]
                 self._asked[id] = list(asked)
+        except _NoRequest:  # any client can send that, and no model was asked: nothing failed here
+            told[MARK] = {"version": self._classifier.version[:16], "outcome": "no_text"}
+            return told
         except Exception as problem:  # whatever the content holds, the record is owed, and it says that nobody looked
             log.exception("%s could not be assessed", id)
             told[MARK] = {"version": self._classifier.version[:16], "outcome": "could_not_examine", "reason": type(problem).__name__}
@@ -64,11 +75,11 @@ class Afterwards:
             told["review"] = "hit"
         return told
 
-    def _look(self, content: Mapping[str, Any]) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    def _look(self, content: Mapping[str, Any], *, rejected: bool) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
         asked = []
         request = content.get("request")
         if isinstance(request, bytes):
-            for path, text in said_by_the_user(_JSON(request)["messages"]):
+            for path, text in _said(request, rejected):
                 find = find_in(self._classifier, text)
                 if find is not None:
                     asked.append(_hit(path, find))
@@ -78,6 +89,16 @@ class Afterwards:
             if find is not None:
                 answered.append(_hit(path, find))
         return asked, answered
+
+
+def _said(request: bytes, rejected: bool) -> list[tuple[str, str]]:
+    """Return (path, text) of what the person said. Raises _NoRequest for a body that the gateway `rejected` because it is no request."""
+    try:
+        return said_by_the_user(_JSON(request)["messages"])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        if rejected:
+            raise _NoRequest from None
+        raise
 
 
 def _answers(answer: object) -> Iterator[tuple[str, str]]:

@@ -86,6 +86,17 @@ def test_what_cannot_be_looked_at_is_never_a_pass(content: bytes) -> None:
     assert told["review"] == "hit"
 
 
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff", b'{"a": "\\ud800"}', b"[" * 100_000, b'{"messages": 5}', b"{}"])
+def test_a_body_that_is_no_request_is_an_error_only_where_the_gateway_took_it(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    looks = Afterwards(CLASSIFIER)
+    told: Any = looks.assess("1", metadata(error="BODY-NOT-JSON"), sealed(request=body))
+    assert (told["classifier"]["outcome"], "review" in told, caplog.records) == ("no_text", False, [])
+    taken: Any = looks.assess("2", metadata(), sealed(request=body))
+    assert (taken["classifier"]["outcome"], taken["review"], len(caplog.records)) == ("could_not_examine", "hit", 1)
+    answered: Any = looks.assess("3", metadata(error="BODY-NOT-JSON"), b"\xc1")
+    assert (answered["classifier"]["outcome"], len(caplog.records)) == ("could_not_examine", 2)
+
+
 def test_a_record_without_content_has_nothing_to_look_at_unless_it_was_too_large() -> None:
     looks = Afterwards(CLASSIFIER)
     told: Any = looks.assess("1", metadata(), b"")
