@@ -94,6 +94,14 @@
     under.append(copy, out);
   }
 
+  // An error says everything in Chinese and then in English; a page is read in one of them.
+  function told(error) {
+    const message = (error && error.message) || words.broken;
+    const halves = message.split(" / ");
+    if (halves.length !== 2) return message;
+    return document.documentElement.lang.startsWith("zh") ? halves[0] : `${message.split(" ", 1)[0]} ${halves[1]}`;
+  }
+
   async function ask(text) {
     const mine = bubble("user");
     mine.firstChild.textContent = text;
@@ -115,12 +123,12 @@
       if (!(response.headers.get("content-type") || "").startsWith("text/event-stream")) {
         if (!(response.headers.get("content-type") || "").startsWith("application/json")) throw new Error("no answer");
         const body = await response.json();
-        problem = (body.error && body.error.message) || words.broken;
+        problem = told(body.error);
       } else {
         for await (const data of events(response)) {
           if (data === "[DONE]") { ended = true; break; }
           const chunk = JSON.parse(data);
-          if (chunk.error) problem = chunk.error.message || words.broken;
+          if (chunk.error) problem = told(chunk.error);
           if (chunk.aigc) label = chunk.aigc;
           if (chunk.retraction) retraction = chunk.retraction;
           for (const choice of chunk.choices || []) {
