@@ -96,7 +96,9 @@ def test_an_answer_that_strays_is_struck_out_and_replaced(visit: Open) -> None:
     expect(page.locator("h1 + .state")).to_have_text("回答被停止")
 
 
-@pytest.mark.parametrize(("language", "state", "other"), [("en-US", "Not delivered", "[一-鿿]"), ("zh-CN", "未送达", "[a-z]{4,} [a-z]{2,}")])
+@pytest.mark.parametrize(
+    ("language", "state", "other"), [("en-US", "Not delivered", "[一-鿿]"), ("zh-CN", "未送达", "[a-z]{4,} [a-z]{2,}")]
+)
 def test_a_refused_input_stays_in_the_box(visit: Open, language: str, state: str, other: str) -> None:
     """Guarded: `told` in playground.js, which tells an error in the language of the page alone."""
     page = visit("/console/try/", language=language)
