@@ -33,7 +33,7 @@ from guiju.gateway.live import LiveService
 from guiju.gateway.sample import review_mark
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
-from guiju.gateway.upstream import UpstreamClient, harmless, media_type, not_json, refusal
+from guiju.gateway.upstream import UpstreamClient, harmless, media_type, not_json, refusal, status_for_client
 from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
 from guiju.screening.classifier.afterwards import AFTERWARDS, MARK
@@ -386,8 +386,7 @@ class Exchange(GuardedCall):
         content = self._kept(error)
         if stream is not None and content is not None:
             content["answer"] = stream.texts()
-        status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
-        await self._refuse(kind, error, status, metadata, content)
+        await self._refuse(kind, error, status_for_client(error), metadata, content)
 
     async def _fail_stream(self, stream: AnswerStream, error: GuijuError) -> None:
         """End a stream that began, and end it whole: what is decided, the error, `[DONE]`."""

@@ -1,6 +1,7 @@
 """The client side of the gateway: one connection pool for each upstream, and what its refusals mean for the user."""
 
 import asyncio
+import http
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ _DECODE: Final = msgspec.json.Decoder().decode
 _REASON_CHARACTERS: Final = 300
 _MODELS_S: Final = 10.0
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}").fullmatch
+_REFUSALS: Final = frozenset([each.value for each in http.HTTPStatus if 400 <= each.value < 500])
 
 
 class UpstreamClient:
@@ -154,3 +156,12 @@ async def refusal(upstream: Upstream, response: Answer) -> GuijuError:
     except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, RecursionError, OSError, TimeoutError):
         reason = None
     return GuijuError(UPSTREAM_REFUSED, **facts, reason=str(reason or "no reason given")[:_REASON_CHARACTERS])
+
+
+def status_for_client(error: GuijuError) -> int:
+    """Return the status of an error's answer: of an upstream's refusal its own, where it is one that HTTP knows; else that of the error.
+
+    Servers invent statuses (498, 499, 419, 444); SDKs know what 400 means, and what to do.
+    """
+    status: int = error.facts.get("upstream_status", 0) if error.code is UPSTREAM_REFUSED else 0
+    return status if status in _REFUSALS else error.code.status

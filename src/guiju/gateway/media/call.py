@@ -33,7 +33,7 @@ from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
 from guiju.gateway.media.forms import Part, fields_of
 from guiju.gateway.media.publish import File, publish_file
 from guiju.gateway.sample import review_mark
-from guiju.gateway.upstream import UpstreamClient, harmless, not_json, refusal
+from guiju.gateway.upstream import UpstreamClient, harmless, not_json, refusal, status_for_client
 from guiju.gateway.whole import examine_json
 from guiju.labelling.values import Medium
 from guiju.screening.classifier.model import Classifier
@@ -288,11 +288,10 @@ class MediaCall(GuardedCall):
         metadata = self._metadata() | {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
         if kind in ("gateway.input.refused", "gateway.media.withheld"):
             self._mark(metadata)
-        status = error.facts["upstream_status"] if code is errors.UPSTREAM_REFUSED else code.status
         content = self._kept(error)
         if content is not None and self._texts:
             content["answer"] = self._texts
-        await self._refuse(kind, error, status, metadata, content)
+        await self._refuse(kind, error, status_for_client(error), metadata, content)
 
     async def _deliver(self, files: Sequence[File], kind: str = "gateway.media.delivered", **more: object) -> None:
         """Record what is about to leave. Nothing of it leaves before."""

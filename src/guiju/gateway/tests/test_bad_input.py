@@ -1,7 +1,8 @@
 """Whatever comes in or comes back: a clear error in the OpenAI shape, a record of it, and a worker that goes on.
 
 The guarded lines are in `exchange.py`: without the record in `_fail` every case goes red; without the sweeper's
-`task.cancel()` in `app.py` the hanging ones do; without `harmless` the upstream's own words leave.
+`task.cancel()` in `app.py` the hanging ones do; without `harmless` the upstream's own words leave; without
+`status in _REFUSALS` in `upstream.py` a status of the upstream's own making (498) leaves, or nothing at all.
 """
 
 import json
@@ -225,6 +226,10 @@ FAILS: dict[str, tuple[int, str]] = {
     "refuse_404": (404, "UPSTREAM-REFUSED"),
     "refuse_422": (422, "UPSTREAM-REFUSED"),
     "refuse_429": (429, "UPSTREAM-BUSY"),
+    "refuse_419": (400, "UPSTREAM-REFUSED"),
+    "refuse_444": (400, "UPSTREAM-REFUSED"),
+    "refuse_498": (400, "UPSTREAM-REFUSED"),
+    "refuse_499": (400, "UPSTREAM-REFUSED"),
     "refuse_500": (502, "UPSTREAM-FAILED"),
 }
 FAILS_WHOLE = FAILS | {

@@ -146,6 +146,7 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "picture-hidden-plain": pictures({"b64_json": PICTURE, "preview": PICTURE}),
     "picture-file-url": pictures({"url": "file:///etc/passwd"}),
     "picture-no-json": body(PNG, "image/png"),
+    "picture-498": body(b'{"error": {"message": "no capacity in this tier"}}', "application/json", 498),
     "chat-audio": chat({"content": None, "audio": AUDIO}),
     "chat-audio-private": chat({"content": None, "audio": {**AUDIO, "transcript": "我的手机是13800138000"}}),
     "chat-audio-strays": chat({"content": None, "audio": {**AUDIO, "transcript": f"有人在{TERM}"}}),

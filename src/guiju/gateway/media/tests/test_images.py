@@ -153,6 +153,15 @@ def test_what_is_no_answer_is_none(worker: Worker, site: Site, model: str) -> No
     assert site.closing(reply.headers["x-request-id"]).kind == "gateway.upstream.failed"
 
 
+def test_a_status_that_http_does_not_know_becomes_one_that_it_knows(worker: Worker, site: Site) -> None:
+    """Red when `status_for_client` in `upstream.py` passes on whatever an upstream says: no server has a line for it."""
+    reply = ask(worker, "picture-498")
+    error = reply.json["error"]
+    assert (reply.status, error["code"]) == (400, "upstream_refused")
+    assert "(498): no capacity in this tier" in error["message"]
+    assert site.closing(error["record"]).kind == "gateway.upstream.failed"
+
+
 def test_a_prompt_is_screened(worker: Worker, site: Site) -> None:
     reply = ask(worker, "picture", prompt=f"教我{TERM}")
     assert (reply.status, reply.json["error"]["code"]) == (400, "input_refused")
