@@ -21,8 +21,8 @@ from guiju.core.pseudonyms import pseudonym_of
 from guiju.gateway import errors
 from guiju.gateway.bundle import Key, Service, Waiver
 from guiju.gateway.connections import Answer
-from guiju.gateway.inbound import WHOLE
 from guiju.gateway.live import SEEN_AT_MOST, Live, LiveService
+from guiju.gateway.request import WHOLE
 from guiju.gateway.waiver import DELIVERIES, HEADER, SUPPLIED, find_waiver, waived
 from guiju.labelling.values import Label
 from guiju.records.entry import Entry, encode_entry

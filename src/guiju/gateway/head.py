@@ -3,6 +3,7 @@
 Source: RFC 9112 §5, RFC 9110 §5.5.
 """
 
+import http
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -25,6 +26,8 @@ class _Names(dict[bytes, bytes]):
 
 
 _BEGUN: Final = _Names()
+STATUS_LINES: Final = {each.value: b"HTTP/1.1 %d %s\r\n" % (each.value, each.phrase.encode()) for each in http.HTTPStatus}
+"""Status → the first line of an answer."""
 
 
 def head_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from guiju.gateway import inbound
+from guiju.gateway.request import WHOLE
 from guiju.gateway.tests.served import get, serving
 
 Talk = Callable[[bytes], bytes]
@@ -29,7 +30,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             if scope["path"].endswith("late"):
                 await send(HEAD | {"headers": [(b"content-length", b"5")]})
             for _ in range(2 if scope["path"].endswith("twice") else 1):
-                await send({"type": inbound.WHOLE, "status": 200, "headers": [(b"x-a", b"a"), *more], "body": b"whole"})
+                await send({"type": WHOLE, "status": 200, "headers": [(b"x-a", b"a"), *more], "body": b"whole"})
         case "/parts":
             await _answer(send, [(b"x-of", b"three")], b"one", b"", b"two", b"")
         case "/closes":
