@@ -1,6 +1,6 @@
 """The lines of an answer's head, checked: what the application names a header must not end a line, nor begin another answer.
 
-Source: RFC 9112 §5, RFC 9110 §5.5.
+Source: RFC 9112 §4 and §5, RFC 9110 §5.5 and §15.
 """
 
 import http
@@ -25,9 +25,21 @@ class _Names(dict[bytes, bytes]):
         return begun
 
 
+class _StatusLines(dict[int, bytes]):
+    """Status → the first line of an answer. A status that has no phrase (499 of proxies, 498 of model servers) goes without one."""
+
+    def __missing__(self, status: int) -> bytes:
+        if not 200 <= status <= 999:
+            raise RuntimeError("a status that ends no answer")
+        return b"HTTP/1.1 %d \r\n" % status
+
+
 _BEGUN: Final = _Names()
-STATUS_LINES: Final = {each.value: b"HTTP/1.1 %d %s\r\n" % (each.value, each.phrase.encode()) for each in http.HTTPStatus}
-"""Status → the first line of an answer."""
+STATUS_LINES: Final = _StatusLines(
+    {each.value: b"HTTP/1.1 %d %s\r\n" % (each.value, each.phrase.encode()) for each in http.HTTPStatus if each.value >= 200}
+)
+BODILESS: Final = frozenset((204, 304))
+"""Statuses whose answer has no body."""
 
 
 def head_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

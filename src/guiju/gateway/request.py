@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from guiju.gateway.head import STATUS_LINES, head_lines
+from guiju.gateway.head import BODILESS, STATUS_LINES, head_lines
 
 if TYPE_CHECKING:
     from guiju.gateway.inbound import Connection
@@ -78,8 +78,11 @@ class Request:
         if not self.keeps or b"connection: close\r\n" in lines:
             self.keeps = False
             lines = lines.replace(b"connection: close\r\n", b"") + b"connection: close\r\n"
-        self.started = self.complete = True
-        head = b"%s%scontent-length: %d\r\n\r\n" % (STATUS_LINES[status], lines, len(body))
+        if status in BODILESS:
+            head, body = b"%s%s\r\n" % (STATUS_LINES[status], lines), b""
+        else:
+            head = b"%s%scontent-length: %d\r\n\r\n" % (STATUS_LINES[status], lines, len(body))
+        self.started = self.complete = True  # not before there is a head: without one, a refusal can still be sent
         self._connection.transport.write(head if self.scope["method"] == "HEAD" else head + body)
         self.wake()
         self._connection.answered(self)
@@ -92,7 +95,7 @@ class Request:
             elif name == b"connection" and value.strip().lower() == b"close":
                 self.keeps = False
         scope = self.scope
-        bodiless = scope["method"] == "HEAD" or status in (204, 304)
+        bodiless = scope["method"] == "HEAD" or status in BODILESS
         self._chunked = self._left < 0 and not bodiless and scope["http_version"] == "1.1"
         if self._left < 0 and not bodiless and not self._chunked:
             self.keeps = False  # for an old client, the end of the connection is the end of the answer

@@ -31,6 +31,11 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
                 await send(HEAD | {"headers": [(b"content-length", b"5")]})
             for _ in range(2 if scope["path"].endswith("twice") else 1):
                 await send({"type": WHOLE, "status": 200, "headers": [(b"x-a", b"a"), *more], "body": b"whole"})
+        case path if path.startswith("/status/"):
+            await send({"type": WHOLE, "status": int(path[8:]), "headers": [], "body": b"told"})
+        case path if path.startswith("/begun/"):
+            await send({"type": "http.response.start", "status": int(path[7:]), "headers": []})
+            await send({"type": "http.response.body", "body": b"told"})
         case "/parts":
             await _answer(send, [(b"x-of", b"three")], b"one", b"", b"two", b"")
         case "/closes":
@@ -115,6 +120,30 @@ def test_what_is_no_head_is_never_sent(talk: Talk, path: str) -> None:
     answer = talk(get(path, "GET", "1.1", "connection: close"))
     assert b"x-b" not in answer
     assert answer.startswith(b"HTTP/1.1 500 ")
+
+
+@pytest.mark.parametrize("status", [419, 444, 498, 499, 599, 999])
+def test_a_status_without_a_phrase_is_a_status(talk: Talk, status: int) -> None:
+    """Guarded: `__missing__` of `STATUS_LINES`. Model servers and proxies have statuses of their own."""
+    begins = b"HTTP/1.1 %d \r\n" % status
+    whole = talk(get(f"/status/{status}") + get(f"/status/{status}", "GET", "1.1", "connection: close"))
+    assert whole == begins + b"content-length: 4\r\n\r\ntold" + begins + b"connection: close\r\ncontent-length: 4\r\n\r\ntold"
+    assert talk(get(f"/begun/{status}", "GET", "1.0")) == begins + b"connection: close\r\n\r\ntold"
+
+
+@pytest.mark.parametrize("status", [0, 99, 100, 101, 199, 1000])
+@pytest.mark.parametrize("kind", ["status", "begun"])
+def test_what_is_no_status_is_an_error_of_ours(talk: Talk, kind: str, status: int) -> None:
+    """Guarded: the order in `_answer_whole`. Flags that are set before the head is made would end this with nothing at all."""
+    assert talk(get(f"/{kind}/{status}")).startswith(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_is_not_followed_by_one(talk: Talk, status: int) -> None:
+    """Guarded: `BODILESS` in `_answer_whole`. The client would take the body for its next answer."""
+    answer = talk(get(f"/status/{status}") + get("/closes"))
+    assert b"told" not in answer
+    assert answer.count(b"\r\n\r\nHTTP/1.1 200 OK\r\n") == 1
 
 
 @pytest.mark.parametrize("path", ["/long", "/breaks"])
