@@ -6,12 +6,12 @@ import pytest
 
 from guiju.gateway.tests.rig import ScriptedUpstream, Site, Worker
 from guiju.gateway.tests.upstreams import BEHAVIOURS
-from tests.sdk.scripted import speak
+from tests.sdk.scripted import hold, speak
 
 
 @pytest.fixture(scope="package")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    upstream = ScriptedUpstream(BEHAVIOURS | {"sdk": speak})
+    upstream = ScriptedUpstream(BEHAVIOURS | {"sdk": speak, "held": hold})
     site = Site(tmp_path_factory.mktemp("sdk") / "data", upstream.url)
     site.publish()
     running = Worker(site, tmp_path_factory.mktemp("sdk-log") / "worker.log")

@@ -8,6 +8,8 @@ from guiju.gateway.tests.rig import Call
 
 WEATHER = "今天天气很好，适合出门。"
 JSON_ANSWER = '{"city": "北京", "degrees": 21}'
+HELD = ("好，", "不赌", "球。", "也不赌", "马")
+"""Pieces of which every other waits: what it ends in could begin a term."""
 CALLS = (("call_1", "weather", '{"city": "北京"}'), ("call_2", "weather", '{"city": "上海"}'))
 
 
@@ -21,6 +23,26 @@ async def speak(call: Call) -> None:
         usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
         answer = {**_head("chat.completion"), "choices": choices, "usage": usage}
         await call.reply(200, json.dumps(answer, ensure_ascii=False).encode())
+
+
+async def hold(call: Call) -> None:
+    """Stream text that waits, with a field beside it in every event, as OpenAI does."""
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in HELD), {}]
+    events = [
+        {
+            **_head("chat.completion.chunk"),
+            "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
+            "obfuscation": str(place),
+            "x_place": place,
+        }
+        for place, delta in enumerate(deltas)
+    ]
+    events[-1]["choices"][0]["finish_reason"] = "stop"
+    await call.stream(*_wire(events))
+
+
+def _wire(events: list[dict[str, Any]]) -> list[bytes]:
+    return [b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n" for event in events] + [b"data: [DONE]\n\n"]
 
 
 def _text(request: dict[str, Any], index: int) -> str:
@@ -62,7 +84,7 @@ def _events(request: dict[str, Any]) -> list[bytes]:
     events = [{**head, "choices": [{"finish_reason": None, "logprobs": None, **chunk}]} for chunk in chunks]
     if (request.get("stream_options") or {}).get("include_usage"):
         events.append({**head, "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}})
-    return [b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n" for event in events] + [b"data: [DONE]\n\n"]
+    return _wire(events)
 
 
 def _call_chunks() -> Iterator[dict[str, Any]]:

@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from guiju.gateway.causation import FINISH_CHARACTERS, Outcome
+from guiju.gateway.choice import Choice
 from guiju.gateway.classified import Way, watched
-from guiju.gateway.inline import Run, begins_run, refuse_field, refuse_files
+from guiju.gateway.inline import begins_run, refuse_field, refuse_files
 from guiju.gateway.places import Path, is_plain, nest, place_of, shown
 from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix, without_words
@@ -53,28 +54,6 @@ class UpstreamBroken(Exception):
     """The upstream sent something that is no chat completion stream; the text says what."""
 
 
-class _Choice:
-    """One choice of the answer while it streams."""
-
-    __slots__ = (
-        "begun", "ended", "gates", "index", "labelled_after", "labelled_before", "logprobs", "partial", "released", "runs", "texts",
-    )  # fmt: skip
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.gates: dict[Path, Way] = {}
-        self.texts: dict[Path, list[str]] = {}
-        self.logprobs: dict[str, list[Any]] = {}
-        self.released = 0
-        self.begun = False  # whether the first words of the content have left
-        self.labelled_before = False
-        self.labelled_after = False
-        self.partial: dict[str, Any] = {}  # what of the event at hand may leave, field by field
-        self.ended = ""
-        self.runs: dict[Path, Run] = {}
-        """The base64 behind a data URL in a running text."""
-
-
 class AnswerStream:
     """One streamed answer. `feed` it what the upstream sends, send what it returns, and stop reading when `ended`.
 
@@ -110,7 +89,7 @@ class AnswerStream:
         self._model = model
         """What the model is called here, where the upstream calls it otherwise."""
         self._cutter = Cutter()
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, Choice] = {}
         self._seen: set[str] = set()
         self._head: dict[str, Any] = {}
         self._out: list[bytes] = []
@@ -186,7 +165,7 @@ class AnswerStream:
                 chunk["aigc"] = self._aigc()
                 break
         else:
-            self._tail.insert(0, {**self._envelope(), "choices": [], "aigc": self._aigc()})
+            self._tail.insert(0, {**self._envelope(), "choices": [self._nothing()], "aigc": self._aigc()})
         return b"".join([b"data: " + _ENCODE(chunk) + b"\n\n" for chunk in self._tail]) + DONE
 
     @property
@@ -220,7 +199,7 @@ class AnswerStream:
         """Return what became of the answer, for its record."""
         choices = [self._choices[index] for index in sorted(self._choices)]
         texts = ["".join(choice.texts.get(_CONTENT, ())) for choice in choices]
-        calls = [call for choice in choices if len(choice.texts) > 1 for call in _tool_calls(choice)]
+        calls = [call for choice in choices if len(choice.texts) > 1 for call in choice.tool_calls()]
         return Outcome(
             self.hits, self.finishes, self.applied, self.released_characters, self.upstream_id, self.usage, self.upstream_model,
             self._system_fingerprint, texts, calls,
@@ -273,7 +252,7 @@ class AnswerStream:
         if out:
             self._emit({**chunk, "choices": out})
         elif not self.ended and any(value for name, value in chunk.items() if name not in _ENVELOPE):
-            self._emit({**chunk, "choices": []})  # all its text waits, but what stands beside it need not
+            self._emit_beside(chunk, [choice.get("index", 0) for choice in choices])
 
     def _head_is_clean(self, chunk: dict[str, Any]) -> bool:
         """Examine everything beside the choices; a hit there stops the whole answer."""
@@ -320,8 +299,8 @@ class AnswerStream:
                 self._seen.add(text)
         return True
 
-    def _new_choice(self, index: int) -> _Choice:
-        choice = self._choices[index] = _Choice(index)
+    def _new_choice(self, index: int) -> Choice:
+        choice = self._choices[index] = Choice(index)
         return choice
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any] | None:
@@ -361,7 +340,7 @@ class AnswerStream:
             self._give_logprobs(state, kept)
         return kept if released or not delta or len(kept) > 3 else None
 
-    def _delta(self, state: _Choice, delta: dict[str, Any]) -> dict[str, Any] | None:
+    def _delta(self, state: Choice, delta: dict[str, Any]) -> dict[str, Any] | None:
         """Return the delta with only the text that may leave; None when the choice was stopped."""
         released = state.partial = {}
         for name, value in delta.items():
@@ -381,7 +360,7 @@ class AnswerStream:
                     released[name] = kept
         return released
 
-    def _nested(self, state: _Choice, value: object, path: Path, name: str) -> Any:
+    def _nested(self, state: Choice, value: object, path: Path, name: str) -> Any:
         """Return the part of a nested value that may leave now; None for nothing."""
         if name and name not in API_NAMES and not self._is_clean(name, shown(state.index, path)):
             self._stop(state)
@@ -407,7 +386,7 @@ class AnswerStream:
             return [item for item in items if item is not None] or (None if value else [])
         return value
 
-    def _whole(self, state: _Choice, path: Path, value: object) -> bool:
+    def _whole(self, state: Choice, path: Path, value: object) -> bool:
         """Tell whether a value that is never held in part may leave; stops the choice when it may not.
 
         It is examined alone, and as the next piece of what the field has spelled so far: a client that joins the pieces
@@ -425,7 +404,7 @@ class AnswerStream:
         self._stop(state)
         return False
 
-    def _text(self, state: _Choice, path: Path, piece: str) -> str:
+    def _text(self, state: Choice, path: Path, piece: str) -> str:
         """Feed one piece through its gate; stops the choice on a hit (then the text before it has been emitted)."""
         gate = state.gates.get(path)
         if gate is None:
@@ -450,7 +429,7 @@ class AnswerStream:
                 return self._led(state, path, text)
         return text
 
-    def _led(self, state: _Choice, path: Path, text: str) -> str:
+    def _led(self, state: Choice, path: Path, text: str) -> str:
         """Return the text with the label before it, where these are the first words of an answer in prose."""
         if state.begun or path != _CONTENT or not text.strip() or not self._leads:
             return text
@@ -460,7 +439,7 @@ class AnswerStream:
         state.labelled_before = True
         return prefix(self._label) + text
 
-    def _take_logprobs(self, state: _Choice, logprobs: object) -> bool:
+    def _take_logprobs(self, state: Choice, logprobs: object) -> bool:
         """Keep log probabilities until the text they tell of has left: they spell it. False when the choice was stopped."""
         if not isinstance(logprobs, dict):
             raise UpstreamBroken("logprobs is not an object")
@@ -472,7 +451,7 @@ class AnswerStream:
                 state.logprobs.setdefault(name, []).extend(entries)
         return True
 
-    def _give_logprobs(self, state: _Choice, kept: dict[str, Any]) -> None:
+    def _give_logprobs(self, state: Choice, kept: dict[str, Any]) -> None:
         """Let the log probabilities out, unless something in this choice was hidden: they would spell it."""
         if not any(gate.has_hidden for gate in state.gates.values()):
             kept["logprobs"] = state.logprobs
@@ -487,7 +466,7 @@ class AnswerStream:
 
     # ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _finish(self, state: _Choice, kept: dict[str, Any], reason: str) -> dict[str, Any] | None:
+    def _finish(self, state: Choice, kept: dict[str, Any], reason: str) -> dict[str, Any] | None:
         """End a choice: its remaining text, its label, and then its finish reason as the last it sends."""
         if kept["delta"]:
             self._emit_delta(state.index, kept["delta"])
@@ -503,7 +482,7 @@ class AnswerStream:
         self._close_if_all_ended()
         return kept
 
-    def _flush(self, state: _Choice) -> None:
+    def _flush(self, state: Choice) -> None:
         """Decide what the gates still hold, now that no more text comes."""
         for path, gate in state.gates.items():
             text = gate.finish()
@@ -514,7 +493,7 @@ class AnswerStream:
                 state.released += len(text)
                 self._emit_delta(state.index, nest(path, self._led(state, path, text)))
 
-    def _close_text(self, state: _Choice) -> None:
+    def _close_text(self, state: Choice) -> None:
         """Put the label behind the text, where the text is prose."""
         if not (self._prose and ends_with_label(self._label.mode) and state.released) or any(
             path[0] in ("tool_calls", "function_call") for path in state.texts
@@ -525,7 +504,7 @@ class AnswerStream:
             state.labelled_after = True
             self._emit_delta(state.index, {"content": suffix(self._label)})
 
-    def _stop(self, state: _Choice, path: Path = (), gate: Way | None = None, text: str = "") -> None:
+    def _stop(self, state: Choice, path: Path = (), gate: Way | None = None, text: str = "") -> None:
         """End a choice at a hit: what was clean, the approved notice, `content_filter`, and a retraction for interfaces."""
         if state.ended:
             return
@@ -577,6 +556,19 @@ class AnswerStream:
     def _emit_delta(self, index: int, delta: dict[str, Any]) -> None:
         self._emit({**self._envelope(), "choices": [{"index": index, "delta": delta, "finish_reason": None}]})
 
+    def _emit_beside(self, chunk: dict[str, Any], indices: list[int]) -> None:
+        """Send what stands beside choices whose text waits; where each choice has its finish, with the last event."""
+        if self._closing:
+            self._tail[-1].update(chunk)
+            return
+        self._emit({**chunk, "choices": [self._nothing(indices)]})
+
+    def _nothing(self, indices: Sequence[int] = ()) -> dict[str, Any]:
+        """Return a choice that says nothing, one that has not finished if there is any: every client reads `choices[0]`."""
+        known = self._choices
+        running = (each for each in (*indices, *known, *range(self._expected)) if each not in known or known[each].ended in ("", "error"))
+        return {"index": next(running, 0), "delta": {}, "finish_reason": None}
+
     def _envelope(self) -> dict[str, Any]:
         """Return what an event made here says beside its choices."""
         envelope = {"id": f"chatcmpl-{self._produce_id}", "object": "chat.completion.chunk", "created": 0, "model": ""}
@@ -598,12 +590,3 @@ class AnswerStream:
 
     def _aigc(self) -> dict[str, object]:
         return aigc_object(self._label, self._produce_id, self.applied)
-
-
-def _tool_calls(choice: _Choice) -> list[tuple[str, str, str]]:
-    """Return (id, name, arguments) of each tool that a choice called, joined from their pieces."""
-    found: dict[Any, dict[str, str]] = {}
-    for path, pieces in choice.texts.items():
-        if path[0] == "tool_calls" and len(path) > 2:
-            found.setdefault(path[1], {})[str(path[-1])] = "".join(pieces)
-    return [(call.get("id", ""), call.get("name", ""), call.get("arguments", "")) for call in found.values()]
