@@ -341,6 +341,8 @@ def test_the_tour_shows_what_it_says(service: Serving, language: str, ends: str)
     told = guiju("demo", "--fast", "--lang", language, "--data", str(service.data))
     assert told.returncode == 0, told.stdout + told.stderr
     assert told.stdout.count("✓") == 7 + 5, "seven steps, and five steps of the proof"
+    number = re.findall(r'retraction\.record="(\w{26})"', told.stdout)[0]
+    assert told.stdout.split("6 · ")[1].count(number) == 2, "the records and the proof are of the number that was shown"
     assert ends in told.stdout
 
 

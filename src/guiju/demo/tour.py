@@ -179,7 +179,7 @@ def _steps(guide: _Guide, data: DataFolder) -> list[tuple[str, Callable[[], str]
         ("refused", lambda: _show_refusal(guide, left)),
         ("picture", lambda: _show_picture(guide, left)),
         ("records", lambda: _show_records(guide, data, left, records)),
-        ("proof", lambda: _show_proof(guide, records[1])),
+        ("proof", lambda: _show_proof(guide, left["stopped"], records[1])),
     ]
 
 
@@ -312,14 +312,15 @@ def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records
     from guiju.records.kinds import KINDS
 
     table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("#", guide.texts["records.time"], guide.texts["records.kind"], "id"):
-        table.add_column(title, no_wrap=title in ("#", "id", guide.texts["records.time"]))
+    number = guide.texts["records.number"]
+    for title in ("#", guide.texts["records.time"], guide.texts["records.kind"], number):
+        table.add_column(title, no_wrap=title in ("#", number, guide.texts["records.time"]))
     for name in [each for each in ("harmless", "stopped", "masked", "refused", "picture") if each in left]:
         record = _wait_for(guide, lambda answer=left[name]: _closing(find_closing_record(answer)))  # type: ignore[misc]  # a default binds the value
         records.append(record)
         kind = KINDS[record.kind]
         at = beijing_text(int(record.at.timestamp() * 1_000_000))
-        table.add_row(str(record.index), at, kind.zh if guide.language == "zh" else kind.en, record.id)
+        table.add_row(str(record.index), at, kind.zh if guide.language == "zh" else kind.en, left[name])  # the number that people saw
     guide.console.print(table)
     wanted = ["gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.delivered", "gateway.input.refused"]
     wanted += ["gateway.media.delivered"] if "picture" in left else []
@@ -332,7 +333,7 @@ def _closing(record: "Record | None") -> "Record | None":
     return None if record is None or record.kind == "gateway.answer.opened" else record
 
 
-def _show_proof(guide: _Guide, record: "Record") -> str:
+def _show_proof(guide: _Guide, number: str, record: "Record") -> str:
     from django.conf import settings
 
     from guiju.core.keys import load_site_public_key
@@ -340,7 +341,7 @@ def _show_proof(guide: _Guide, record: "Record") -> str:
     from guiju.records.log.proof import check_proof
 
     guide.title(7, "proof")
-    guide.say("proof.before", id=record.id)
+    guide.say("proof.before", number=number, id=record.id)
     document = _wait_for(guide, lambda: _proof(flow, record.id))
     report = check_proof(document, load_site_public_key(settings.DATA_FOLDER.keys))
     for step in report.steps:

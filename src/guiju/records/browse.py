@@ -17,8 +17,12 @@ from guiju.records.models import Record
 
 PAGE_RECORDS: Final = 50
 OPENED: Final = "gateway.answer.opened"
-CLOSING: Final = ("gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted")
-_SEARCHED: Final = 500
+CLOSING: Final = (
+    "gateway.answer.delivered", "gateway.answer.stopped", "gateway.answer.interrupted",
+    "gateway.upstream.failed", "gateway.input.refused", "gateway.media.withheld", "gateway.request.rejected",
+)  # fmt: skip
+"""How an answer ends that was asked of an upstream as a stream: the latter ones before its first word."""
+_SEARCHED: Final = 5_000
 """How many closing records after the opening one are looked through."""
 _ID: Final = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -131,8 +135,9 @@ def find_closing_record(answer: str) -> Record | None:
     first = find_record(answer)
     if first is None or first.kind != OPENED:
         return first
-    later = Record.objects.filter(index__gt=first.index, kind__in=CLOSING).order_by("index")[:_SEARCHED]
-    return next((record for record in later if record.metadata.get("answer") == answer), None)
+    later = Record.objects.filter(index__gt=first.index, kind__in=CLOSING).order_by("index")[:_SEARCHED].iterator(chunk_size=200)
+    named = (record for record in later if answer.encode() in bytes(record.body))  # only few are worth reading
+    return next((record for record in named if record.metadata.get("answer") == answer), None)
 
 
 def find_related(record: Record) -> Record | None:

@@ -2,13 +2,11 @@
 
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from guiju.core.clock import BEIJING
 from guiju.records import sealing_cli
 from guiju.records.keeping import retention_cli
 from guiju.records.keys import key_cli
@@ -17,9 +15,6 @@ from guiju.records.offline.command import read_public_key, report_document
 from guiju.records.offline.report import Broken
 from guiju.records.packs import pack_cli
 from guiju.records.reasons import reason_option
-
-if TYPE_CHECKING:
-    from guiju.records.models import Record
 
 FAILED = 1
 """Exit status of a check in which something does not hold."""
@@ -49,7 +44,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first. 条数。")] = 20,
     as_json: Json = False,
 ) -> None:
-    """List records, newest first. 列出记录。"""
+    """List records, newest first; one line each, tabs between the values, where no terminal reads them. 列出记录。"""
     from guiju.web import open_data_folder
 
     open_data_folder(data)
@@ -59,6 +54,8 @@ def list_(
     from guiju.records.heart import QUIET_KINDS
     from guiju.records.kinds import KIND_UNKNOWN, is_known
     from guiju.records.models import Record
+    from guiju.records.showing import beijing, summary_of
+    from guiju.web.rows import print_rows
 
     if kind and not is_known(kind):
         raise GuijuError(KIND_UNKNOWN, kind=kind)
@@ -68,22 +65,13 @@ def list_(
     if subject:
         found = found.filter(subject=subject)
     found = found[:limit]
-    rows = [_summary(record) for record in found]
+    rows = [summary_of(record) for record in found]
     if as_json:
         _print_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold")
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("id", no_wrap=True)
-    for heading in ("时间 time", "类型 kind", "服务 service", "主体 subject"):
-        table.add_column(heading, overflow="fold", no_wrap=heading.startswith("时间"))
-    for row, record in zip(rows, found, strict=False):
-        at = record.at.astimezone(BEIJING).strftime("%m-%d %H:%M:%S")
-        table.add_row(str(row["index"]), row["id"], at, row["kind"], row["service"], row["subject"])
-    Console().print(table)
+    lines = [[row["index"], row["id"], beijing(row["at"]), row["kind"], row["service"], row["subject"]] for row in rows]
+    shown = [[*line[:2], line[2][5:19].replace("T", " "), *line[3:]] for line in lines]
+    print_rows(("#", "id", "时间 Beijing", "类型 kind", "服务 service", "主体 subject"), lines, shown)
 
 
 @app.command()
@@ -95,7 +83,7 @@ def show(
     actor: Actor = "person:cli",
     as_json: Json = False,
 ) -> None:
-    """Show one record; with --open and --reason its sealed content too. 查看一条记录。"""
+    """Show one record, of a streamed answer also how it ended; with --open and --reason the sealed content. 查看一条记录。"""
     if open_ and not reason.strip():
         raise typer.BadParameter("--open needs --reason; it goes into the record. 打开须写明理由。")
     from guiju.web import open_data_folder
@@ -105,29 +93,18 @@ def show(
     from guiju.records import flow
     from guiju.records.access.content import plain
     from guiju.records.models import Record
+    from guiju.records.showing import print_answer, whole_answer
 
     record = Record.objects.filter(id=record_id).first()
     if record is None:
         raise GuijuError(flow.RECORD_UNKNOWN, id=record_id)
-    found = flow.find_whereabouts(record)
-    shown = _summary(record) | {"obligations": record.obligations, "metadata": record.metadata, "content_hash": record.content_hash}
-    shown["content_state"] = found.state
-    if found.at is not None:
-        shown |= {"content_gone_at": found.at.isoformat(timespec="seconds"), "content_gone_by": found.paper}
+    shown = whole_answer(record)
     if open_:
         shown["content"] = plain(flow.open_content(record_id, actor=actor, reason=reason))
     if as_json:
         _print_json(shown)
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.pretty import Pretty
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    for name, value in shown.items():
-        table.add_row(f"[bold]{name}[/]", Pretty(value) if isinstance(value, (dict, list)) else escape(str(value)))
-    Console().print(table)
+    else:
+        print_answer(shown)
 
 
 @app.command()
@@ -137,7 +114,7 @@ def prove(
     out: Annotated[Path | None, typer.Option("--out", help="Write the proof here. 证明写入文件。")] = None,
     as_json: Json = False,
 ) -> None:
-    """Prove that a record is in the log; the proof is checked before it is written. 证明一条记录在账。"""
+    """Prove that a record is in the log, and the one that closed the answer it began; proofs are checked before they are written. 证明一条记录在账。"""
     from guiju.web import open_data_folder
 
     open_data_folder(data)
@@ -146,16 +123,35 @@ def prove(
     from guiju.core.keys import load_site_public_key
     from guiju.records import flow
     from guiju.records.log.proof import check_proof
+    from guiju.records.showing import find_closing, outcome_of
 
     document = flow.prove(record_id)
+    closing = find_closing(record_id)
     if out is not None:
-        out.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        _write_proof(out, document)
     if as_json:
         _print_json(document)
+        if closing is not None:
+            typer.echo(f"结束这一回答的记录 The record that closed this answer: {closing.id} {closing.kind}", err=True)
         return
-    _print_report(check_proof(document, load_site_public_key(settings.DATA_FOLDER.keys)))
+    trusted = load_site_public_key(settings.DATA_FOLDER.keys)
+    _print_report(check_proof(document, trusted))
     if out is not None:
         typer.echo(f"{out}")
+    if closing is None:
+        return
+    typer.echo(f"\n{record_id} 开始的回答由 {closing.id} 结束：{outcome_of(closing.kind)}")
+    typer.echo(f"The answer that it began was closed by {closing.id}; its proof:\n")
+    ended = flow.prove(closing.id)
+    _print_report(check_proof(ended, trusted))
+    if out is not None:
+        beside = out.with_name(f"{out.stem}-closed{out.suffix}")
+        _write_proof(beside, ended)
+        typer.echo(f"{beside}")
+
+
+def _write_proof(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 @app.command("fingerprint")
@@ -175,19 +171,20 @@ def fingerprint_(
     from guiju.core.fingerprint import fingerprint
     from guiju.core.keys import load_pseudonym_key
     from guiju.records.browse import find_fingerprint
+    from guiju.records.showing import beijing, summary_of
 
     try:
         raw = sys.stdin.buffer.read() if str(text) == "-" else text.read_bytes()
         made = fingerprint(load_pseudonym_key(settings.DATA_FOLDER.keys), service, raw.decode())
     except (OSError, UnicodeDecodeError) as problem:
         raise typer.BadParameter(str(problem)) from None
-    found = [_summary(record) for record in find_fingerprint(made)] if find else []
+    found = [summary_of(record) for record in find_fingerprint(made)] if find else []
     if as_json:
         _print_json({"fingerprint": made} | ({"records": found} if find else {}))
         return
     typer.echo(made)
     for row in found:
-        typer.echo(f"{row['index']}  {row['id']}  {row['at']}  {row['kind']}")
+        typer.echo(f"{row['index']}  {row['id']}  {beijing(row['at'])}  {row['kind']}")
     if find and not found:
         typer.echo("没有记录提到它。 No record names it.")
 
@@ -280,12 +277,6 @@ def _verify_site(data: Path, checkpoint: Path | None, tsa_root: Path | None, *, 
             earlier=checkpoint.read_bytes() if checkpoint is not None else None,
             stamps=tsa_root or flow.stamp_roots(),
         )
-
-
-def _summary(record: "Record") -> dict[str, Any]:
-    at: datetime = record.at
-    names = ("kind", "service", "actor", "subject")
-    return {"index": record.index, "id": record.id, "at": at.isoformat()} | {name: getattr(record, name) for name in names}
 
 
 def _print_json(value: Any) -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from guiju.core.errors import GuijuError
 from guiju.records import flow
 from guiju.records.access.requests import APPROVAL_NEEDED, list_waiting, people_for
-from guiju.records.browse import Asked, NumberWrong, find_record, find_related, page_of
+from guiju.records.browse import OPENED, Asked, NumberWrong, find_record, find_related, page_of
 from guiju.records.meanings import meaning_of
 from guiju.records.models import Record, Request
 from guiju.records.proving import show_proof
@@ -106,6 +106,7 @@ def _detail(
         "record": record,
         "metadata": [(meaning_of(name), name, value) for name, value in _flat(record.metadata)],
         "hits": list(_hits(record.metadata)),
+        "begins": record.kind == OPENED,
         "related": find_related(record),
         "proof": show_proof(record.id),
         "content": flow.find_whereabouts(record),

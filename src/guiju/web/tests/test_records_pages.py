@@ -256,3 +256,18 @@ def test_every_row_leads_to_its_record(owner: Client, data: DataFolder) -> None:
     page = owner.get("/console/records/").content.decode()
     for record in written:
         assert f'href="{reverse("records:detail", args=[record.id])}"' in page
+
+
+def test_an_opened_record_leads_to_how_the_answer_ended(owner: Client, data: DataFolder) -> None:
+    """The number that people are shown names the opened record. Guarded: `begins` in `views._detail`, the second half of `browse.CLOSING`."""
+    opened, waiting, failed = (entry("gateway.answer.opened") for _ in range(3))
+    closed = entry("gateway.answer.stopped", metadata={"answer": opened.id})
+    write_records(data, [opened, waiting, failed, closed, entry("gateway.upstream.failed", metadata={"answer": failed.id})])
+    told = {each.id: owner.get(f"/console/records/{each.id}/").content.decode() for each in (opened, waiting, failed, closed)}
+    notice = told[opened.id].split('id="outcome"')[1].split("</p>")[0]
+    assert closed.id in notice
+    assert 'id="outcome"' in told[waiting.id]
+    assert "还没有记录说明" in told[waiting.id].split('id="outcome"')[1].split("</p>")[0]
+    assert "还没有记录说明" not in told[failed.id]
+    assert 'id="outcome"' not in told[closed.id]
+    assert opened.id in told[closed.id]
