@@ -10,6 +10,21 @@ from guiju.gateway.tests.rig import KEYS, Worker
 from tests.sdk.scripted import HELD
 
 ASK: list[Any] = [{"role": "user", "content": "北京天气怎么样？"}]
+TOOLS: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "strict": True,
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+                "additionalProperties": False,
+            },
+        },
+    }
+]
 LABEL = "\n\n（AI 生成）"
 
 
@@ -27,3 +42,20 @@ def test_every_piece_has_a_choice_to_read(client: openai.OpenAI) -> None:
         beside.append((chunk.model_extra or {}).get("x_place"))
     assert text == "".join(HELD) + LABEL
     assert [each for each in beside if each is not None] == list(range(len(HELD) + 2))
+
+
+@pytest.mark.parametrize("asked", ["words", "tools", "json"])
+def test_the_first_event_claims_nothing_about_the_label_that_is_not_decided(client: openai.OpenAI, asked: str) -> None:
+    """The helper keeps the first `aigc`, a loop the last. Red when `AnswerStream._emit` puts the label's mode into the first."""
+    more: dict[str, Any] = {"tools": TOOLS} if asked == "tools" else {"response_format": {"type": "json_object"}} if asked == "json" else {}
+    last: dict[str, Any] = {}
+    with client.chat.completions.stream(model="sdk", messages=ASK, **more) as stream:
+        for event in stream:
+            if event.type == "chunk":
+                last = (event.chunk.model_extra or {}).get("aigc") or last
+        first = (stream.get_final_completion().model_extra or {})["aigc"]
+    told = {"words": ("suffix", False), "tools": ("interface", True), "json": ("interface", True)}[asked]
+    assert (last["explicit"], last["explicit_required"]) == told
+    assert (first["explicit"], first["explicit_required"]) == ("interface" if asked == "json" else "undecided", True)
+    own = ("explicit", "explicit_required")
+    assert {key: value for key, value in first.items() if key not in own} == {key: value for key, value in last.items() if key not in own}

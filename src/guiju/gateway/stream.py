@@ -166,6 +166,8 @@ class AnswerStream:
                 break
         else:
             self._tail.insert(0, {**self._envelope(), "choices": [self._nothing()], "aigc": self._aigc()})
+        if "aigc" in self._tail[0]:
+            self._tail[0]["aigc"] = self._aigc()  # where the first event waits for the record too, everything is decided
         return b"".join([b"data: " + _ENCODE(chunk) + b"\n\n" for chunk in self._tail]) + DONE
 
     @property
@@ -577,8 +579,8 @@ class AnswerStream:
     def _emit(self, chunk: dict[str, Any]) -> None:
         if self._first:
             self._first = False
-            mode = self._label.mode if self._prose and not self._label.waived else without_words(self._label)
-            chunk["aigc"] = aigc_object(self._label, self._produce_id, mode)
+            may_have_words = self._prose and not self._label.waived and self._label.mode != "interface"
+            chunk["aigc"] = aigc_object(self._label, self._produce_id, "undecided" if may_have_words else without_words(self._label))
         if self._closing:
             self._tail.append(chunk)
         else:

@@ -6,7 +6,7 @@ Source: Measures Art. 12; Labelling Measures Art. 5; GB 45438-2025 §6.1, Annex 
 """
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 from guiju.labelling.explicit import Applied
 from guiju.labelling.values import Label
@@ -22,8 +22,11 @@ _USCC_ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _PROVIDER_CODE: Final = re.compile(r"00[12][0-9A-Z]([0-9A-Z]{18})(?:00000|[12][0-9A-Z]{4})")
 
 
-def aigc_object(label: Label, produce_id: str, applied: Applied) -> dict[str, object]:
-    """Return the `aigc` object of an answer; a first write names the producer as propagator too."""
+def aigc_object(label: Label, produce_id: str, applied: Applied | Literal["undecided"]) -> dict[str, object]:
+    """Return the `aigc` object of an answer; a first write names the producer as propagator too.
+
+    While it is undecided whether words will say it, the interface must: a label shown twice is better than none.
+    """
     return {
         "Label": GENERATED,
         "ContentProducer": label.content_producer,
@@ -33,7 +36,7 @@ def aigc_object(label: Label, produce_id: str, applied: Applied) -> dict[str, ob
         "PropagateID": produce_id,
         "ReservedCode2": "",
         "explicit": applied,
-        "explicit_required": applied == "interface",
+        "explicit_required": applied in ("interface", "undecided"),
     }
 
 

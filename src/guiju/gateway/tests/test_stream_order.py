@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guiju.gateway.tests.test_stream import FIELDS, chunk, events_of, libraries, plain, pour, scripts, stream_of
+from guiju.gateway.tests.test_stream import FIELDS, SNAPSHOT, chunk, events_of, libraries, plain, pour, said, scripts, stream_of
 from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import LibraryEntry
 
@@ -22,3 +22,11 @@ def test_every_event_of_an_answer_has_a_choice_to_read(library: list[LibraryEntr
     if not heard.errors and not heard.retractions:
         told = [name for event in heard.events for name in event if name.startswith("x_")]
         assert told == [f"x_{number}" for number in range(len(events))]
+
+
+def test_a_first_event_that_waits_for_the_record_says_what_was_decided() -> None:
+    """Red when `tail` decides the label of its last event only."""
+    heard = pour(stream_of(SNAPSHOT, mode="suffix"), plain([*said(), chunk([], usage={"total_tokens": 1})]))
+    assert [event["aigc"]["explicit"] for event in heard.events if "aigc" in event] == ["interface", "interface"]
+    heard = pour(stream_of(SNAPSHOT, mode="suffix"), plain(said({"content": "好"})))
+    assert [event["aigc"]["explicit"] for event in heard.events if "aigc" in event] == ["undecided", "suffix"]

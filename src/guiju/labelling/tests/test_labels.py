@@ -21,7 +21,9 @@ def test_the_object_has_the_seven_keys_in_their_order_and_names_the_first_writer
     assert label["ReservedCode1"] == label["ReservedCode2"] == ""
 
 
-@pytest.mark.parametrize(("mode", "required"), [("suffix", False), ("prefix", False), ("both", False), ("interface", True)])
+@pytest.mark.parametrize(
+    ("mode", "required"), [("suffix", False), ("prefix", False), ("both", False), ("interface", True), ("undecided", True)]
+)
 def test_an_interface_learns_whether_the_words_are_its_own_duty(mode: str, required: bool) -> None:
     assert aigc_object(Label(), "x", mode)["explicit_required"] is required  # type: ignore[arg-type]
 
