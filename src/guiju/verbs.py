@@ -101,40 +101,13 @@ def demo(
     sys.exit(tour(DataFolder(data.absolute()), key=key, language=lang, fast=fast))
 
 
-people = typer.Typer(no_args_is_help=True, help="People of the console. 控制台的人员。")
-app.add_typer(people, name="people")
-
-
-@people.callback()
-def people_verbs() -> None:
-    """People of the console. 控制台的人员。"""
-
-
-@people.command()
-def add(
-    name: Annotated[str, typer.Argument(help="Name to sign in with. 登录名。")],
-    data: Data = _DATA,
-    role: Annotated[str, typer.Option(help="reader, officer, approver or reviewer. 角色：查看、经办、批准、复核。")] = "reader",
-    password_file: Annotated[Path | None, typer.Option(help="File with the password. 密码文件。", dir_okay=False, exists=True)] = None,
-    actor: Annotated[str, typer.Option(help="Who does this. 操作人。")] = "person:cli",
-) -> None:
-    """Make an account; without a password file its password is generated and shown once. 创建账号。"""
-    from guiju.web import open_data_folder
-
-    open_data_folder(data)
-    from guiju.web.people import add_person
-
-    given = password_file.read_text().strip() if password_file else ""
-    password = add_person(name, role, actor, given)
-    typer.echo(f"{name}  {role}" + ("" if given else f"  密码 password  {password}"))
-
-
 @cache
 def whole_app() -> typer.Typer:
     """Return the command line with the verbs of all duties."""
     for duty in DUTIES:
         if duty.commands:
             app.add_typer(import_module(duty.commands).app, name=duty.command_name)
+    app.add_typer(import_module("guiju.web.people_cli").app, name="people")
     app.command("screen")(import_module("guiju.screening.screen.cli").screen_command)
     app.command("inspect")(import_module("guiju.labelling.cli.inspect").inspect_command)
     app.command("label")(import_module("guiju.labelling.cli.label").label_command)

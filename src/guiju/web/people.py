@@ -1,5 +1,7 @@
 """Accounts of the people who work in the console, by role; the owner of the first start may do everything.
 
+An account is never removed, records name it; it is disabled, which ends its sessions at once. Of the owners one always stays.
+
 | role | may |
 |---|---|
 | reader | read records without their content, the board, and keyword libraries |
@@ -9,11 +11,14 @@
 """
 
 import secrets
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
-from django.contrib.auth import get_user_model
+from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import translation
@@ -38,6 +43,47 @@ ROLE_UNKNOWN = define(
     kind="invalid_request_error",
     zh=Text("没有名为“{role}”的角色。", "没有创建或改动任何账号。", "请用其中之一：{roles}。"),
     en=Text("There is no role '{role}'.", "No account was made or changed.", "Use one of these: {roles}."),
+)
+
+PERSON_UNKNOWN = define(
+    "PERSON-UNKNOWN",
+    status=404,
+    kind="not_found_error",
+    zh=Text("没有名为“{name}”的账号。", "没有改动任何账号。", "请用 guiju people list 查看有哪些账号。"),
+    en=Text("There is no account '{name}'.", "No account was changed.", "guiju people list shows the accounts there are."),
+)
+PERSON_SAME = define(
+    "PERSON-SAME",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text("账号“{name}”原已{state_zh}。", "没有改动任何账号，也没有留下记录。", "无需处理。"),
+    en=Text("The account '{name}' is {state_en} already.", "No account was changed, and no record was left.", "Nothing needs doing."),
+)
+LAST_OWNER = define(
+    "LAST-OWNER",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "“{name}”是最后一个可用的所有者账号，不能停用。",
+        "没有改动任何账号。",
+        "若怀疑密码泄露，请用 guiju people password {name} 重设，原有会话随之结束。",
+    ),
+    en=Text(
+        "'{name}' is the last owner's account in use and cannot be disabled.",
+        "No account was changed.",
+        "If its password may be known to others, reset it with guiju people password {name}, which ends its sessions.",
+    ),
+)
+PASSWORD_REFUSED = define(
+    "PASSWORD-REFUSED",
+    status=400,
+    kind="invalid_request_error",
+    zh=Text("给“{name}”的新密码不能用：{reason}", "原密码不变，会话不受影响。", "请换一个密码再试；不给密码则自动生成。"),
+    en=Text(
+        "The new password for '{name}' cannot be used: {reason}",
+        "The old password stays, and so do the sessions.",
+        "Try another one; without one, a password is generated.",
+    ),
 )
 
 _READ: Final = (
@@ -69,6 +115,96 @@ _APPROVE: Final = (
 )
 _REVIEW: Final = ("records.view_record", "review.view_item", "review.review_item")
 ROLES: Final = {"reader": _READ, "officer": _WORK, "approver": _APPROVE, "reviewer": _REVIEW}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account as lists show it. `role` is `owner`, one of `ROLES`, or empty where its permissions are those of no role."""
+
+    name: str
+    role: str
+    active: bool
+    signed_in_at: datetime | None
+
+
+def list_people() -> list[Person]:
+    """Return the accounts by name."""
+    found = get_user_model().objects.order_by("username")
+    return [Person(each.get_username(), _role_of(each), each.is_active, each.last_login) for each in found]
+
+
+def _role_of(person: Any) -> str:
+    if person.is_superuser:
+        return "owner"
+    held = {f"{each.content_type.app_label}.{each.codename}" for each in person.user_permissions.select_related("content_type")}
+    return next((role for role, permissions in ROLES.items() if held == set(permissions)), "")
+
+
+def disable_person(name: str, actor: str) -> int:
+    """Disable an account and leave `web.person.disabled`; return how many sessions ended with it.
+
+    Raises PERSON-UNKNOWN, PERSON-SAME, and LAST-OWNER for the only owner who may still sign in.
+    """
+    with transaction.atomic():
+        people = get_user_model().objects.select_for_update()
+        owners = [
+            each.pk for each in people.filter(is_superuser=True, is_active=True).order_by("pk")
+        ]  # locked: two could disable each other
+        person = _get(name)
+        if not person.is_active:
+            raise GuijuError(PERSON_SAME, name=name, state_zh="停用", state_en="disabled")
+        if owners == [person.pk]:
+            raise GuijuError(LAST_OWNER, name=name)
+        person.is_active = False
+        person.save(update_fields=["is_active"])
+        ended = _end_sessions(person)
+        records.append(kind="web.person.disabled", actor=actor, metadata={"name": name, "sessions": ended})
+    return ended
+
+
+def enable_person(name: str, actor: str) -> None:
+    """Let an account that was disabled sign in again, with its old password, and leave `web.person.enabled`.
+
+    Raises PERSON-UNKNOWN, PERSON-SAME.
+    """
+    with transaction.atomic():
+        person = _get(name)
+        if person.is_active:
+            raise GuijuError(PERSON_SAME, name=name, state_zh="启用", state_en="enabled")
+        person.is_active = True
+        person.save(update_fields=["is_active"])
+        records.append(kind="web.person.enabled", actor=actor, metadata={"name": name})
+
+
+def reset_password(name: str, actor: str, password: str = "") -> str:
+    """Give an account a new password, end its sessions, leave `web.password.reset`, and return the password.
+
+    Raises PERSON-UNKNOWN, and PASSWORD-REFUSED for a weak password.
+    """
+    chosen = password or secrets.token_urlsafe(15)
+    with transaction.atomic(), translation.override("zh-hans"):
+        person = _get(name)
+        try:
+            validate_password(chosen, person)
+        except ValidationError as problem:
+            raise GuijuError(PASSWORD_REFUSED, name=name, reason=" ".join(problem.messages)) from None
+        person.set_password(chosen)
+        person.save(update_fields=["password"])
+        records.append(kind="web.password.reset", actor=actor, metadata={"name": name, "sessions": _end_sessions(person)})
+    return chosen
+
+
+def _get(name: str) -> Any:
+    person = get_user_model().objects.select_for_update().filter(username=name).first()
+    if person is None:
+        raise GuijuError(PERSON_UNKNOWN, name=name)
+    return person
+
+
+def _end_sessions(person: Any) -> int:
+    """Remove the sessions of an account, so that none of them lives again with it; return how many there were."""
+    theirs = [each.pk for each in Session.objects.iterator() if each.get_decoded().get(SESSION_KEY) == str(person.pk)]
+    return Session.objects.filter(pk__in=theirs).delete()[0]
 
 
 def add_person(name: str, role: str, actor: str, password: str = "") -> str:
