@@ -4,7 +4,7 @@ ASGI for an application that answers, and nothing else: no upgrades, no access l
 strict mode (httptools): a request whose end is in doubt is refused, and whatever follows it on the connection is not read. One task
 serves a connection, request after request; there is no timer for each request either: `close_if_late` is called now and then.
 
-Source: RFC 9110; RFC 9112 (§6.1 and §11.2: what could be read in two ways is refused).
+Source: RFC 9110; RFC 9112 (§3.2, §6.1 and §11.2: what could be read in two ways is refused).
 """
 
 import asyncio
@@ -33,6 +33,7 @@ LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 2**20
 """A client that still sends when its answer has left is listened to for a moment, so that the answer is not lost in a reset."""
 
+_HOST_BYTES: Final = b"!$%&'()*+,-.0123456789:;=ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~"
 _OFFERS: Final = frozenset((b"upgrade", b"http2-settings"))
 
 log = logging.getLogger("guiju.gateway")
@@ -162,6 +163,11 @@ class Connection(asyncio.Protocol):
         version = parser.get_http_version()
         if version != "1.1" and version != "1.0":
             raise ValueError(f"its version is {version}")
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or hosts[0].translate(None, _HOST_BYTES):
+            _refuse_host(hosts, version)
+        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in headers):
+            raise ValueError("chunks are not for HTTP/1.0")
         path, _, query = url.partition(b"?") if url[:1] == b"/" and b"#" not in url else _target(url)
         text = path.decode("ascii")
         scope = self._base.copy()
@@ -323,6 +329,14 @@ class Connection(asyncio.Protocol):
             self._refusal = refusal
         else:
             self._linger(refusal)
+
+
+def _refuse_host(hosts: list[bytes], version: str) -> None:
+    """Raise ValueError for hosts that do not tell for sure whom a request is for. HTTP/1.0 may name none."""
+    if len(hosts) > 1 or (not hosts and version != "1.0"):
+        raise ValueError(f"it has {len(hosts)} Host headers")
+    if hosts and hosts[0].strip(b" \t").translate(None, _HOST_BYTES):  # the parser leaves the blanks behind a value
+        raise ValueError("its Host is none")
 
 
 def _target(url: bytes) -> tuple[bytes, bytes, bytes]:

@@ -156,6 +156,16 @@ TWOFOLD = {
     "a method in small letters": b"get /echo HTTP/1.1\r\nhost: x\r\n\r\n",
     "no method": b"FROB /echo HTTP/1.1\r\nhost: x\r\n\r\n",
     "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n",
+    "no host": b"GET /echo HTTP/1.1\r\n\r\n",
+    "no host for a whole target": b"GET http://x/echo HTTP/1.1\r\n\r\n",
+    "two hosts": POST + b"host: x\r\n\r\n",
+    "two hosts of an old client": b"GET /echo HTTP/1.0\r\nhost: x\r\nhost: y\r\n\r\n",
+    "a host with a path": b"GET /echo HTTP/1.1\r\nhost: x/y\r\n\r\n",
+    "a host with a user": b"GET /echo HTTP/1.1\r\nhost: a@x\r\n\r\n",
+    "a host with a blank": b"GET /echo HTTP/1.1\r\nhost: x y\r\n\r\n",
+    "a host of an old client that is none": b"GET /echo HTTP/1.0\r\nhost: x/y\r\n\r\n",
+    "chunks of an old client": b"POST /echo HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a length and chunks of an old client": b"POST /echo HTTP/1.0\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "too many headers": POST + b"y: z\r\n" * (inbound.HEADERS + 1) + b"\r\n",
 }
 
@@ -163,12 +173,26 @@ TWOFOLD = {
 @pytest.mark.parametrize("name", TWOFOLD)
 @pytest.mark.parametrize("first", [b"", get("/echo")], ids=["alone", "behind another"])
 def test_what_could_be_read_in_two_ways_is_refused(served: Served, name: str, first: bytes) -> None:
-    """In `data_received`, were the error not to end the connection, what follows would be the next request."""
+    """In `data_received`, were the error not to end the connection, what follows would be the next request.
+
+    Hosts and chunks of old clients: the two looks in `on_headers_complete` before the target.
+    """
     found = answers(served.talk(first + TWOFOLD[name] + NEXT))
     assert [status for status, _ in found] == ([200, 400] if first else [400])
     error = json.loads(found[-1][1])["error"]
     assert (error["code"], error["type"]) == ("http_invalid", "invalid_request_error")
     assert "/smuggled" not in seen
+
+
+@pytest.mark.parametrize("host", ["x", "", "x:8080", "[::1]:8080", "a_b-c.example.com.", "xn--fiqs8s", "%41", "127.0.0.1"])
+def test_what_names_a_host_is_taken(served: Served, host: str) -> None:
+    sent = b"GET /echo HTTP/1.1\r\nHost: %s \r\nconnection: close\r\n\r\n" % host.encode()
+    told = json.loads(answers(served.talk(sent))[0][1])["headers"]
+    assert [value.strip() for name, value in told if name == "host"] == [host]
+
+
+def test_an_old_client_need_not_name_a_host(served: Served) -> None:
+    assert answers(served.talk(b"POST /echo HTTP/1.0\r\ncontent-length: 5\r\n\r\nhello"))[0][0] == 200
 
 
 def test_a_refusal_is_never_taken_for_the_answer_of_a_request_before_it(served: Served) -> None:
@@ -308,7 +332,7 @@ def test_requests_may_be_cut_anywhere(served: Served) -> None:
 
 
 def test_a_hundred_requests_at_once_are_answered_in_order(served: Served) -> None:
-    sent = b"".join(b"POST /echo?%d HTTP/1.1\r\ncontent-length: %d\r\n\r\n%s" % (n, n, b"x" * n) for n in range(100))
+    sent = b"".join(b"POST /echo?%d HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (n, n, b"x" * n) for n in range(100))
     found = answers(served.talk(sent + get("/echo", "GET", "1.1", "connection: close")))
     assert [(json.loads(body)["query"], json.loads(body)["size"]) for _, body in found[:100]] == [(str(n), n) for n in range(100)]
 
