@@ -64,6 +64,22 @@ HTTP_HEAD_TOO_LARGE = define(
         "Send it again with smaller headers; content belongs in the body.",
     ),
 )
+HTTP_PIPELINED = define(
+    "HTTP-PIPELINED",
+    status=429,
+    kind="rate_limit_error",
+    retry=True,
+    zh=Text(
+        "同一连接上排队的请求超过上限 {limit} 个。",
+        "排在前面的请求都已回答；从这一个起未被处理，连接已关闭。",
+        "请等到回答后再发下一个请求，或使用更多连接。",
+    ),
+    en=Text(
+        "More than {limit} requests wait for their turn on one connection.",
+        "Those before this one were answered; it and those behind it were not processed, and the connection was closed.",
+        "Send the next request after an answer, or use more connections.",
+    ),
+)
 BODY_TOO_LARGE = define(
     "BODY-TOO-LARGE",
     status=413,

@@ -17,8 +17,8 @@ import httptools
 import uvicorn
 from uvicorn.server import ServerState
 
-from guiju.core.errors import ErrorCode
-from guiju.gateway.errors import HTTP_HEAD_TOO_LARGE, HTTP_INVALID, error_body
+from guiju.core.errors import ErrorCode, GuijuError
+from guiju.gateway.errors import HTTP_HEAD_TOO_LARGE, HTTP_INVALID, HTTP_PIPELINED, error_body
 from guiju.gateway.head import STATUS_LINES
 from guiju.gateway.request import Request
 
@@ -27,6 +27,8 @@ KEEP_S: Final = 75.0
 HEAD_BYTES: Final = 2**16
 """So much may come that is neither a whole head nor a part of a body: heads, trailers, extensions of chunks."""
 HEADERS: Final = 128
+WAITING: Final = 32
+"""So many requests may wait for their turn on one connection; more are refused when those have their answers."""
 BUFFER_BYTES: Final = 2**16
 """So much of a body is read ahead of who takes it; then the client waits."""
 LINGER_S: Final = 2.0
@@ -96,7 +98,11 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as offer:
             self._decline(data[offer.args[0] :])
         except httptools.HttpParserError as problem:
-            self._refuse(HTTP_INVALID, reason=str(problem.__context__ or problem)[:100])
+            cause = problem.__context__
+            if isinstance(cause, GuijuError):
+                self._refuse(cause.code, **cause.facts)
+            else:
+                self._refuse(HTTP_INVALID, reason=str(cause or problem)[:100])
         else:
             if self._overhead_bytes > HEAD_BYTES:
                 self._refuse(HTTP_HEAD_TOO_LARGE, limit=HEAD_BYTES)
@@ -163,6 +169,8 @@ class Connection(asyncio.Protocol):
         version = parser.get_http_version()
         if version != "1.1" and version != "1.0":
             raise ValueError(f"its version is {version}")
+        if len(self._requests) == WAITING:
+            raise GuijuError(HTTP_PIPELINED, limit=WAITING)
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or hosts[0].translate(None, _HOST_BYTES):
             _refuse_host(hosts, version)
