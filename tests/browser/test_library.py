@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from guiju.screening.libraries.library import make_library, parse_csv, starter_library
+from guiju.screening.libraries.library import parse_csv, starter_library
 from guiju.screening.libraries.workbook import write_workbook
 from tests.browser.conftest import Open, sign_in
 from tests.browser.test_console import RECORDED_MS, ask
@@ -22,7 +22,7 @@ def _draft(tmp_path: Path) -> Path:
     library = parse_csv("".join([*lines[:-1], "测试新增的词条,A.2.b,block,both,,某法第一条,审核员,2026-11-24,\n"]).encode())
     file = tmp_path / "本周更新.xlsx"
     file.write_bytes(write_workbook(library))
-    assert make_library([], "x").version != library.version
+    assert starter_library().version != library.version
     return file
 
 

@@ -7,6 +7,7 @@ Source: GB/T 45654-2025 App. B (library, cadence); Measures Arts. 4, 14.
 """
 
 import csv
+import difflib
 import hashlib
 import io
 import re
@@ -31,6 +32,9 @@ LATER_COLUMNS: Final = ("spellings", "near", "within")
 COLUMNS: Final = ("term", "risk", "severity", "direction", "exceptions", "source", "reviewer", "reviewed_on", "note", *LATER_COLUMNS)
 _FORMULA: Final = re.compile("'*[=+\\-@]")
 _MARKED: Final = re.compile("'+[=+\\-@]")
+NAME_SHOWN: Final = 40
+_CHINESE: Final = {"词条": "term", "关键词": "term", "词语": "term", "风险": "risk", "来源": "source", "审核人": "reviewer", "备注": "note"}
+"""What some call a column: told as a hint, never taken."""
 TERM_CHARACTERS: Final = 64
 """A folded term is at most this long: what a stream may hold back is bounded by it."""
 
@@ -63,6 +67,8 @@ class Row:
 
     line: int
     fields: dict[str, str]
+    mistakes: tuple[Problem, ...] = ()
+    """What is wrong with how it is written, apart from what its columns say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,34 +121,60 @@ def _csv_rows(raw: bytes, name: str) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""))
     try:
         header = [cell.strip() for cell in next(reader, [])]
-        unknown = [cell for cell in header if cell not in COLUMNS]
-        if unknown or len(set(header)) < len(header) or "term" not in header or "risk" not in header:
-            wanted = ", ".join(COLUMNS)
-            refuse(
-                name,
-                [
-                    Problem(
-                        1,
-                        "",
-                        f"表头应为 {wanted}（term 与 risk 必填）",
-                        f"the header must hold names out of {wanted} (term and risk are required)",
-                    )
-                ],
-            )
+        wrong = header_problems(1, header)
+        if wrong:
+            refuse(name, wrong)
         rows, before = [], reader.line_num
         for cells in reader:
             line, before = before + 1, reader.line_num
             if any(cell.strip() for cell in cells):
-                rows.append(
-                    Row(
-                        line,
-                        dict(zip(header, (_unmarked(cell.strip()) for cell in cells), strict=False))
-                        | ({"": "extra"} if len(cells) > len(header) else {}),
-                    )
-                )
+                fields = dict(zip(header, (_unmarked(cell.strip()) for cell in cells), strict=False))
+                rows.append(Row(line, fields, _cells_too_many(line, len(cells), len(header)) if len(cells) > len(header) else ()))
     except csv.Error as problem:
         refuse(name, [Problem(reader.line_num, "", f"不是有效的 CSV：{problem}", f"not valid CSV: {problem}")])
     return rows
+
+
+def header_problems(line: int, header: Iterable[str]) -> list[Problem]:
+    """Return what is wrong with the names of the columns: each that is none, stands twice or is missing, with the name it may be meant for."""
+    names, found, meant = list(header), list[Problem](), set[str]()
+    for place, cell in enumerate(names, 1):
+        if not cell:
+            found.append(Problem(line, "", f"表头第 {place} 列没有列名", f"column {place} has no name in the header"))
+        elif cell not in COLUMNS:
+            near = _near(cell)
+            meant.add(near)
+            found.append(_unknown(line, cell, "列", "column", near))
+        elif cell in names[: place - 1]:
+            found.append(Problem(line, cell, f"表头中有两个“{cell}”列", f"the header names the column '{cell}' twice"))
+    for needed in ("term", "risk"):
+        if needed not in names and needed not in meant:
+            found.append(Problem(line, needed, f"表头中没有必需的“{needed}”列", f"the header lacks the column '{needed}'"))
+    return found
+
+
+def _unknown(line: int, name: str, noun_zh: str, noun_en: str, near: str) -> Problem:
+    shown = name if len(name) <= NAME_SHOWN else name[:NAME_SHOWN] + "…"
+    hints = (f"，是否想写 {near}？", f"; did you mean {near}?") if near else (f"，应为 {', '.join(COLUMNS)}", f"; use {', '.join(COLUMNS)}")
+    return Problem(line, shown, f"没有名为“{shown}”的{noun_zh}{hints[0]}", f"there is no {noun_en} '{shown}'{hints[1]}")
+
+
+def _near(name: str) -> str:
+    """Return the column that a name may be meant for; empty when it is like none."""
+    said = name.strip().lower().replace(" ", "_")
+    near = difflib.get_close_matches(said, COLUMNS, n=1, cutoff=0.7)
+    return _CHINESE.get(said) or (near[0] if near else "")
+
+
+def _cells_too_many(line: int, cells: int, columns: int) -> tuple[Problem]:
+    return (
+        Problem(
+            line,
+            "",
+            f"有 {cells} 格，表头只有 {columns} 列；含逗号的一格须加双引号",
+            f"has {cells} cells where the header names {columns} columns; a cell with a comma stands in double quotes",
+        ),
+    )
 
 
 def parse_yaml(raw: bytes, name: str = "library.yaml") -> Library:
@@ -185,16 +217,20 @@ def _yaml_rows(root: yaml.SequenceNode, name: str) -> Iterator[Row]:
         if not isinstance(node, yaml.MappingNode):
             refuse(name, [Problem(node.start_mark.line + 1, "", "条目应为映射", "an entry must be a mapping")])
         fields: dict[str, str] = {}
+        mistakes: list[Problem] = []
         for key, value in node.value:
-            if str(key.value) in fields:
-                fields[""] = str(key.value)
-            if isinstance(value, yaml.SequenceNode) and all(isinstance(item, yaml.ScalarNode) for item in value.value):
-                fields[str(key.value)] = "|".join(str(item.value) for item in value.value)
+            line, column = key.start_mark.line + 1, str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            if column not in COLUMNS:
+                mistakes.append(_unknown(line, column, "键", "key", _near(column)))
+            elif column in fields:
+                mistakes.append(Problem(line, column, f"键“{column}”写了两次", f"the key '{column}' stands twice"))
+            elif isinstance(value, yaml.SequenceNode) and all(isinstance(item, yaml.ScalarNode) for item in value.value):
+                fields[column] = "|".join(str(item.value) for item in value.value)
             elif isinstance(value, yaml.ScalarNode):
-                fields[str(key.value)] = "" if value.tag == "tag:yaml.org,2002:null" else str(value.value).strip()
+                fields[column] = "" if value.tag == "tag:yaml.org,2002:null" else str(value.value).strip()
             else:
-                fields[""] = str(key.value)
-        yield Row(node.start_mark.line + 1, fields)
+                mistakes.append(Problem(line, column, f"键“{column}”的值是嵌套的", f"the value of the key '{column}' is nested"))
+        yield Row(node.start_mark.line + 1, fields, tuple(mistakes))
 
 
 def _decoded(raw: bytes, name: str) -> str:
@@ -206,14 +242,18 @@ def _decoded(raw: bytes, name: str) -> str:
 
 
 def make_library(rows: list[Row], name: str, *, kept: bool = False) -> Library:
-    """Return the library that these rows make. Raises LIBRARY-INVALID with every mistake and its line, unless the library is `kept`."""
+    """Return the library that these rows make.
+
+    Raises LIBRARY-INVALID with every mistake and its line, or when there is no row, unless the library is `kept`.
+    """
     problems: list[Problem] = []
     entries: list[LibraryEntry] = []
     seen: dict[tuple[str, str, str], int] = {}
     for row in rows:
         for column, value in row.fields.items():  # the csv module writes a lone carriage return bare, and would read two rows
             row.fields[column] = value.replace("\r\n", "\n").replace("\r", "\n")
-        found = list(_problems(row))
+        found = [*row.mistakes]  # a column that is not there need not be missed where another one is written wrong
+        found += [each for each in _problems(row) if not row.mistakes or each.column_name in row.fields]
         term, direction = row.fields.get("term", ""), row.fields.get("direction") or "both"
         if not found:
             key = (fold(term), row.fields["risk"], direction)
@@ -223,6 +263,8 @@ def make_library(rows: list[Row], name: str, *, kept: bool = False) -> Library:
         problems += found
         if not found or (kept and _can_be_looked_for(row)):
             entries.append(_entry(row, direction))
+    if not rows:  # in force it would let everything through, and nobody means that
+        problems.append(Problem(1, "", "没有任何词条，启用后什么也审查不出来", "holds no term: with it in force nothing would be found"))
     if problems and not kept:
         refuse(name, problems)
     body = _canonical_csv(row.fields for row in rows)
@@ -254,12 +296,12 @@ def _entry(row: Row, direction: str) -> LibraryEntry:
 
 def _problems(row: Row) -> Iterator[Problem]:
     fields = row.fields
-    if "" in fields or any(name not in COLUMNS for name in fields):
-        yield Problem(row.line, "", "有多余的列或嵌套的值", "has a column too many, an unknown key or a nested value")
     term, folded = fields.get("term", ""), fold(fields.get("term", ""))
     if any("\ud800" <= character <= "\udfff" for value in fields.values() for character in value):
         yield Problem(row.line, "", "有无法写成 UTF-8 的字符", "has a character that UTF-8 cannot write")
-    if len(folded) < 2:
+    if not term.strip():
+        yield Problem(row.line, "term", "词条为空", "the term is empty")
+    elif len(folded) < 2:
         yield Problem(
             row.line,
             "term",
@@ -275,18 +317,20 @@ def _problems(row: Row) -> Iterator[Problem]:
             f"字间隔超过 {GAP_CHARACTERS} 个符号，永远不会命中",
             f"more than {GAP_CHARACTERS} separators in a row are never bridged",
         )
-    if fields.get("risk", "") not in BY_ID:
+    if not fields.get("risk"):
+        yield Problem(row.line, "risk", "没有写风险（31 类之一，如 A.1.f）", "the risk is empty (one of the 31, such as A.1.f)")
+    elif fields["risk"] not in BY_ID:
         yield Problem(
             row.line,
             "risk",
-            f"“{fields.get('risk', '')}”不是 31 类风险之一（如 A.1.f）",
-            f"'{fields.get('risk', '')}' is none of the 31 risks (such as A.1.f)",
+            f"“{fields['risk']}”不是 31 类风险之一（如 A.1.f）",
+            f"'{fields['risk']}' is none of the 31 risks (such as A.1.f)",
         )
     if (fields.get("severity") or "block") not in ("block", "flag"):
         yield Problem(row.line, "severity", "应为 block 或 flag", "must be block or flag")
     if (fields.get("direction") or "both") not in ("both", "input", "output"):
         yield Problem(row.line, "direction", "应为 both、input 或 output", "must be both, input or output")
-    for reason_zh, reason_en in spelling_problems(term, fields.get("spellings", "")):
+    for reason_zh, reason_en in spelling_problems(term, fields.get("spellings", "")) if term.strip() else ():
         yield Problem(row.line, "spellings", reason_zh, reason_en)
     for column, reason_zh, reason_en in near_problems(fields.get("near", ""), fields.get("within", "")):
         yield Problem(row.line, column, reason_zh, reason_en)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from guiju.core.errors import GuijuError, Text, define
-from guiju.screening.libraries.library import COLUMNS, Library, Problem, Row, make_library, refuse
+from guiju.screening.libraries.library import COLUMNS, Library, Problem, Row, header_problems, make_library, refuse
 from guiju.screening.libraries.workbook_reader import CELL_CHARACTERS, SheetRow, read_workbook
 from guiju.screening.risks import RISKS
 
@@ -45,38 +45,46 @@ def parse_workbook(raw: bytes, name: str = "library.xlsx") -> Library:
     """
     rows: list[Row] | None = None
     problems: list[Problem] = []
+    wrong: list[Problem] = []  # of the first sheet that nearly is one of terms
     for title, sheet in read_workbook(raw, name):
         first = next(sheet, None)
-        header = {cell.column: cell.text.strip() for cell in first.cells} if first is not None else {}
+        header = {cell.column: cell.text.strip() for cell in first.cells if cell.text.strip()} if first is not None else {}
         if first is None or not {"term", "risk"} <= set(header.values()):
+            if first is not None and not wrong and set(header.values()) & set(COLUMNS):
+                wrong = header_problems(first.line, header.values())
             continue
         if rows is not None:
             refuse(name, [Problem(first.line, "", f"工作表“{title}”是第二张词条表", f"sheet '{title}' is a second sheet of terms")])
         rows = list(_rows_of(first, header, sheet, problems, name))
     if rows is None:
         wanted = ", ".join(COLUMNS)
-        refuse(name, [Problem(1, "", f"没有一张表的首行写有 {wanted}", f"no sheet has a first row that names {wanted}")])
+        refuse(name, wrong or [Problem(1, "", f"没有一张表的首行写有 {wanted}", f"no sheet has a first row that names {wanted}")])
     if problems:
         refuse(name, problems)
     return make_library(rows, name)
 
 
 def _rows_of(first: SheetRow, header: dict[int, str], sheet: Iterator[SheetRow], problems: list[Problem], name: str) -> Iterator[Row]:
-    names = list(header.values())
-    if len(set(names)) < len(names) or any(each not in COLUMNS for each in names):
-        wanted = ", ".join(COLUMNS)
-        refuse(name, [Problem(first.line, "", f"表头应为 {wanted}", f"the header must hold names out of {wanted}, each once")])
+    wrong = header_problems(first.line, header.values())
+    if wrong:
+        refuse(name, wrong)
     for row in sheet:
         fields: dict[str, str] = {}
+        mistakes: list[Problem] = []
         for cell in row.cells:
             column = header.get(cell.column, "")
             if cell.trouble:
                 zh, en = _TROUBLES[cell.trouble]
                 problems.append(Problem(row.line, column, zh, en))
-            elif cell.text.strip():
-                fields[column] = cell.text.strip() if column else "extra"
-        if fields:
-            yield Row(row.line, fields)
+            elif not cell.text.strip():
+                continue
+            elif column:
+                fields[column] = cell.text.strip()
+            else:
+                zh, en = f"第 {cell.column} 列有内容，表头却没有列名", f"has a cell in column {cell.column}, which the header does not name"
+                mistakes.append(Problem(row.line, "", zh, en))
+        if fields or mistakes:
+            yield Row(row.line, fields, tuple(mistakes))
 
 
 def write_workbook(library: Library, least: dict[str, int] | None = None) -> bytes:

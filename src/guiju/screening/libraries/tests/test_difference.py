@@ -24,6 +24,7 @@ def _library(rows: list[tuple[int, str, str, str, str]]) -> Library:
             for place, (number, risk, direction, severity, note) in enumerate(rows)
         ],
         "x",
+        kept=True,  # which may be empty
     )
 
 

@@ -140,10 +140,56 @@ def test_an_open_quotation_mark_does_not_swallow_the_rest_in_silence() -> None:
     assert places(HEADER + '"赌博,A.1.h,,,,,,,\n' + rows)[0][0] == 2
 
 
-def test_a_library_without_rows_is_a_library() -> None:
-    assert parse_csv(HEADER.encode()).entries == ()
-    assert parse_yaml(b"").entries == ()
-    assert parse_csv(HEADER.encode()).version == parse_yaml(b"[]").version
+@pytest.mark.parametrize(("raw", "yaml"), [(HEADER, False), (HEADER + "\n,,,,\n", False), ("", True), ("[]", True), ("# 空\n", True)])
+def test_a_library_without_a_term_is_refused(raw: str, yaml: bool) -> None:
+    """Guarded line: `if not rows` of `make_library`."""
+    (found,) = problems(raw, yaml)
+    assert (found.line, found.reason_en) == (1, "holds no term: with it in force nothing would be found")
+    assert parse_csv(HEADER.encode(), kept=True).entries == ()  # one that an earlier release took is still read
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("term,rsik", [("rsik", "there is no column 'rsik'; did you mean risk?")]),
+        ("Term,risk", [("Term", "there is no column 'Term'; did you mean term?")]),
+        ("词条,风险", [("词条", "there is no column '词条'; did you mean term?"), ("风险", "there is no column '风险'; did you mean risk?")]),
+        ("term,risk,term", [("term", "the header names the column 'term' twice")]),
+        ("term,risk,", [("", "column 3 has no name in the header")]),
+        ("risk,reviewd on", [("reviewd on", "there is no column 'reviewd on'; did you mean reviewed_on?"), ("term", "the header lacks the column 'term'")]),
+    ],
+)  # fmt: skip
+def test_the_header_is_told_by_the_column_that_is_wrong(header: str, told: list[tuple[str, str]]) -> None:
+    """Guarded line: the loop of `header_problems`; `meant` keeps quiet about what follows from it."""
+    found = problems(header + "\n赌博,A.1.h\n")
+    assert [(problem.column_name, problem.reason_en) for problem in found] == told
+    assert "是否想写 risk" in problems("term,rsik\n")[0].reason_zh
+
+
+def test_a_column_that_is_like_none_names_those_that_there_are() -> None:
+    (found,) = problems("term,risk,colour\n")
+    assert found.reason_en == f"there is no column 'colour'; use {', '.join(COLUMNS)}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("- {trm: 赌博, risk: A.1.h}", ["there is no key 'trm'; did you mean term?"]),
+        ("- trm: 赌博\n  risk: B.9", ["there is no key 'trm'; did you mean term?", "'B.9' is none of the 31 risks (such as A.1.f)"]),
+        ("- {term: 赌博, risk: A.1.h, note: {a: b}}", ["the value of the key 'note' is nested"]),
+        ("- {term: 赌博, term: 毒品, risk: A.1.h}", ["the key 'term' stands twice"]),
+        ("- {term: '', risk: A.1.h, spellings: pinyin}", ["the term is empty"]),
+        ("- {risk: A.1.h}", ["the term is empty"]),
+        ("- {term: 赌博}", ["the risk is empty (one of the 31, such as A.1.f)"]),
+    ],
+)
+def test_an_entry_names_the_key_that_is_wrong_and_not_what_follows_from_it(entry: str, told: list[str]) -> None:
+    """Guarded lines: the `mistakes` of `_yaml_rows` and how `make_library` leaves out absent columns for them; `the term is empty`."""
+    assert [problem.reason_en for problem in problems(entry, yaml=True)] == told
+
+
+def test_a_key_is_told_with_its_own_line() -> None:
+    assert places("- term: 赌博\n  risk: A.1.h\n  nte: x\n", yaml=True) == [(3, "nte")]
 
 
 def test_columns_may_stand_in_any_order_and_be_left_out() -> None:
@@ -216,10 +262,10 @@ def test_csv_and_yaml_of_the_same_rows_are_the_same_library() -> None:
     ("text", "expected"),
     [
         ("- term: 赌博\n  risk: A.1.h\n\n- term: 赌\n  risk: A.1.h\n", [(4, "term")]),
-        ("- term: 赌博\n  risk: A.1.h\n  colour: red\n", [(1, "")]),
-        ("- term: 赌博\n  risk: {id: A.1.h}\n", [(1, ""), (1, "risk")]),
+        ("- term: 赌博\n  risk: A.1.h\n  colour: red\n", [(3, "colour")]),
+        ("- term: 赌博\n  risk: {id: A.1.h}\n", [(2, "risk")]),
         ("- term: 赌博\n  risk: A.1.h\n- 赌博\n", [(3, "")]),
-        ("- {term: 赌博, risk: A.1.h, term: 毒品}\n", [(1, "")]),
+        ("- {term: 赌博, risk: A.1.h, term: 毒品}\n", [(1, "term")]),
         ('- {term: "\\ud83d赌博", risk: A.1.h}\n', [(1, "")]),
         ("[" * 20_000, [(1, "")]),
         ("term: 赌博\n", [(1, "")]),

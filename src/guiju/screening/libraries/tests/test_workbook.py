@@ -182,6 +182,21 @@ def test_a_wrong_header_is_told(header: list[str]) -> None:
     assert [line for line, _ in _lines(out.getvalue())] == [1]
 
 
+def test_a_header_that_is_nearly_right_names_the_column() -> None:
+    """Guarded line: `wrong = header_problems(…)` of `parse_workbook`."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["term", "rsik"])
+    out = io.BytesIO()
+    book.save(out)
+    assert _lines(out.getvalue()) == [(1, "rsik")]
+
+
+def test_a_workbook_without_a_row_is_refused() -> None:
+    assert _lines(_sheet(HEADER)) == [(1, "")]
+
+
 def test_a_second_sheet_of_terms_is_not_passed_over() -> None:
     book = Workbook()
     for sheet in (book.active, book.create_sheet("二")):
@@ -254,7 +269,7 @@ def test_deep_and_wide_xml_costs_little() -> None:
     raw = _sheet(HEADER + '<row r="2">' + "<c/>" * 300_000 + "</row>" + "<x>" * 20_000 + "</x>" * 20_000)
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
-    assert _outcome(raw) in ("read", "LIBRARY-WORKBOOK")
+    assert _outcome(raw) in ("read", "LIBRARY-WORKBOOK", "LIBRARY-INVALID")
     assert tracemalloc.get_traced_memory()[1] - before < 20 * 2**20
     tracemalloc.stop()
 
