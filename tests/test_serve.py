@@ -353,7 +353,9 @@ def test_the_tour_fails_when_a_step_does_not_show_what_it_should(data: Path, tmp
         library.write_text("term,risk\n完全无关的词条,A.1.h\n")
         imported = guiju("library", "import", str(library), "--data", str(data))
         assert imported.returncode == 0, imported.stderr
-        assert guiju("library", "activate", imported.stdout.split()[0], "--data", str(data)).returncode == 0
+        activate = ("library", "activate", imported.stdout.split()[0], "--data", str(data))
+        assert "LIBRARY-LOSS" in guiju(*activate).stderr
+        assert guiju(*activate, "--dropping", str(service.healthz()["terms"]), "--reason", "换成自有词库").returncode == 0
         service.until(lambda: service.healthz()["terms"] == 1, "the other library")
         told = guiju("demo", "--fast", "--lang", "en", "--data", str(data))
         assert told.returncode == 1, told.stdout

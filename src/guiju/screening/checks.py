@@ -62,12 +62,14 @@ def _library_holds(case: Case) -> Finding:
     if late:
         return Finding("overdue", Words(f"有 {late} 件待复核内容逾期", f"{late} items of the review queue are past their time"), proof)
     sizing = flow.size_version(active.version)
+    if not sizing.total:
+        return Finding("breach", Words("启用的词库没有任何词条", "The library in force holds no term"), proof)
     renewal = sizing.profile.renewal
     renewed_by = sizing.due_at
     if renewed_by is not None and renewed_by < case.now:
         said = Words(
-            f"词库超过 {renewal.days} 天没有更新（{sizing.profile.zh}）",
-            f"The library was not renewed for {renewal.days} days ({sizing.profile.en})",
+            f"词库超过 {renewal.days} 天没有新词条（{sizing.profile.zh}）",
+            f"The library got no new term for {renewal.days} days ({sizing.profile.en})",
         )
         return Finding("overdue", said, proof, renewed_by)
     wanting = list(_wanting(sizing))

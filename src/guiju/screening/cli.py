@@ -98,11 +98,18 @@ def export(
 def activate(
     version: Version,
     reason: Annotated[str, typer.Option(help="Why, for the record. 理由。", callback=reason_option)] = "",
+    dropping: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How many entries in force may go, where much of what is in force goes: the refusal names the figure. 确认去掉的条数。",
+        ),
+    ] = 0,
     data: Data = _DATA,
     actor: Actor = "person:cli",
 ) -> None:
     """Put a version in force and publish the bundle. 启用。"""
-    _say(_flow(data).activate_library(version, actor, reason))
+    _say(_flow(data).activate_library(version, actor, reason, dropping=dropping))
 
 
 @app.command()

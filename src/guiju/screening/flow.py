@@ -1,7 +1,7 @@
 """Keyword libraries: import, have them reviewed, put them in force, go back to one, read the one in force.
 
 Each step leaves a record and a line of the history. Where `screening.library_people` is 2, what one person imported comes
-into force only after another has reviewed it.
+into force only after another has reviewed it. What would drop much of what is in force is put there by nobody who did not say so.
 Source: GB/T 45654-2025 App. B; Measures Arts. 4, 14.
 """
 
@@ -13,7 +13,6 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
 from guiju.core.errors import GuijuError, Text, define
@@ -21,6 +20,7 @@ from guiju.core.settings import Screening
 from guiju.records import flow as records
 from guiju.screening.libraries.formats import read_library
 from guiju.screening.libraries.library import Library, parse_csv, starter_library
+from guiju.screening.libraries.replacing import Loss, count_new, find_loss
 from guiju.screening.libraries.sizing import SIGNED, Counts, Profile, Sizing, count_rows, get_profile, size_counts
 from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.models import LibraryStep, LibraryVersion
@@ -111,8 +111,44 @@ REASON_MISSING = define(
         "Give a reason of four characters or more and try again.",
     ),
 )
+EMPTY = define(
+    "LIBRARY-EMPTY",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "词库 {version}（{name}）没有任何词条，启用后什么也不会被审查出来。",
+        "没有启用，正在使用的词库不变。",
+        "请导入有词条的词库后再启用。",
+    ),
+    en=Text(
+        "Library {version} ({name}) holds no term; with it in force nothing would be found.",
+        "It was not put in force; the library in force is unchanged.",
+        "Import a library that has terms and put that in force.",
+    ),
+)
+LOSS = define(
+    "LIBRARY-LOSS",
+    status=409,
+    kind="invalid_request_error",
+    zh=Text(
+        "启用词库 {version}（{after} 条）会去掉正在使用的 {before} 条中的 {dropped} 条{risks_zh}。",
+        "没有启用，正在使用的词库不变。",
+        "若非有意：用 guiju library export 导出正在使用的词库，加上自己的词条后重新导入。若确要如此：在控制台词库页启用时写明理由并确认，或运行 "
+        "guiju library activate {version} --dropping {dropped} --reason 理由（至少四个字）；条数与理由留下记录。",
+    ),
+    en=Text(
+        "Library {version} ({after} entries) would drop {dropped} of the {before} entries in force{risks}.",
+        "It was not put in force; the library in force is unchanged.",
+        "If you did not mean this: export the library in force with guiju library export, add your own terms and import the whole. If you do: "
+        "put it in force on the library page, with a reason, or run guiju library activate {version} --dropping {dropped} --reason REASON (four "
+        "characters or more); the figure and the reason go on record.",
+    ),
+)
 REASON_CHARACTERS: Final = 4
 REASON_LONGEST: Final = 200
+RISKS_NAMED: Final = 6
+EARLIER: Final = 30
+"""With how many activations before it one is compared for new terms: half a year of weekly ones, some 10 ms each, once in a process."""
 
 
 def import_library(name: str, raw: bytes, actor: str) -> LibraryVersion:
@@ -168,22 +204,28 @@ def review_library(version: str, actor: str, reason: str = "") -> LibraryVersion
     return chosen
 
 
-def activate_library(version: str, actor: str, reason: str = "") -> LibraryVersion:
+def activate_library(version: str, actor: str, reason: str = "", *, dropping: int = 0) -> LibraryVersion:
     """Put a version in force, retire the one before, leave `screening.library.activated` and publish the bundle.
 
     `version` may be cut short to 8 digits or more. A version that was in force before comes back with a reason: a roll-back.
-    Raises LIBRARY-UNKNOWN, LIBRARY-REVIEW-NEEDED, LIBRARY-PROVENANCE, LIBRARY-REASON. When publishing fails, its error is
-    raised, the choice stays, and `guiju publish` puts it in force.
+    What drops much of what is in force (`Loss.much`) takes a reason, and `dropping`: how many entries the caller knows to go. A roll-back
+    takes its reason for both. Raises LIBRARY-UNKNOWN, LIBRARY-EMPTY, LIBRARY-REVIEW-NEEDED, LIBRARY-PROVENANCE, LIBRARY-REASON,
+    LIBRARY-LOSS. When publishing fails, its error is raised, the choice stays, and `guiju publish` puts it in force.
     """
     chosen, said = get_version(version), reason.strip()[:REASON_LONGEST]
     with transaction.atomic():
         before = LibraryVersion.objects.select_for_update().filter(state=LibraryVersion.State.ACTIVE).first()
         if before is None or before.version != chosen.version:
             back = chosen.activated_at is not None
+            if not chosen.entries:  # imported by an earlier release, which took empty files
+                raise GuijuError(EMPTY, version=chosen.version[:12], name=chosen.name)
             if back and len(said) < REASON_CHARACTERS:
                 raise GuijuError(REASON_MISSING, version=chosen.version[:12])
             if not back:
                 _check_ready(chosen)
+            loss = find_loss(library_of(before.version), library_of(chosen.version)) if before else Loss()
+            if loss.much and not back and (loss.dropped != dropping or len(said) < REASON_CHARACTERS):
+                raise _loss_refused(chosen, loss)
             if before is not None:
                 LibraryVersion.objects.filter(version=before.version).update(state=LibraryVersion.State.RETIRED)
             LibraryVersion.objects.filter(version=chosen.version).update(state=LibraryVersion.State.ACTIVE, activated_at=timezone.now())
@@ -194,6 +236,7 @@ def activate_library(version: str, actor: str, reason: str = "") -> LibraryVersi
                 "before": before.version if before else "",
             }
             metadata |= {"rolled_back": True} if back else {}
+            metadata |= {"dropped": {"entries": loss.dropped, "of": loss.entries, "risks": list(loss.risks)}} if loss.much else {}
             metadata |= {"reason": said} if said else {}
             metadata |= {"reviewed_by": chosen.reviewed_by} if chosen.reviewed_by else {}
             record = records.append(kind="screening.library.activated", actor=actor, metadata=metadata)
@@ -227,6 +270,20 @@ def _check_ready(chosen: LibraryVersion) -> None:
             raise GuijuError(PROVENANCE_MISSING, version=chosen.version[:12], **missing)
 
 
+def _loss_refused(chosen: LibraryVersion, loss: Loss) -> GuijuError:
+    named = loss.risks[:RISKS_NAMED]
+    more_zh, more = (f" 等 {len(loss.risks)} 类", f" and {len(loss.risks) - len(named)} more") if len(loss.risks) > len(named) else ("", "")
+    return GuijuError(
+        LOSS,
+        version=chosen.version[:12],
+        after=chosen.entries,
+        before=loss.entries,
+        dropped=loss.dropped,
+        risks=f", and leave no term of equal force for {', '.join(named)}{more}" if named else "",
+        risks_zh=f"，{'、'.join(named)}{more_zh}不再有同等效力的词条" if named else "",
+    )
+
+
 def size_version(version: str, profile: str = "") -> Sizing:
     """Return how a version stands against a profile, that of the settings by default. Raises LIBRARY-UNKNOWN, LIBRARY-PROFILE."""
     return size_kept(get_version(version).version, profile)
@@ -241,7 +298,7 @@ def size_kept(version: str, profile: str = "") -> Sizing:
 @lru_cache(maxsize=4)
 def _counts_of(version: str) -> Counts:
     """Return what there is in a kept version; content-hashed, so it may be remembered."""
-    return count_rows(bytes(LibraryVersion.objects.values_list("body", flat=True).get(version=version)))
+    return count_rows(_body_of(version))
 
 
 def profile_in_use() -> Profile:
@@ -250,10 +307,27 @@ def profile_in_use() -> Profile:
 
 
 def last_renewal() -> datetime | None:
-    """Return when other terms last came into force; a roll-back is no renewal. None before the first."""
-    steps = LibraryStep.objects.filter(what=LibraryStep.What.ACTIVATED)
-    newest: datetime | None = steps.aggregate(at=Max("at"))["at"]
-    return newest
+    """Return when a library with new terms last came into force: with some that none of the `EARLIER` activations before it had.
+
+    A roll-back is no renewal, nor is what only drops or re-orders terms. None before the first.
+    """
+    what = LibraryStep.What
+    put = LibraryStep.objects.filter(what__in=(what.ACTIVATED, what.ROLLED_BACK))
+    steps: list[tuple[str, datetime, str]] = list(put.values_list("what", "at", "library_id"))
+    for place, (done, at, version) in enumerate(steps, 1):
+        if done == what.ACTIVATED and _has_new_terms(version, tuple(step[2] for step in steps[place : place + EARLIER])):
+            return at
+    return None
+
+
+@lru_cache(maxsize=64)
+def _has_new_terms(version: str, earlier: tuple[str, ...]) -> bool:
+    """Tell whether a kept version has a term that none of the earlier ones has; content-hashed, so it may be remembered."""
+    return count_new(_body_of(version), (_body_of(each) for each in dict.fromkeys(earlier))) > 0
+
+
+def _body_of(version: str) -> bytes:
+    return bytes(LibraryVersion.objects.values_list("body", flat=True).get(version=version))
 
 
 def list_steps(limit: int) -> list[LibraryStep]:

@@ -28,6 +28,7 @@ LIBRARY_LIMIT_BYTES: Final = 32 * 2**20
 TRY_CHARACTERS: Final = 20_000
 SHOWN_PROBLEMS: Final = 200
 VERSIONS_SHOWN: Final = 50
+COUNT_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,16 @@ def import_file(request: HttpRequest) -> HttpResponse:
 @needs("screening.change_libraryversion")
 @post_only
 def activate(request: HttpRequest, version: str) -> HttpResponse:
-    """Put a version in force, or go back to one that was, for a reason."""
+    """Put a version in force, or go back to one that was, for a reason; what drops much is told with its figures first, and confirmed."""
+    given = text_of(request.POST, "dropping", COUNT_DIGITS)
+    dropping = int(given) if given.isascii() and given.isdecimal() else 0
     try:
-        kept = flow.activate_library(version, actor_of(request), text_of(request.POST, "reason", flow.REASON_LONGEST))
+        kept = flow.activate_library(version, actor_of(request), text_of(request.POST, "reason", flow.REASON_LONGEST), dropping=dropping)
     except GuijuError as problem:
-        if problem.code not in (flow.REVIEW_NEEDED, flow.PROVENANCE_MISSING, flow.REASON_MISSING):
+        if problem.code not in (flow.REVIEW_NEEDED, flow.PROVENANCE_MISSING, flow.REASON_MISSING, flow.EMPTY, flow.LOSS):
             raise
-        return render(request, "screening/libraries.html", {**_page(request), "refusal": error_text(problem)}, status=problem.code.status)
+        told = {"refusal": error_text(problem)} | ({"loss": problem.facts, "chosen": version} if problem.code is flow.LOSS else {})
+        return render(request, "screening/libraries.html", {**_page(request), **told}, status=problem.code.status)
     messages.success(request, _("“%(name)s”已启用，一秒内对所有请求生效。") % {"name": kept.name})
     return redirect("screening:libraries")
 

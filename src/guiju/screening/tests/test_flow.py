@@ -21,6 +21,7 @@ from guiju.screening.values import Policy
 from guiju.web.tests.rig import LIBRARY, furnish, left
 
 OTHER = "term,risk\n另一词条,A.1.h\n".encode()
+SWAP = "换成自有词库"
 YAML = "- term: 词条三\n  risk: A.2.e\n".encode()
 
 
@@ -74,7 +75,7 @@ def test_a_wrong_row_keeps_nothing(data: DataFolder, raw: bytes) -> None:
 def test_putting_in_force_retires_the_one_before_and_publishes(data: DataFolder) -> None:
     before = flow.find_active()
     kept = flow.import_library("other.csv", OTHER, "person:owner")
-    active = flow.activate_library(kept.version[:8], "person:owner")
+    active = flow.activate_library(kept.version[:8], "person:owner", SWAP, dropping=2)
     assert active.state == "active"
     assert before is not None
     before.refresh_from_db()
@@ -149,7 +150,7 @@ def test_who_imported_does_not_put_in_force_alone(two: DataFolder) -> None:
     assert "违禁词条" in _terms_in_force(two)
     assert flow.review_library(kept.version, "person:bob", "看过每一条").state == "reviewed"
     _refused(flow.REVIEW_REFUSED, lambda: flow.review_library(kept.version, "person:eve"))
-    active = flow.activate_library(kept.version, "person:ann")
+    active = flow.activate_library(kept.version, "person:ann", SWAP, dropping=2)
     assert (active.state, active.reviewed_by) == ("active", "person:bob")
     reviewed, activated = [entry for entry in left(two) if entry.kind.startswith("screening.library.")][-2:]
     assert (reviewed.kind, reviewed.actor, reviewed.metadata["reason"]) == ("screening.library.reviewed", "person:bob", "看过每一条")
@@ -160,7 +161,7 @@ def test_going_back_needs_a_reason_and_names_what_was_in_force(data: DataFolder)
     first = flow.find_active()
     assert first is not None
     kept = flow.import_library("other.csv", OTHER, "person:ann")
-    flow.activate_library(kept.version, "person:ann")
+    flow.activate_library(kept.version, "person:ann", SWAP, dropping=2)
     assert (former := flow.find_former()) is not None
     assert former.version == first.version
     for reason in ("", "  短 "):
@@ -181,7 +182,7 @@ def test_a_roll_back_is_possible_for_one_person_and_is_no_renewal(two: DataFolde
     assert first is not None
     kept = flow.import_library("other.csv", OTHER, "person:ann")
     flow.review_library(kept.version, "person:bob")
-    flow.activate_library(kept.version, "person:ann")
+    flow.activate_library(kept.version, "person:ann", SWAP, dropping=2)
     renewed = flow.last_renewal()
     flow.activate_library(first.version, "person:ann", "误伤日常用语")
     assert flow.last_renewal() == renewed
@@ -199,7 +200,7 @@ def test_rows_that_nobody_signed_stay_out_where_that_is_asked(data: DataFolder, 
     signed = flow.import_library(
         "signed.csv", "term,risk,source,reviewer,reviewed_on\n另一词条,A.1.h,某法第一条,审核员,2026-11-24\n".encode(), "person:ann"
     )
-    assert flow.activate_library(signed.version, "person:ann").state == "active"
+    assert flow.activate_library(signed.version, "person:ann", SWAP, dropping=2).state == "active"
 
 
 def test_a_first_start_needs_nobody(two: DataFolder) -> None:

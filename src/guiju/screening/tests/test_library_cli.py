@@ -9,7 +9,7 @@ from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.screening import flow
 from guiju.screening.cli import app
-from guiju.screening.tests.test_flow import OTHER, data
+from guiju.screening.tests.test_flow import OTHER, SWAP, data
 
 __all__ = ["data"]
 
@@ -43,7 +43,7 @@ def test_export_import_diff_activate_and_back(data: DataFolder, tmp_path: Path) 
     assert (differs.exit_code, len(json.loads(differs.output)["removed"])) == (1, 2)
     assert _run(data, "diff", first, str(out)).exit_code == 0
     version = flow.read_library("other.csv", OTHER).version
-    assert _run(data, "activate", version).exit_code == 0
+    assert _run(data, "activate", version, "--dropping", "2", "--reason", SWAP).exit_code == 0
     assert _run(data, "rollback", "--reason", "短").exit_code == 2
     assert flow.active_library().version == version
     assert _run(data, "rollback", "--reason", "误伤日常用语").exit_code == 0

@@ -15,6 +15,7 @@ from guiju.core.settings import Screening
 from guiju.screening import flow
 from guiju.screening.libraries.workbook import write_workbook
 from guiju.screening.models import LibraryVersion
+from guiju.screening.tests.test_flow import SWAP
 from guiju.screening.tests.test_views import HOSTILE, data, owner
 from guiju.web.people import ROLES
 
@@ -123,13 +124,13 @@ def test_a_second_person_reviews_on_the_page(data: DataFolder, settings: Setting
     assert approver.post(f"{TOP}{version}/activate/").status_code == 404
     assert approver.post(f"{TOP}{version}/review/", {"reason": "看过"}).status_code == 302
     assert approver.post(f"{TOP}{version}/review/").status_code == 409
-    assert officer.post(f"{TOP}{version}/activate/").status_code == 302
+    assert officer.post(f"{TOP}{version}/activate/", {"reason": SWAP, "dropping": "2"}).status_code == 302
     assert flow.active_library().version == version
 
 
 def test_going_back_takes_a_reason_and_is_in_the_history(owner: Client) -> None:
     first, version = flow.active_library().version, _imported()
-    flow.activate_library(version, "person:ann")
+    flow.activate_library(version, "person:ann", SWAP, dropping=2)
     assert "回退到此版" in owner.get(TOP).content.decode()
     refused = owner.post(f"{TOP}{first}/activate/", {"reason": "短"})
     assert (refused.status_code, flow.active_library().version) == (400, version)

@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 from guiju.core.layout import DataFolder
 from guiju.screening import flow, views
 from guiju.screening.models import LibraryVersion
+from guiju.screening.tests.test_flow import SWAP
 from guiju.web.tests.rig import furnish, left
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -65,7 +66,7 @@ def test_hostile_names_terms_and_mistakes_stay_text(owner: Client) -> None:
     bad = _upload(owner, f"{HOSTILE}.csv", f'term,risk\nxx,"{HOSTILE}"\n'.replace('""', '"').encode())
     good = _upload(owner, "<b>x</b>.csv", b'term,risk\n"<script>alert(1)</script>",A.1.h\n', follow=True)
     version = LibraryVersion.objects.get(state="draft").version
-    flow.activate_library(version, "person:owner")
+    flow.activate_library(version, "person:owner", SWAP, dropping=2)
     tried = owner.post("/console/keywords/try/", {"text": "a <script>alert(1)</script> b <i>", "direction": "output"})
     for response in (bad, good, tried):
         assert "<script>alert" not in response.content.decode()
@@ -92,7 +93,8 @@ def test_an_upload_comes_into_force_and_can_be_downloaded(owner: Client) -> None
     page = _upload(owner, "new.csv", "term,risk\n另一词条,A.1.h\n".encode(), follow=True).content.decode()
     assert "启用后才会生效" in page
     version = LibraryVersion.objects.get(state="draft").version
-    assert "已启用" in owner.post(f"/console/keywords/{version}/activate/", follow=True).content.decode()
+    sure = {"reason": SWAP, "dropping": "2"}
+    assert "已启用" in owner.post(f"/console/keywords/{version}/activate/", sure, follow=True).content.decode()
     raw = owner.get(f"/console/keywords/{version}/download/").content
     assert raw.startswith(b"\xef\xbb\xbfterm,risk")
     assert flow.read_library("again.csv", raw).version == version
