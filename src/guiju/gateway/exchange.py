@@ -10,7 +10,7 @@ killed worker had begun to send is on record too.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,53 +19,45 @@ from guiju.core.errors import GuijuError
 from guiju.core.fingerprint import fingerprint
 from guiju.gateway import errors
 from guiju.gateway.approved import Approved, find_approved, stream_body, whole_body
+from guiju.gateway.asking import NOT_EXAMINED, AskingCall
 from guiju.gateway.bundle import Service
 from guiju.gateway.call import DECODE, LARGE_CHARACTERS, RECORD_BYTES, field_invalid
-from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, documents_of, effect, examined, read_told, source
+from guiju.gateway.causation import EXTENSION, Outcome, cause, counts, documents_of, effect, examined, read_told, source
 from guiju.gateway.classified import judge_input
 from guiju.gateway.connections import Answer
 from guiju.gateway.guard_stream import Unsafe
-from guiju.gateway.guarded import GuardedCall
 from guiju.gateway.guarding import Guarding
 from guiju.gateway.inline import check_request, may_hold_files
 from guiju.gateway.inputs import examine_input, refusal_of, warnings
 from guiju.gateway.live import LiveService
-from guiju.gateway.sample import review_mark
 from guiju.gateway.sse import DONE
 from guiju.gateway.stream import AnswerStream, UpstreamBroken
-from guiju.gateway.upstream import UpstreamClient, harmless, media_type, not_json, refusal, status_for_client
+from guiju.gateway.upstream import harmless, media_type, not_json, refusal, status_for_client
 from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.explicit import asks_for_words, wants_json
 from guiju.screening.classifier.afterwards import AFTERWARDS, MARK
-from guiju.screening.classifier.model import Classifier
 from guiju.screening.matching.continued import before_of
 from guiju.screening.personal.finds import Said
-from guiju.screening.values import ENDS, Hit, Policy, Verdict
+from guiju.screening.values import ENDS, Hit, Verdict
 from guiju.screening.view import strings
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _EVENTS: Final = ((b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _SWITCH: Final = frozenset((bool, type(None)))  # what a field that is on or off may be
-_NO_POLICY: Final = Policy()
-_NOT_EXAMINED: Final = (errors.NOT_EXAMINED, errors.GUARD_UNAVAILABLE)
 
 log = logging.getLogger("guiju.gateway")
 
 
-class Exchange(GuardedCall):
+class Exchange(AskingCall):
     """One chat request on its way through."""
 
-    _upstream: UpstreamClient | None = None
-    _model = ""
     _renamed = ""
     """The model's name where the upstream calls it otherwise: its own name is nobody's business."""
-    _told = NOTHING_TOLD
-    _policy: Policy = _NO_POLICY
-    """The policy of the service, as it is for who reads."""
-    _judge: Classifier | None = None
-    """Set where the policy may act on what the classifier says."""
     _stream: AnswerStream | None = None
     _started = False
+    _flagged = False
+    _unflagged: Exception | None = None
+    """Why it could not be looked in a streamed answer for what is only flagged."""
     media: list[dict[str, object]] = []  # replaced whole, never changed
     """The files of the answer, for its record."""
 
@@ -208,10 +200,10 @@ class Exchange(GuardedCall):
         try:
             raw = await response.read(limits.answer_bytes)
         except OSError as problem:
-            raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
+            raise self.broken(f"the connection broke ({type(problem).__name__})") from problem
         self.deadline = 0.0
         if raw is None:
-            raise self._broken(f"it is larger than {limits.answer_bytes} bytes")
+            raise self.broken(f"it is larger than {limits.answer_bytes} bytes")
         try:
             body = DECODE(raw)
             upstream_id, answered_as = str(body.get("id", "")), str(body.get("model", ""))
@@ -226,7 +218,7 @@ class Exchange(GuardedCall):
             large = len(raw) >= LARGE_CHARACTERS
             whole = await asyncio.to_thread(self._whole, body, prose, outside) if large else self._whole(body, prose, outside)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as problem:
-            raise self._broken(not_json(response, problem) or f"not a chat completion: {problem}") from None
+            raise self.broken(not_json(response, problem) or f"not a chat completion: {problem}") from None
         except GuijuError:
             raise
         except Exception as problem:
@@ -255,7 +247,7 @@ class Exchange(GuardedCall):
         self, request: dict[str, Any], response: Answer, service: Service, prose: bool, opened: "asyncio.Future[None]"
     ) -> None:
         if response.content_type != "text/event-stream":
-            raise self._broken(f"it sent {media_type(response)} where a stream was asked for")
+            raise self.broken(f"it sent {media_type(response)} where a stream was asked for")
         live = self._live
         stream = AnswerStream(
             live.snapshot,
@@ -273,6 +265,7 @@ class Exchange(GuardedCall):
         )
         if self._watcher is None:
             self._watcher = asyncio.create_task(self.watch())
+        self.deadline = 0.0  # the upstream has answered: what is waited for is our own disk
         await opened
         self._stream = stream
         idle_ms = self._upstream.upstream.idle_timeout_ms if self._upstream else 0
@@ -291,14 +284,14 @@ class Exchange(GuardedCall):
                 else:
                     size += len(raw)
                     if size > live.bundle.limits.answer_bytes * 16:
-                        raise self._broken("it does not end")
+                        raise self.broken("it does not end")
                     out = stream.feed(raw)
                 if out:
                     await self._send_piece(out)
         except UpstreamBroken as problem:
-            raise self._broken(str(problem)) from None
+            raise self.broken(str(problem)) from None
         except OSError as problem:
-            raise self._broken(f"the connection broke ({type(problem).__name__})") from problem
+            raise self.broken(f"the connection broke ({type(problem).__name__})") from problem
         except GuijuError:
             raise
         except Exception as problem:
@@ -319,15 +312,16 @@ class Exchange(GuardedCall):
     async def _end_stream(self, stream: AnswerStream) -> None:
         piece = stream.finish()
         stopped = any(hit.action in ENDS for hit in stream.hits)
+        self._note_flags(stream)
+        if self._unflagged is not None and not stopped and self._policy.could_not_examine == "stop":
+            raise self._unexamined(self._unflagged)
         await self._close_stream("gateway.answer.stopped" if stopped else "gateway.answer.delivered", piece)
 
     async def _close_stream(self, kind: str, piece: bytes = b"", **more: object) -> None:
         """Record a streamed answer, then send its last bytes: `piece` and the tail."""
         stream = self._stream
         assert stream is not None
-        stream.note_flags()
-        if self._guarding is not None:
-            stream.hits += self._guarding.flags
+        self._note_flags(stream)
         metadata = self._metadata(stream.outcome())
         metadata["streamed"] = True
         self._mark(metadata, stream.hits)
@@ -338,6 +332,27 @@ class Exchange(GuardedCall):
             self.deadline = 0.0
             await self._send({"type": "http.response.body", "body": b""})
 
+    def _note_flags(self, stream: AnswerStream) -> None:
+        """Add to the hits what stops nothing; once, and whatever happens: the record is owed also where nobody can tell."""
+        if self._flagged:
+            return
+        self._flagged = True
+        try:
+            stream.note_flags()
+        except Exception as problem:
+            log.exception("flags in the answer of %s could not be looked for", self.id)
+            self._unflagged = problem
+        if self._guarding is not None:
+            stream.hits += self._guarding.flags
+
+    def _cut(self, stream: AnswerStream, error: Mapping[str, object], *, decide: bool = True) -> bytes:
+        """End a stream with an error and return its last piece, without what it holds where that cannot be decided."""
+        try:
+            return stream.fail(error, decide=decide)
+        except Exception:
+            log.exception("what the answer of %s held could not be examined", self.id)
+            return stream.fail(error, decide=False)
+
     async def _send_piece(self, piece: bytes) -> None:
         if not self._started:
             self._started = True
@@ -345,11 +360,6 @@ class Exchange(GuardedCall):
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         self._wait(self._live.bundle.limits.client_idle_ms, "client")
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-
-    def watch_if_slow(self) -> None:
-        """Begin to watch the client of an exchange that takes long; called by the sweeper."""
-        if self._watcher is None and self.waits_for == "first_byte":
-            self._watcher = asyncio.create_task(self.watch())
 
     # ── ends that are no answer ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -363,15 +373,18 @@ class Exchange(GuardedCall):
             return  # its record is written; only the client's connection failed
         stream = self._stream
         if stream is not None and stream.complete and not stream.ended and code.code.startswith("UPSTREAM"):
-            await self._end_stream(stream)  # every choice has its finish: how the upstream leaves does not matter
+            try:
+                await self._end_stream(stream)  # every choice has its finish: how the upstream leaves does not matter
+            except GuijuError as problem:
+                await self._fail(problem)
             return
         if stream is not None and self._started:
             await self._fail_stream(stream, error)
             return
         kind = "gateway.request.rejected"
-        if code in _NOT_EXAMINED and self._response is not None and self._verdict.action != "refuse":
+        if code in NOT_EXAMINED and self._response is not None and self._verdict.action != "refuse":
             kind = "gateway.answer.stopped"
-        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, *_NOT_EXAMINED):
+        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, *NOT_EXAMINED):
             kind = "gateway.input.refused"
         elif code.code.startswith("UPSTREAM"):
             kind = "gateway.upstream.failed"
@@ -392,7 +405,8 @@ class Exchange(GuardedCall):
         """End a stream that began, and end it whole: what is decided, the error, `[DONE]`."""
         begun = any(text for path, text in stream.texts().items() if not path.endswith(".role"))
         facts = error.facts | errors.delivery(begun)
-        piece = stream.fail(errors.error_object(error.code, facts), decide=error.code not in (*_NOT_EXAMINED, errors.INTERNAL))
+        decide = error.code not in (*NOT_EXAMINED, errors.INTERNAL)
+        piece = self._cut(stream, errors.error_object(error.code, facts), decide=decide)
         try:
             await self._close_stream("gateway.answer.interrupted", piece, reason=error.code.code, detail=str(facts["reason"])[:300])
         except GuijuError as problem:
@@ -406,21 +420,8 @@ class Exchange(GuardedCall):
             await super()._abandoned(reason)
             return
         self.deadline = 0.0
-        self._stream.fail({"code": reason})
+        self._cut(self._stream, {"code": reason})
         await self._quietly(self._close_stream("gateway.answer.interrupted", reason=reason))
-
-    def _late(self) -> GuijuError:
-        if self.waits_for == "body":
-            return super()._late()
-        assert self._upstream is not None
-        upstream = self._upstream.upstream
-        limit_ms = upstream.first_byte_timeout_ms if self.waits_for == "first_byte" else upstream.idle_timeout_ms
-        return GuijuError(errors.UPSTREAM_TIMEOUT, upstream=upstream.name, limit_ms=limit_ms)
-
-    def _broken(self, reason: str) -> GuijuError:
-        assert self._upstream is not None
-        error = GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
-        return harmless(error, self._live.snapshot, self._policy)
 
     # ── record and reply ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -452,8 +453,12 @@ class Exchange(GuardedCall):
             metadata["cause"] = cause(self._asked, self._told, key, service.id)
             metadata["source"] = source(upstream.upstream, self._asked["model"], outcome, self._response.headers)
             metadata["output"] = produced = effect(outcome, key, service.id)
-            if self._guarding is not None and "output" in self._guarding.missed and not outcome.hits:
-                produced |= {"outcome": "could_not_examine", "reason": self._guarding.missed["output"]}
+            missed = "" if self._guarding is None else self._guarding.missed.get("output", "")
+            if self._unflagged is not None:
+                produced["flags"] = "not_examined"
+                missed = missed or type(self._unflagged).__name__
+            if missed and not outcome.hits:
+                produced |= {"outcome": "could_not_examine", "reason": missed}
             metadata["label"] = {"produce_id": self.id, "explicit": outcome.applied}
             if self.media:
                 metadata["media"] = self.media
@@ -466,20 +471,6 @@ class Exchange(GuardedCall):
         if self._guarding is not None and (told := self._guarding.told()):
             metadata["guard"] = told
         return metadata
-
-    def _mark(self, metadata: dict[str, object], hits: Sequence[Hit] = ()) -> None:
-        """Say in a closing record that a person will review the exchange, where one will."""
-        service = self._service
-        if service is not None:
-            mark = review_mark(self.id, (self._verdict.hits, hits), self._live.bundle.pseudonym_key, service.review_sample_per_mille)
-            if mark:
-                metadata["review"] = mark
-
-    def _label_headers(self) -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", self.id.encode())]
-        if self._verdict.action == "warn":
-            headers += warnings(self._verdict.hits)
-        return headers
 
     def _notice(self) -> str:
         policy = self._policy

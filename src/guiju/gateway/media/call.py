@@ -19,36 +19,32 @@ import msgspec
 
 from guiju.core.errors import GuijuError
 from guiju.gateway import errors
-from guiju.gateway.bundle import Media, Policy, Service
+from guiju.gateway.asking import NOT_EXAMINED, AskingCall
+from guiju.gateway.bundle import Media
 from guiju.gateway.call import LARGE_CHARACTERS, RECORD_BYTES, field_invalid, log
-from guiju.gateway.causation import EXTENSION, NOTHING_TOLD, Outcome, cause, counts, effect, examined, read_told, source
+from guiju.gateway.causation import EXTENSION, Outcome, cause, counts, effect, examined, read_told, source
 from guiju.gateway.classified import judge_input
 from guiju.gateway.connections import Answer
-from guiju.gateway.guarded import GuardedCall
 from guiju.gateway.guarding import Guarding
-from guiju.gateway.inputs import examine_input, refusal_of, warnings
+from guiju.gateway.inputs import examine_input, refusal_of
 from guiju.gateway.live import LiveService
 from guiju.gateway.media.desk import MediaDesk
 from guiju.gateway.media.fetch import MEDIA_TOO_LARGE
 from guiju.gateway.media.forms import Part, fields_of
 from guiju.gateway.media.publish import File, publish_file
-from guiju.gateway.sample import review_mark
-from guiju.gateway.upstream import UpstreamClient, harmless, not_json, refusal, status_for_client
+from guiju.gateway.upstream import harmless, not_json, refusal, status_for_client
 from guiju.gateway.whole import examine_json
 from guiju.labelling.values import Medium
-from guiju.screening.classifier.model import Classifier
 from guiju.screening.personal.finds import NOTHING_SAID, mask_value, screen_for
 from guiju.screening.values import ENDS, Hit, Verdict
 from guiju.screening.view import strings
 
 ENCODE: Final = msgspec.json.Encoder().encode
-_NO_POLICY: Final = Policy()
 _ROOM_BYTES: Final = 2**20
 _PIECE_BYTES: Final = 2**18
-_NOT_EXAMINED: Final = (errors.NOT_EXAMINED, errors.GUARD_UNAVAILABLE)
 
 
-class MediaCall(GuardedCall):
+class MediaCall(AskingCall):
     """One request for files on its way through."""
 
     endpoint = ""
@@ -56,12 +52,7 @@ class MediaCall(GuardedCall):
     prompt = "prompt"
     """The field that holds what a person asks for."""
 
-    _upstream: UpstreamClient | None = None
-    _model = ""
     _sent_model = ""
-    _told = NOTHING_TOLD
-    _policy: Policy = _NO_POLICY
-    _judge: Classifier | None = None
     _answered = False
     _worked = False
     """Whether it has begun a file."""
@@ -252,23 +243,6 @@ class MediaCall(GuardedCall):
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def watch_if_slow(self) -> None:
-        if self._watcher is None and self.waits_for in ("first_byte", "next_piece"):
-            self._watcher = asyncio.create_task(self.watch())
-
-    def _late(self) -> GuijuError:
-        if self.waits_for == "body" or self._upstream is None:
-            return super()._late()
-        upstream = self._upstream.upstream
-        limit_ms = upstream.first_byte_timeout_ms if self.waits_for == "first_byte" else upstream.idle_timeout_ms
-        return GuijuError(errors.UPSTREAM_TIMEOUT, upstream=upstream.name, limit_ms=limit_ms)
-
-    def broken(self, reason: str) -> GuijuError:
-        """Return the error of an upstream's answer that is none."""
-        assert self._upstream is not None
-        error = GuijuError(errors.UPSTREAM_BROKEN, upstream=self._upstream.upstream.name, reason=reason)
-        return harmless(error, self._live.snapshot, self._policy)
-
     async def _fail(self, error: GuijuError) -> None:
         self.deadline = 0.0
         error.facts.setdefault("record", self.id)
@@ -283,11 +257,11 @@ class MediaCall(GuardedCall):
             kind = "gateway.answer.interrupted"
         elif self._answered:
             kind = "gateway.media.withheld"
-        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, errors.ANSWER_WITHHELD, *_NOT_EXAMINED):
+        elif code in (errors.INPUT_REFUSED, errors.INPUT_PERSONAL, errors.ANSWER_WITHHELD, *NOT_EXAMINED):
             kind = "gateway.input.refused"
         metadata = self._metadata() | {"error": code.code, "status": code.status, "detail": str(error.facts["reason"])[:300]}
         if kind in ("gateway.input.refused", "gateway.media.withheld"):
-            self._mark(metadata)
+            self._mark(metadata, self._output)
         content = self._kept(error)
         if content is not None and self._texts:
             content["answer"] = self._texts
@@ -297,7 +271,7 @@ class MediaCall(GuardedCall):
         """Record what is about to leave. Nothing of it leaves before."""
         self._files = files
         metadata = self._metadata() | more
-        self._mark(metadata)
+        self._mark(metadata, self._output)
         content: dict[str, object] = {"request": self._body} if self._body else {}
         if self._texts:
             content["answer"] = self._texts
@@ -344,17 +318,3 @@ class MediaCall(GuardedCall):
         if self._guarding is not None and (told := self._guarding.told()):
             metadata["guard"] = told
         return metadata
-
-    def _mark(self, metadata: dict[str, object]) -> None:
-        service: Service | None = self._service
-        if service is not None:
-            found = (self._verdict.hits, self._output)
-            mark = review_mark(self.id, found, self._live.bundle.pseudonym_key, service.review_sample_per_mille)
-            if mark:
-                metadata["review"] = mark
-
-    def _label_headers(self, number: str = "") -> list[tuple[bytes, bytes]]:
-        headers = [(b"x-aigc-label", b"1"), (b"x-aigc-produceid", (number or self.id).encode())]
-        if self._verdict.action == "warn":
-            headers += warnings(self._verdict.hits)
-        return headers
