@@ -75,6 +75,8 @@ class Call(ABC):
     _response: Answer | None = None
     _watcher: asyncio.Task[None] | None = None
     _opened = False
+    _closing = ""
+    """The number of the record that closes a call whose beginning is on record."""
     _recording = False
     _closed = False
 
@@ -276,7 +278,9 @@ class Call(ABC):
         self._recording = True  # from here on a client that leaves changes nothing
         identity = self.id
         if self._opened:
-            identity, metadata["answer"] = new_id(), self.id
+            # One for good: an entry that the disk refused late may have been read all the same, and an answer has one end.
+            identity = self._closing = self._closing or new_id()
+            metadata["answer"] = self.id
         try:
             supplied = self._log_supply(identity) if self._waiver is not None and kind in DELIVERIES else None
             await self._append(kind, metadata, content, identity)

@@ -1,12 +1,16 @@
 """How a stream ends when something of ours fails: with an error, `[DONE]`, and one closing record.
 
 Guarded lines: the `try` around `note_flags` in `Exchange._note_flags` and its `if self._flagged`, the `raise` in `_end_stream`, the `except`
-in `_cut`, and `self.deadline = 0.0` before `await opened`.
+in `_cut`, `self.deadline = 0.0` before `await opened`, and `self._closing or new_id()` in `Call._record`.
 """
 
 import asyncio
+import errno
+import os
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -16,9 +20,12 @@ from guiju.core.errors import GuijuError
 from guiju.gateway.app import SWEEP_S, Gateway, create_gateway
 from guiju.gateway.tests.client import Heard, hear
 from guiju.gateway.tests.held import Asked, HeldSpool, run, until
+from guiju.gateway.tests.rig import ScriptedUpstream
 from guiju.gateway.tests.rig import Site as GatewaySite
 from guiju.records.entry import Entry
-from guiju.records.spool.writer import SPOOL_UNWRITABLE
+from guiju.records.spool import growing
+from guiju.records.spool.writer import SPOOL_UNWRITABLE, SpoolWriter
+from guiju.records.tests.site import RECORD, make_site
 
 
 def broken(*_: object, **__: object) -> None:
@@ -115,10 +122,11 @@ def test_an_upstream_that_fails_where_what_is_held_cannot_be_decided_leaves_its_
     assert [entry.kind for entry in entries] == ["gateway.answer.opened", "gateway.answer.interrupted"]
 
 
-def test_an_answer_whose_end_is_recorded_twice_has_its_flags_once(own_site: GatewaySite) -> None:
+def test_an_answer_whose_end_is_recorded_twice_has_one_number_for_it_and_its_flags_once(own_site: GatewaySite) -> None:
     heard, entries = stream(gateway_of(own_site), "flags", lambda number: number == 1)
     assert [error["code"] for error in heard.errors] == ["spool_unwritable"]
     assert [entry.kind for entry in entries] == ["gateway.answer.opened", "gateway.answer.delivered", "gateway.answer.interrupted"]
+    assert entries[1].id == entries[2].id != entries[0].id
     assert entries[1].metadata["answer"] == entries[2].metadata["answer"] == entries[0].id
     assert len(output_of(entries[1])["hits"]) == len(output_of(entries[2])["hits"]) == 1
 
@@ -148,3 +156,61 @@ def test_a_slow_spool_is_not_told_as_an_upstream_that_is_late(own_site: GatewayS
         assert hear(asked.body).finishes == {0: "stop"}
 
     run(gateway, scene)
+
+
+def test_a_commit_that_is_refused_late_leaves_one_end_on_record(
+    upstream: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorder reads what the disk then says that it did not take: that end stands, and the other one is kept aside and told."""
+    records = make_site(tmp_path / "data")
+    gateway = gateway_of(GatewaySite(tmp_path / "data", upstream.url))
+    read = threading.Event()
+    write_durably = growing.write_durably
+    writes = iter(range(100))
+
+    def late(descriptor: int, content: bytes, offset: int) -> None:
+        if next(writes) != 1:
+            write_durably(descriptor, content, offset)
+            return
+        os.pwrite(descriptor, content, offset)
+        assert read.wait(60)
+        raise OSError(errno.EIO, "late")
+
+    monkeypatch.setattr(growing, "write_durably", late)
+    recorder = records.start(RECORD)
+
+    def kinds() -> list[str]:
+        return [kind for _, _, kind, _ in records.look()["records"]]
+
+    async def play() -> None:
+        spool = SpoolWriter(gateway._data.spool, gateway.live.bundle.recorder_public_key, worker="test", beside=False)
+        gateway.spool = spool
+        asked = Asked(gateway, model="ok", stream=True)
+        await _until_on_record(kinds, 2)
+        read.set()
+        await asked.task
+        heard = hear(asked.body)
+        assert [error["code"] for error in heard.errors] == ["spool_unwritable"]
+        await _until_on_record(kinds, 3)
+        await gateway.stop()
+
+    try:
+        asyncio.run(play())
+    finally:
+        read.set()
+        recorder.terminate()
+        recorder.communicate(timeout=60)
+    found = records.look()
+    opened, delivered, damaged = found["records"]
+    assert [opened[2], delivered[2], damaged[2]] == ["gateway.answer.opened", "gateway.answer.delivered", "records.entry.damaged"]
+    assert delivered[3]["answer"] == opened[1]
+    told = damaged[3]
+    assert (told["reason"], told["entry"], told["entry_kind"]) == ("its id was used before", delivered[1], "gateway.answer.interrupted")
+    assert found["open"] == 0
+    assert [step for step in found["steps"] if step[0] != "holds"] == []
+
+
+async def _until_on_record(kinds: Callable[[], list[str]], count: int) -> None:
+    async with asyncio.timeout(60):
+        while len(await asyncio.to_thread(kinds)) < count:
+            pass
