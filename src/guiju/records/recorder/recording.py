@@ -108,7 +108,7 @@ class Recorder:
         if not (arrived or moved or outbox):
             closed = self._close_answers()
             if not closed:
-                self._tell(drained_at_us=begun_us)
+                self._tell(drained_at_us=self._progress.drained_at_us if self._intake.held_up else begun_us)
             return closed
         arrived += [Arrived(self._opened(bytes(row.sealed)), "") for row in outbox]
         arrived = [self._assessed(each) for each in arrived]

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from guiju.core.clock import now_us
 from guiju.core.durable import sync_folder
 from guiju.records.spool import direct
-from guiju.records.spool.segment import FRAME, HEADER_BYTES, SEGMENT_ID_CHARACTERS, TAG_BYTES, header, segment_key
+from guiju.records.spool.segment import END_SUFFIX, FRAME, HEADER_BYTES, SEGMENT_ID_CHARACTERS, TAG_BYTES, header, segment_key
 
 _GROW_BYTES: Final = 2**20
 _ZEROS: Final = mmap.mmap(-1, _GROW_BYTES, prot=mmap.PROT_READ)
@@ -42,11 +42,12 @@ class GrowingSegment:
         """So far the file's zeros are on the disk, and a write past the page cache waits for nothing."""
         self.spoilt = False
         """Whether a write past the cache has failed: nothing more may be written."""
+        self.path = folder / file_name
         self._descriptor = locked_file(folder, file_name, self._last_block)
         self.descriptor = -1
         if beside_cache:
             with contextlib.suppress(OSError):  # a file system that knows no such thing
-                self.descriptor = os.open(folder / file_name, os.O_WRONLY | os.O_CLOEXEC | direct.FLAG)
+                self.descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | direct.FLAG)
 
     def write(self, entries: list[bytes]) -> None:
         """Seal and write entries; they are on the disk when this returns. Raises OSError."""
@@ -65,6 +66,10 @@ class GrowingSegment:
             parts.append(encrypt(number + b"\0\0\0\0\0\0\0\0", raw, name + number))
             counter += 1
         return b"".join(parts)
+
+    def is_to_end(self) -> bool:
+        """Return whether the recorder asks for the end: something in front of the newest entries cannot be read, and may be a write under way."""
+        return os.access(self.path.with_suffix(END_SUFFIX), os.F_OK)
 
     def has_room(self, size_bytes: int) -> bool:
         """Tell whether so many bytes can be written past the page cache now."""

@@ -10,11 +10,16 @@ ephemeral key, which the writer forgets with the segment, and the recorder's key
 
 A segment id is `<writer id>-<number>`, its file `<segment id>-<worker>.seg`: names sort in the order of writing. A file that
 is locked (flock) still grows. A writer goes from segment to segment; while it lives it holds the lock of `<writer id>.writer`.
-So a reader learns from locks which segment is at its end, and which worker is gone.
+So a reader learns from locks which segment is at its end, and which worker is gone. Only then is anything called damage: the blocks of a
+write that is under way become visible in any order. `<segment>.end` beside a segment asks its writer to end it (decision 0052).
+
+A worker that was taken over may leave anything here: no bytes in a segment's file raise anything but SPOOL-DAMAGED.
 """
 
+import errno
 import fcntl
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,7 +58,9 @@ TAG_BYTES: Final = 16
 SUFFIX: Final = ".seg"
 ENTRY_LIMIT_BYTES: Final = 64 * 2**20
 WRITER_SUFFIX: Final = ".writer"
+END_SUFFIX: Final = ".end"
 SEGMENT_ID_CHARACTERS: Final = 33
+_NAME: Final = re.compile(r"[0-9A-Z]{26}-[0-9]{6}-[!-~]{1,160}\.seg")
 _WRITER_CHARACTERS: Final = 26
 _READ_BYTES: Final = 2**20
 _COUNTER: Final = struct.Struct("<I")
@@ -61,6 +68,15 @@ _TIME: Final = struct.Struct("<Q")
 _TIME_AT: Final = 8 + SEGMENT_ID_CHARACTERS + 32
 _LOOK_BYTES: Final = 2**16
 _MARK_BYTES: Final = FRAME.size + TAG_BYTES
+_BLOCK_BYTES: Final = 4_096
+_WINDOW_BYTES: Final = 3 * ENTRY_LIMIT_BYTES
+"""So much is looked through at once for what follows damage; the last third again with what comes next."""
+_TRY_BYTES: Final = 4_096
+_BY_CHANCE: Final = 2**16
+_TRIED_BYTES: Final = 2**35
+"""So much is deciphered at the most to find what follows damage: bytes that somebody made up could ask for days."""
+_UNREADABLE: Final = frozenset((errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EILSEQ))
+"""What a disk or a file system says of a block that it cannot give back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +122,8 @@ def end_of_frames(path: Path) -> int:
     The end mark of a finished segment is no entry and is left out.
     """
     with path.open("rb", buffering=0) as file:
-        end = size = os.fstat(file.fileno()).st_size
+        size = os.fstat(file.fileno()).st_size
+        end = _end_of_data(file.fileno(), size)
         while end > HEADER_BYTES:
             start = max(HEADER_BYTES, end - _LOOK_BYTES)
             piece = os.pread(file.fileno(), end - start, start).rstrip(b"\0")
@@ -119,9 +136,9 @@ def end_of_frames(path: Path) -> int:
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """Return the segments of a spool folder, oldest first; an absent folder has none."""
+    """Return the segments of a spool folder, oldest first; an absent folder has none. No writer makes folders, pipes, links or other names."""
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(SUFFIX)]
+        names = [entry.name for entry in os.scandir(folder) if _NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
     except FileNotFoundError:
         return []
     return [folder / name for name in sorted(names)]
@@ -147,10 +164,31 @@ def is_abandoned(path: Path) -> bool:
     return True
 
 
+def read_through(descriptor: int, size_bytes: int, offset: int) -> tuple[bytes, bool]:
+    """Return up to so many bytes, and whether the disk gave all of them back: a block that it did not is zeros. Raises OSError otherwise."""
+    pieces: list[bytes] = []
+    whole, missing = True, size_bytes
+    while missing > 0:
+        try:
+            piece = os.pread(descriptor, missing, offset)
+        except OSError as problem:
+            if problem.errno not in _UNREADABLE:
+                raise
+            whole = False
+            piece = bytes(min(missing, _BLOCK_BYTES - offset % _BLOCK_BYTES, max(os.fstat(descriptor).st_size - offset, 0)))
+        if not piece:
+            break
+        pieces.append(piece)
+        missing -= len(piece)
+        offset += len(piece)
+    return b"".join(pieces), whole
+
+
 class SegmentReader:
     """Reads one segment from `after` on, again and again while it grows; holds its place between reads."""
 
     def __init__(self, path: Path, recorder_key: X25519PrivateKey, after: int = -1) -> None:
+        """Raises SPOOL-DAMAGED for a header that no writer made, OSError for a file that cannot be opened."""
         self.path = path
         self.counter = 0
         self.offset = HEADER_BYTES
@@ -158,14 +196,17 @@ class SegmentReader:
         self._after = after
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            head = os.pread(self._descriptor, HEADER_BYTES, 0)
+            head, _ = read_through(self._descriptor, HEADER_BYTES, 0)
             name = head[8 : 8 + SEGMENT_ID_CHARACTERS]
-            if len(head) < HEADER_BYTES or head[:8] != MAGIC or not path.name.encode().startswith(name):
+            if len(head) < HEADER_BYTES or head[:8] != MAGIC or not os.fsencode(path.name).startswith(name):
                 raise GuijuError(SPOOL_DAMAGED, path=path, offset=0, lost="?")
             ephemeral = head[8 + SEGMENT_ID_CHARACTERS : 8 + SEGMENT_ID_CHARACTERS + 32]
             shared = recorder_key.exchange(X25519PublicKey.from_public_bytes(ephemeral))
             self._name = name
             self._cipher = AESGCM(segment_key(shared, name.decode(), ephemeral, recorder_key.public_key().public_bytes_raw()))
+        except ValueError as problem:  # a key with which no secret can be agreed, a name that is no text
+            os.close(self._descriptor)
+            raise GuijuError(SPOOL_DAMAGED, path=path, offset=0, lost="?") from problem
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -176,18 +217,20 @@ class SegmentReader:
 
     def waiting(self) -> bool:
         """Return whether bytes lie after the last frame read; one system call."""
-        return os.pread(self._descriptor, 4, self.offset) not in (b"", b"\0\0\0\0")
+        found, whole = read_through(self._descriptor, 4, self.offset)
+        return not whole or found not in (b"", b"\0\0\0\0")
 
     def read(self, limit: int, limit_bytes: int, *, final: bool) -> list[Frame | Damage]:
         """Return the frames that follow the last one read, up to `limit` of them and little more than `limit_bytes`.
 
         `final` says that the writer is gone. Until then an unreadable frame may be one that is just being written, so
         reading stops in front of it. Afterwards an unreadable frame with readable ones behind it is damage, and one
-        with nothing readable behind it is a torn tail: it was never acknowledged and is left alone.
+        with nothing readable behind it is a torn tail: it was never acknowledged and is left alone. A block that the disk
+        does not give back is damage in either case.
         """
         found: list[Frame | Damage] = []
         buffer, start = b"", self.offset
-        taken_bytes = 0
+        taken_bytes, doubted = 0, -1
         while len(found) < limit and taken_bytes < limit_bytes:
             at = self.offset - start
             if len(buffer) - at < FRAME.size or len(buffer) - at < FRAME.size + FRAME.unpack_from(buffer, at)[0]:
@@ -203,7 +246,13 @@ class SegmentReader:
             else:
                 raw = self._open(buffer, at)
             if raw is None:
-                damage = self._resume() if final else None
+                if not final:
+                    break
+                if doubted != self.offset:  # what is cached may be older than the disk, for writers write past the cache
+                    doubted, buffer = self.offset, b""
+                    os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                    continue
+                damage = self._resume()
                 if damage is None:
                     break
                 if self.counter - 1 > self._after:
@@ -219,9 +268,9 @@ class SegmentReader:
 
     def _buffered(self) -> bytes:
         """Return what follows the last frame read: at least the next frame whole, however large, if it is there."""
-        buffer = os.pread(self._descriptor, _READ_BYTES, self.offset)
+        buffer, _ = read_through(self._descriptor, _READ_BYTES, self.offset)
         if len(buffer) == _READ_BYTES and (length := FRAME.unpack_from(buffer)[0]) > _READ_BYTES - FRAME.size:
-            buffer = os.pread(self._descriptor, FRAME.size + min(length, ENTRY_LIMIT_BYTES + TAG_BYTES), self.offset)
+            buffer, _ = read_through(self._descriptor, FRAME.size + min(length, ENTRY_LIMIT_BYTES + TAG_BYTES), self.offset)
         return buffer
 
     def _open(self, buffer: bytes, at: int, counter: int | None = None) -> bytes | None:
@@ -238,33 +287,74 @@ class SegmentReader:
             return None
 
     def _resume(self) -> Damage | None:
-        """Step over unreadable bytes to the next readable frame and return what was lost; None when none follows."""
-        size = os.fstat(self._descriptor).st_size
-        rest = os.pread(self._descriptor, max(size - self.offset, 0), self.offset)
-        # A zero may be the end of a real frame, so the tail keeps one header's worth of zeros.
-        rest = rest[: len(rest.rstrip(b"\0")) + FRAME.size + TAG_BYTES]
-        for counter, at in self._headers(rest):
-            if self._open(rest, at, counter) is not None:
-                damage = Damage(self.counter, self.offset, counter - self.counter)
-                self.offset += at
-                self.counter = counter
-                self.damaged = True
-                return damage
-        return None
+        """Step over unreadable bytes to the next readable frame and return what was lost.
 
-    def _headers(self, rest: bytes) -> list[tuple[int, int]]:
-        """Return (counter, offset) of everything that could be the header of a later frame, by counter.
-
-        One pass: a torn frame may have tens of megabytes, and looking through them once for each counter takes days.
+        None when none follows: nothing there was acknowledged. Where nobody can tell, because the disk does not give it back or it would take
+        too long to see, the rest is lost, and nobody knows how much.
         """
-        most = self.counter + len(rest) // (FRAME.size + TAG_BYTES)
-        found = []
+        size = os.fstat(self._descriptor).st_size
+        place, tried_bytes, all_read = self.offset, 0, True
+        while (place := _next_data(self._descriptor, place, size)) < size:
+            rest, whole = read_through(self._descriptor, min(size - place, _WINDOW_BYTES), place)
+            all_read = all_read and whole
+            last = not rest or place + len(rest) >= size
+            if last:  # a zero may be the end of a real frame, so the tail keeps one header's worth of zeros
+                rest = rest[: len(rest.rstrip(b"\0")) + FRAME.size + TAG_BYTES]
+            for counter, at in self._headers(rest, place):
+                tried_bytes += FRAME.unpack_from(rest, at)[0] + _TRY_BYTES
+                if tried_bytes > _TRIED_BYTES:
+                    return self._step(size, self.counter + 1, 0)
+                if self._open(rest, at, counter) is not None:
+                    return self._step(place + at, counter, counter - self.counter)
+            if last:
+                break
+            place += len(rest) - ENTRY_LIMIT_BYTES - _MARK_BYTES
+        return None if all_read else self._step(size, self.counter + 1, 0)
+
+    def _step(self, offset: int, counter: int, lost: int) -> Damage:
+        damage = Damage(self.counter, self.offset, lost)
+        self.offset, self.counter, self.damaged = offset, counter, True
+        return damage
+
+    def _headers(self, rest: bytes, place: int) -> Iterator[tuple[int, int]]:
+        """Yield (counter, offset) of what could be the header of a later frame, by counter; `rest` lies at `place`.
+
+        One pass: a torn frame may have tens of megabytes, and looking through them once for each counter takes days. No more are looked at
+        than frames could lie there and chance could make: only somebody who made them up has more.
+        """
+        most = self.counter + (place - self.offset + len(rest)) // _MARK_BYTES
+        longest = min(len(rest), ENTRY_LIMIT_BYTES + TAG_BYTES)
+        likely = len(rest) // _MARK_BYTES + _BY_CHANCE
+        counters, places = [], []
         for shift in range(4):
             words = numpy.frombuffer(rest, "<u4", max(len(rest) - shift, 0) // 4, shift)
-            lengths, counters = words[:-1], words[1:]
-            fits = (counters > self.counter) & (counters <= most) & (lengths >= TAG_BYTES) & (lengths <= len(rest))
-            found += [(int(counters[place]), int(place) * 4 + shift) for place in numpy.flatnonzero(fits)]
-        return sorted(found)
+            lengths, numbers = words[:-1], words[1:]
+            fits = (numbers > self.counter) & (numbers <= most) & (lengths >= TAG_BYTES) & (lengths <= longest)
+            found = numpy.flatnonzero(fits)[:likely]
+            counters.append(numbers[found])
+            places.append(found * 4 + shift)
+        every_counter, every_place = numpy.concatenate(counters), numpy.concatenate(places)
+        for each in numpy.lexsort((every_place, every_counter)):
+            yield int(every_counter[each]), int(every_place[each])
+
+
+def _end_of_data(descriptor: int, size: int) -> int:
+    """Return where the last bytes that were written end: a file may say that it is long and hold nothing."""
+    end = HEADER_BYTES
+    try:
+        while (start := _next_data(descriptor, end, size)) < size:
+            end = os.lseek(descriptor, start, os.SEEK_HOLE)
+    except OSError:
+        return size
+    return min(end, size)
+
+
+def _next_data(descriptor: int, offset: int, size: int) -> int:
+    """Return where bytes were written from `offset` on, `size` for nowhere."""
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError as problem:
+        return size if problem.errno == errno.ENXIO else offset
 
 
 def read_segment(

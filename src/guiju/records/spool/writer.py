@@ -344,6 +344,8 @@ class SpoolWriter:
         if now - self._looked_at > _LOOK_AGAIN_S:
             self._used_bytes = _folder_bytes(self._folder)
             self._looked_at = now
+            if self._segment is not None and self._segment.is_to_end():
+                self._end_segment()
         self._done += 1
         self._make_room()
 
