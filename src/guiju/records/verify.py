@@ -8,6 +8,7 @@ Steps are numbered as in the report:
 5. what is not in the ledger yet, and what could not be read.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -35,9 +36,9 @@ from guiju.records.log.note import Checkpoint, stated_checkpoint
 from guiju.records.log.report import Outcome, Report, Step
 from guiju.records.log.signers import ring_from, verify_site_checkpoint
 from guiju.records.log.tiles import WIDTH, TileReader, read_checkpoint
-from guiju.records.models import OutboxEntry, Record, RecordContent, Removal, SubjectKey, next_index
+from guiju.records.models import OutboxEntry, Record, RecordContent, Removal, SpoolCursor, SubjectKey, next_index
 from guiju.records.recorder.intake import DAMAGED_FOLDER
-from guiju.records.spool.segment import list_segments
+from guiju.records.spool.segment import list_segments, waiting_frames
 
 Progress = Callable[[int, int], None]
 NOT_PROVEN: Final = (
@@ -313,11 +314,26 @@ def _count_gone(removed: Removed, found: _Findings) -> tuple[int, Counter[str]]:
 
 def _check_waiting(data: DataFolder, size: int, kept: int) -> Step:
     # 5. What the ledger does not hold yet is not proven; what could not be read is lost.
-    waiting_bytes = sum(path.stat().st_size for path in list_segments(data.spool) if path.exists())
+    entries, waiting_bytes = _waiting_in_spool(data)
     outbox = OutboxEntry.objects.count()
     damaged = sorted(path.name for path in (data.spool / DAMAGED_FOLDER).glob("*"))
     beyond = max(kept - size, 0)
-    zh = f"检查点之后 {beyond} 条，暂存区 {waiting_bytes} 字节，发件箱 {outbox} 条，损坏的暂存段 {len(damaged)} 个"
-    en = f"{beyond} records after the checkpoint, {waiting_bytes} bytes in the spool, {outbox} in the outbox, {len(damaged)} damaged segments"
-    outcome: Outcome = "fails" if damaged else "open" if beyond or outbox else "holds"
+    zh = f"检查点之后 {beyond} 条，暂存区待入账 {entries} 条（{waiting_bytes} 字节），发件箱 {outbox} 条，损坏的暂存段 {len(damaged)} 个"
+    en = (
+        f"{beyond} records after the checkpoint, {entries} entries ({waiting_bytes} bytes) wait in the spool, "
+        f"{outbox} in the outbox, {len(damaged)} damaged segments"
+    )
+    outcome: Outcome = "fails" if damaged else "open" if beyond or entries or outbox else "holds"
     return Step(5, outcome, zh, en, ", ".join(damaged))
+
+
+def _waiting_in_spool(data: DataFolder) -> tuple[int, int]:
+    """Return how many entries of the spool are not on record yet, and their bytes; the room written ahead of a segment is none of them."""
+    entries = size_bytes = 0
+    cursors = dict(SpoolCursor.objects.values_list("segment", "counter"))
+    for path in list_segments(data.spool):
+        with contextlib.suppress(OSError):  # drained and removed meanwhile
+            more, their_bytes = waiting_frames(path, cursors.get(path.name, -1))
+            entries += more
+            size_bytes += their_bytes
+    return entries, size_bytes

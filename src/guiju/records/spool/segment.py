@@ -144,6 +144,26 @@ def list_segments(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
+def waiting_frames(path: Path, after: int) -> tuple[int, int]:
+    """Return how many entries lie behind the frame `after` of a segment, and their bytes; read from lengths, without a key. Raises OSError.
+
+    Bytes behind the last frame that has a header as it should be are no entries: they are torn, or being written.
+    """
+    entries = size_bytes = counter = 0
+    with path.open("rb", buffering=0) as file:
+        offset, size = HEADER_BYTES, os.fstat(file.fileno()).st_size
+        while offset + FRAME.size <= size:
+            length, found = FRAME.unpack(os.pread(file.fileno(), FRAME.size, offset))
+            if length < TAG_BYTES or found != counter or offset + FRAME.size + length > size:
+                break
+            if counter > after and length > TAG_BYTES:  # the end mark is an empty entry
+                entries += 1
+                size_bytes += FRAME.size + length
+            offset += FRAME.size + length
+            counter += 1
+    return entries, size_bytes
+
+
 def writer_of(path: Path) -> str:
     """Return the id of the writer of a segment, from its name."""
     return path.name[:_WRITER_CHARACTERS]

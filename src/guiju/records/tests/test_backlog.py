@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from guiju.core.clock import now_us
-from guiju.core.keys import load_recorder_public_key
+from guiju.core.keys import load_recorder_public_key, load_site_public_key
 from guiju.core.layout import DataFolder
 from guiju.records.entry import encode_entry
 from guiju.records.recorder.recording import Recorder
@@ -18,6 +18,7 @@ from guiju.records.spool.segment import HEADER_BYTES, list_segments
 from guiju.records.spool.writer import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
 from guiju.records.tests.site import entry
+from guiju.records.verify import verify_ledger
 
 pytestmark = pytest.mark.django_db
 LATER_US = int((LATE_S + 5) * 1e6)
@@ -97,3 +98,36 @@ def test_what_the_recorder_told_is_believed_only_when_it_is_whole(tmp_path: Path
     (tmp_path / "run" / "recorder.json").write_bytes(b'{"at_us": "soon"')
     assert read_progress(tmp_path / "run") == Progress()
     write_progress(tmp_path / "run" / "recorder.json", told)  # a folder that cannot be: nothing happens
+
+
+def test_the_check_of_the_ledger_counts_what_waits_and_not_the_room_ahead(data: DataFolder) -> None:
+    """Guarded: the cursor and the end of the frames in `waiting_frames`; the size of the file would be a megabyte."""
+
+    def fifth() -> tuple[str, str]:
+        step = verify_ledger(data, ORIGIN, load_site_public_key(data.keys)).steps[-1]
+        assert step.number == 5
+        return step.outcome, step.en
+
+    async def append(raws: list[bytes]) -> None:
+        for raw in raws:
+            await writer.append(raw)
+
+    recorder, writer = Recorder(data, ORIGIN), writer_of(data)
+    recorder.start()
+    raws = [encode_entry(entry(content=bytes(500))) for _ in range(5)]
+    with asyncio.Runner() as worker:
+        worker.run(append(raws[:3]))
+        while recorder.step():
+            pass
+        (path,) = list_segments(data.spool)
+        assert path.stat().st_size >= 2**20
+        assert fifth() == (
+            "holds",
+            "0 records after the checkpoint, 0 entries (0 bytes) wait in the spool, 0 in the outbox, 0 damaged segments",
+        )
+        worker.run(append(raws[3:]))
+        outcome, told = fifth()
+        assert outcome == "open"
+        assert f"2 entries ({sum(len(raw) + 8 + 16 for raw in raws[3:])} bytes) wait in the spool" in told
+        worker.run(writer.close())
+    assert "2 entries" in fifth()[1], "the end mark is no entry"
