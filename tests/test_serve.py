@@ -331,6 +331,10 @@ def test_status_tells_what_runs(service: Serving) -> None:
     for name in ("gateway-0", "recorder", "console", "jobs", "demo-model"):
         assert name in told.stdout
     assert str(service.state()["ports"]["gateway"]) in told.stdout
+    lines = [line.split("\t") for line in told.stdout.splitlines()]
+    assert ["进程 process", "gateway-0", f"pid {service.state()['pids']['gateway-0']}"] in [line[:3] for line in lines]
+    assert all(len(line) > 1 for line in lines), "one line for each fact"
+    assert "records –" not in told.stdout
 
 
 # ── the tour ────────────────────────────────────────────────────────────────────────────────────────────────────────

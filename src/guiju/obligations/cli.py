@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -97,7 +96,7 @@ def check_command(
     all_: Annotated[bool, typer.Option("--all", help="With duties that do not bind or are not built. 连同不适用与未建。")] = False,
     lang: Annotated[str, typer.Option(help="zh or en; else from LANG. 语言。")] = "",
 ) -> None:
-    """Judge every duty from the evidence; exit status 1 when one is breached or overdue. 检查各项义务。"""
+    """Judge every duty from the evidence; exit status 1 when one is breached or overdue; lines with tabs for what is no terminal. 检查各项义务。"""
     from guiju.web import open_data_folder
 
     open_data_folder(data)
@@ -107,6 +106,7 @@ def check_command(
     from guiju.obligations import reports
     from guiju.obligations.judging import judge_all, judge_service, list_notices
     from guiju.services.flow import SERVICE_UNKNOWN, settings_now
+    from guiju.web.rows import is_terminal, line_of
 
     now = timezone.now()
     known = [each.id for each in settings_now().services]
@@ -115,12 +115,14 @@ def check_command(
     lights = judge_service(service, now) if service else [each for own in judge_all(now).values() for each in own]
     chosen = Form.JSON if as_json else form
     language = lang or ("en" if os.environ.get("LANG", "zh").startswith("en") else "zh")
-    if chosen is Form.TABLE:
-        _print_table(lights, language, all_, out)
+    shown = [each for each in lights if all_ or each.status not in ("not_built", "not_applicable")]
+    if chosen is Form.TABLE and out is None and is_terminal():
+        _print_table(lights, language, all_)
     else:
         for notice in list_notices(now):
             typer.echo(notice.in_language(language), err=True)
         text = {
+            Form.TABLE: lambda: "".join(line_of(row) + "\n" for row in reports.as_rows(shown, language)),
             Form.JSON: lambda: json.dumps(reports.as_json(lights), ensure_ascii=False, indent=1) + "\n",
             Form.JUNIT: lambda: reports.as_junit(lights).decode(),
             Form.GITHUB: lambda: reports.as_annotations(lights),
@@ -132,7 +134,7 @@ def check_command(
     sys.exit(FAILED if any(each.status in reports.FAILING for each in lights) else 0)
 
 
-def _print_table(lights: list["Light"], language: str, everything: bool, out: Path | None) -> None:
+def _print_table(lights: list["Light"], language: str, everything: bool) -> None:
     from django.utils import timezone
     from rich.console import Console
     from rich.markup import escape
@@ -143,43 +145,40 @@ def _print_table(lights: list["Light"], language: str, everything: bool, out: Pa
     from guiju.obligations.loading import shipped_catalogue
 
     zh = language.startswith("zh")
-    with ExitStack() as opened:
-        console = Console(file=opened.enter_context(out.open("w")) if out else None)
-        for notice in list_notices(timezone.now()):
-            console.print(f"[yellow]▲[/] {escape(notice.in_language(language))}")
-        for service in dict.fromkeys(each.service for each in lights):
-            own = [each for each in lights if each.service == service]
-            console.print(f"\n[bold]{escape(service)}[/]")
-            chapter = None
-            table = Table(box=None, show_header=False, pad_edge=False)
-            table.add_column(no_wrap=True)
-            table.add_column(no_wrap=True)
-            table.add_column(overflow="fold")
-            table.add_column(overflow="fold")
-            for each in own:
-                if each.status in ("not_built", "not_applicable") and not everything:
-                    continue
-                here = shipped_catalogue().chapter_of(each.obligation.article)
-                if here is not chapter:
-                    chapter = here
-                    table.add_row("", "", f"[bold]{escape(here.title.in_language(language))}[/]", "")
-                mark, *names = _MARKS[each.status]
-                due = f" · {last_moment(each.finding.due_at)[:10]}" if each.finding.due_at else ""
-                told = each.finding.reason.in_language(language)
-                table.add_row(
-                    f"{mark} {names[0] if zh else names[1]}",
-                    each.obligation.id,
-                    escape(each.obligation.title.in_language(language)),
-                    f"[dim]{escape(told)}{due}[/]",
-                )
-            console.print(table)
-            counts = count_states(own)
-            console.print(
-                "  ".join(f"{_MARKS[state][0]} {_MARKS[state][1 if zh else 2]} {count}" for state, count in counts.items() if count)
+    console = Console()
+    for notice in list_notices(timezone.now()):
+        console.print(f"[yellow]▲[/] {escape(notice.in_language(language))}")
+    for service in dict.fromkeys(each.service for each in lights):
+        own = [each for each in lights if each.service == service]
+        console.print(f"\n[bold]{escape(service)}[/]")
+        chapter = None
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        for each in own:
+            if each.status in ("not_built", "not_applicable") and not everything:
+                continue
+            here = shipped_catalogue().chapter_of(each.obligation.article)
+            if here is not chapter:
+                chapter = here
+                table.add_row("", "", f"[bold]{escape(here.title.in_language(language))}[/]", "")
+            mark, *names = _MARKS[each.status]
+            due = f" · {last_moment(each.finding.due_at)[:10]}" if each.finding.due_at else ""
+            told = each.finding.reason.in_language(language)
+            table.add_row(
+                f"{mark} {names[0] if zh else names[1]}",
+                each.obligation.id,
+                escape(each.obligation.title.in_language(language)),
+                f"[dim]{escape(told)}{due}[/]",
             )
-            dated = next_deadlines(own, 5)
-            if dated:
-                console.print("[bold]下一期限[/]" if zh else "[bold]Next deadlines[/]")
-                for due_at, each in dated:
-                    title = escape(each.obligation.title.in_language(language))
-                    console.print(f"  {last_moment(due_at)}  {each.obligation.id}  {title}")
+        console.print(table)
+        counts = count_states(own)
+        console.print("  ".join(f"{_MARKS[state][0]} {_MARKS[state][1 if zh else 2]} {count}" for state, count in counts.items() if count))
+        dated = next_deadlines(own, 5)
+        if dated:
+            console.print("[bold]下一期限[/]" if zh else "[bold]Next deadlines[/]")
+            for due_at, each in dated:
+                title = escape(each.obligation.title.in_language(language))
+                console.print(f"  {last_moment(due_at)}  {each.obligation.id}  {title}")

@@ -34,6 +34,17 @@ def as_json(lights: list[Light]) -> list[dict[str, Any]]:
     ]
 
 
+def as_rows(lights: list[Light], language: str) -> list[tuple[str, ...]]:
+    """Return each light as (service, state, id, last day, title, reason); the state is the word that `as_json` gives, the day empty for none."""
+    return [
+        (
+            each.service, each.status, each.obligation.id, (_due(each.finding) or "")[:10], each.obligation.title.in_language(language),
+            each.finding.reason.in_language(language),
+        )
+        for each in lights
+    ]  # fmt: skip
+
+
 def as_junit(lights: list[Light]) -> bytes:
     """Return JUnit XML: a suite for each service, a case for each duty; overdue and breach fail, what nobody judges is skipped."""
     root = ElementTree.Element("testsuites", name="guiju check")

@@ -137,7 +137,21 @@ def test_the_command_fails_a_release_with_a_breach_and_knows_its_services(data: 
     flow.answer_profile("chat", WHOLE, OFFICER)
     flow.determine_scope("chat", APPROVER)
     table = run(whole_app(), ["check", "--data", str(data.root), "--lang", "zh", "--all"])
-    assert "适用性" in table.stdout or "GAI-2.1" in table.stdout
-    assert "未建" in table.stdout
+    rows = [line.split("\t") for line in table.stdout.splitlines()]
+    assert {len(row) for row in rows} == {6}
+    by_id = {row[2]: row for row in rows}
+    assert len(by_id) == len(rows) == len(json.loads(done.stdout))
+    assert by_id["GAI-2.1"][0] == "chat"
+    assert "not_built" in {row[1] for row in rows}
+    fewer = run(whole_app(), ["check", "--data", str(data.root), "--lang", "zh"]).stdout.splitlines()
+    assert 0 < len(fewer) < len(rows)
+    assert not [line for line in fewer if line.split("\t")[1] in ("not_built", "not_applicable")]
+    out = data.root / "report"
+    run(whole_app(), ["check", "--data", str(data.root), "--lang", "zh", "--all", "--out", str(out)])
+    assert out.read_text() == table.stdout
+    with patch("guiju.web.rows.is_terminal", return_value=True):  # a person reads it
+        shown = run(whole_app(), ["check", "--data", str(data.root), "--lang", "zh", "--all"]).stdout
+    assert "未建" in shown
+    assert "\t" not in shown
     with pytest.raises(Exception, match="SERVICE-UNKNOWN"):
         run(whole_app(), ["check", "--data", str(data.root), "--service", "nowhere"], catch_exceptions=False)

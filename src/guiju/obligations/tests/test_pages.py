@@ -65,7 +65,7 @@ def test_a_year_without_a_calendar_is_one_notice_that_says_what_to_do(owner: Cli
         as_json = CliRunner().invoke(whole_app(), ["check", "--data", str(data.root), "--json", "--lang", "en"])
     assert page.count("CALENDAR-GAP") == 1
     assert "[calendar]" in page
-    assert "Fill the days off and make-up days of 2031" in " ".join(told.stdout.split())
+    assert "Fill the days off and make-up days of 2031" in " ".join(told.stderr.split())
     assert "2031" in as_json.stderr
     assert json.loads(as_json.stdout)
     with patch.object(judging, "missing_year", return_value=None):
