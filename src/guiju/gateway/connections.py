@@ -21,7 +21,7 @@ BUFFER_BYTES: Final = 2**18
 """So much is read ahead of who takes it; then the upstream waits."""
 HEAD_BYTES: Final = 2**16
 UNPACKED_BYTES: Final = 2**24
-"""A piece of a packed body that grows beyond this is no answer."""
+"""A packed body of which more than this waits, however many pieces it came in, is no answer."""
 
 
 class AnswerBroken(OSError):
@@ -132,12 +132,21 @@ class Answer:
             raise AnswerBroken(f"its content encoding is {known}, which was not asked for")
 
     def _unpacked(self, raw: bytes) -> bytes:
+        """Return a piece unpacked. The pieces of one read come without a pause between them, so what waits counts.
+
+        One gzip member is a body. RFC 1952 §2.2 allows several, but nobody sends them who was asked for no packing at all, and zlib keeps
+        what follows the first, copying all of it for each piece.
+        """
+        unpacker = self._unpacker
+        room = UNPACKED_BYTES - self._size
         try:
-            unpacked: bytes = self._unpacker.decompress(raw, UNPACKED_BYTES)
+            unpacked: bytes = unpacker.decompress(raw, room) if room > 0 else b""
         except zlib.error as problem:
             raise AnswerBroken(f"its packed body is damaged ({problem})") from None
-        if self._unpacker.unconsumed_tail:
-            raise AnswerBroken(f"a piece of its packed body grows beyond {UNPACKED_BYTES} bytes")
+        if room <= 0 or unpacker.unconsumed_tail:
+            raise AnswerBroken(f"its packed body grows beyond {UNPACKED_BYTES} bytes at once")
+        if unpacker.unused_data:
+            raise AnswerBroken("something follows the end of its packed body")
         return unpacked
 
 

@@ -2,7 +2,7 @@
 
 Guarded lines: `if self._answer is None` in `data_received` (an answer nobody asked for becomes the next one's), the
 `StaleConnection` branch of `connection_lost` and of `Pool.ask`, `self._pool.ended()` in `Connection._end` (places get lost),
-`pause_reading` in `on_body`, the `unconsumed_tail` and `eof` of what was packed, the end of `connection_lost` (half an answer
+`pause_reading` in `on_body`, the `eof` of what was packed, the end of `connection_lost` (half an answer
 passes for a whole one).
 """
 
@@ -12,8 +12,6 @@ import datetime
 import gzip
 import ipaddress
 import ssl
-import zlib
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -27,77 +25,7 @@ from hypothesis import strategies as st
 
 from guiju.gateway import connections
 from guiju.gateway.connections import AnswerBroken, Pool
-
-REQUEST = b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
-OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: 5\r\n\r\nhello"
-CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\n\r\n"
-UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\nhello"
-
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Story = Callable[[Pool, "Upstream"], Awaitable[None]]
-
-
-class Upstream:
-    """A server that runs a script for each connection, and counts."""
-
-    def __init__(self, *scripts: Script) -> None:
-        self.scripts = scripts
-        self.accepted = 0
-        self.closed = 0
-        self.left = asyncio.Event()
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        script = self.scripts[min(self.accepted, len(self.scripts) - 1)]
-        self.accepted += 1
-        try:
-            await script(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self.closed += 1
-            self.left.set()
-            writer.close()
-
-
-def answers(*responses: bytes, then_closes: bool = False) -> Script:
-    """Answer requests in turn, the last one for ever."""
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        number = 0
-        while True:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(responses[min(number, len(responses) - 1)])
-            await writer.drain()
-            number += 1
-            if then_closes and number == len(responses):
-                return
-
-    return script
-
-
-def play(story: Story, *scripts: Script, limit: int = 10, context: ssl.SSLContext | None = None) -> None:
-    async def main() -> None:
-        upstream = Upstream(*scripts)
-        server = await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=context)
-        port = server.sockets[0].getsockname()[1]
-        pool = Pool(f"{'https' if context else 'http'}://127.0.0.1:{port}", limit=limit, connect_timeout_s=5)
-        try:
-            async with asyncio.timeout(20):
-                await story(pool, upstream)
-        finally:
-            pool.close()
-            server.close()
-            await asyncio.sleep(0)
-
-    uvloop.run(main())
-
-
-async def ask(pool: Pool, limit_bytes: int = 10**9) -> bytes | None:
-    answer = await pool.ask(REQUEST)
-    try:
-        return await answer.read(limit_bytes)
-    finally:
-        answer.close()
+from guiju.gateway.tests.wire import CHUNKED, OK, REQUEST, UNTIL_CLOSE, Upstream, answers, ask, play
 
 
 def test_one_connection_carries_one_exchange_after_the_other() -> None:
@@ -388,29 +316,6 @@ def test_a_body_larger_than_the_limit_is_given_up() -> None:
         assert await ask(pool, 4) is None
 
     play(story, answers(OK))
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_body_packed_without_being_asked_is_unpacked(encoding: str) -> None:
-    body = "今天天气晴好。".encode() * 1_000
-    packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
-
-    async def story(pool: Pool, upstream: Upstream) -> None:
-        assert await ask(pool) == body
-
-    play(
-        story, answers(b"HTTP/1.1 200 OK\r\ncontent-encoding: %s\r\ncontent-length: %d\r\n\r\n" % (encoding.encode(), len(packed)) + packed)
-    )
-
-
-def test_a_body_that_unpacks_without_measure_is_refused() -> None:
-    packed = gzip.compress(bytes(connections.UNPACKED_BYTES * 4))
-
-    async def story(pool: Pool, upstream: Upstream) -> None:
-        with pytest.raises(AnswerBroken, match="grows"):
-            await ask(pool)
-
-    play(story, answers(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed) + packed))
 
 
 def test_nobody_listens() -> None:
