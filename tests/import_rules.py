@@ -45,6 +45,7 @@ LIVE_MODULES: Final = {
             "libraries.library",
             "matching",
             "outlet",
+            "parts",
             "personal",
             "risks",
             "screener",

@@ -11,11 +11,12 @@ from typing import Any, Final
 from guiju.screening.classifier.judge import action_of, find_in, find_under, said_by_the_user
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.outlet import Outlet
+from guiju.screening.parts import CONTENT, THOUGHTS, words_in
 from guiju.screening.values import ENDS, GRAVITY, Hit, Policy, Verdict
 from guiju.screening.watched import Watched
 
-FIELDS: Final = ("content", "reasoning_content")
-"""The fields of an answer that are words for people."""
+FIELDS: Final = (CONTENT, ("reasoning_content",), THOUGHTS)
+"""The texts of an answer that are words for people; `words_in` has those of a whole one."""
 Way = Outlet | Watched
 """How one text of an answer leaves."""
 
@@ -40,13 +41,11 @@ def judge_answer(classifier: Classifier, policy: Policy, choices: Sequence[dict[
     hits: list[Hit] = []
     stopped: set[int] = set()
     for place, choice in enumerate(choices):
-        message = choice.get("message")
-        for field in FIELDS:
-            text = message.get(field) if isinstance(message, dict) else None
-            find = find_under(policy, classifier, text) if isinstance(text, str) else None
+        for words in words_in(choice.get("message"), f"choices[{place}].message"):
+            find = find_under(policy, classifier, words.text)
             if find is not None:
                 action = action_of(policy, "output", find)
-                hits.append(find.hit(f"choices[{place}].message.{field}", action))
+                hits.append(words.standing(find.hit(words.path, action)))
                 if action in ENDS:
                     stopped.add(place)
     return hits, stopped
@@ -54,4 +53,4 @@ def judge_answer(classifier: Classifier, policy: Policy, choices: Sequence[dict[
 
 def watched(outlet: Outlet, path: tuple[str | int, ...], classifier: Classifier | None, policy: Policy) -> Way:
     """Return the way out of the text at this path of a stream: under the classifier's eyes where it may stop words for people."""
-    return outlet if classifier is None or len(path) != 1 or path[0] not in FIELDS else Watched(outlet, classifier, policy)
+    return outlet if classifier is None or path not in FIELDS else Watched(outlet, classifier, policy)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from guiju.screening.guards.form import Turn
+from guiju.screening.parts import as_one_text
 from guiju.screening.view import paths
 
 PARTS_AT_MOST: Final = 32
@@ -94,10 +95,10 @@ def question_of(messages: Sequence[Mapping[str, Any]], window: int) -> tuple[Tur
 
 
 def answer_parts(message: object, question: tuple[Turn, ...], path: str, window: int) -> list[Part]:
-    """Return the parts of a whole answer of one choice: every text in it, each for itself. Raises TooLong."""
+    """Return the parts of a whole answer of one choice: every text in it, each for itself, a text in several parts as one. Raises TooLong."""
     parts = [
         Part((*question, Turn("assistant", text[start:end])), f"{path}.{name}", start, end)
-        for name, text in (_read(message) if isinstance(message, dict) else ())
+        for name, text in (_read(as_one_text(message)) if isinstance(message, dict) else ())
         if text
         for start, end in windows(0, len(text), window)
     ]

@@ -1,7 +1,7 @@
 """A whole answer: examined in one pass, labelled, and encoded. No input or output here.
 
 A choice with a hit leaves as the approved notice alone: nothing of an answer that strayed needs to be shown. Personal information is
-hidden where it stands.
+hidden where it stands. Parts that a reader sees as one text are examined as one, too (`screening/parts.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,9 @@ from guiju.screening.classifier.model import Classifier
 from guiju.screening.matching.continued import Before, hit_of, reaching_in
 from guiju.screening.matching.conversation import begins_json, flags_in_answer
 from guiju.screening.matching.decoded import flags_in_encoded
-from guiju.screening.matching.snapshot import Snapshot
-from guiju.screening.personal.finds import NOTHING_SAID, Screen, mask_value, screen_for
+from guiju.screening.matching.snapshot import Snapshot, verdict_of
+from guiju.screening.parts import CONTENT, THOUGHTS, Joined, joined_in, spelled_by, text_of
+from guiju.screening.personal.finds import NOTHING_SAID, Screen, mask, mask_value, screen_for
 from guiju.screening.spellings.encoded import may_be_encoded
 from guiju.screening.spellings.first_look import Units, units_of
 from guiju.screening.values import ENDS, PASS, Hit, Policy, Verdict
@@ -50,10 +51,24 @@ def examine_json(snapshot: Snapshot, policy: Policy, value: object) -> Verdict:
     return _examine(snapshot, policy, value, text, units_of(text))
 
 
-def _examine(snapshot: Snapshot, policy: Policy, value: object, text: str, units: Units) -> Verdict:
+def _examine(snapshot: Snapshot, policy: Policy, value: object, text: str, units: Units, together: Sequence[Joined] = ()) -> Verdict:
+    """Return the verdict on a value and on what is read `together` in it; `text` holds all of both."""
     if snapshot.finds_nothing_in(text, units):
         return PASS
-    return snapshot.examine_all(paths(value), "output", policy)
+    verdict = snapshot.examine_all(paths(value), "output", policy)
+    if not together:
+        return verdict
+    joined = {each.path: each for each in together}
+    more = snapshot.examine_all([(each.path, each.text) for each in together], "output", policy)
+    found = {_place(hit): hit for hit in verdict.hits}
+    for hit in more.hits:
+        standing = joined[hit.path].standing(hit)
+        found.setdefault(_place(standing), standing)
+    return verdict_of(list(found.values()))
+
+
+def _place(hit: Hit) -> tuple[str, int, int, str]:
+    return hit.path, hit.start, hit.end, hit.rule
 
 
 def whole_answer(
@@ -70,11 +85,14 @@ def whole_answer(
     if not isinstance(choices, list) or not choices or [choice for choice in choices if choice.__class__ is not dict]:
         raise ValueError("it has no choices")
     answer.pop("retraction", None)  # only this gateway retracts
-    text = "\n".join(strings(answer))
+    sent, calls, together = _sent(choices)
+    view = strings(answer)
+    if together:
+        view += [each.text for each in together]
+    text = "\n".join(view)
     units = units_of(text)
-    verdict = _examine(snapshot, policy, answer, text, units)
+    verdict = _examine(snapshot, policy, answer, text, units, together)
     hits = list(verdict.hits)
-    sent, calls = _sent(choices)
     several = len(choices) > 1 or bool(calls) or begins_json(sent[0]) or has_reasoning(choices[0])
     if several or may_be_encoded(sent[0]):
         fields = _fields(choices)
@@ -104,43 +122,59 @@ def whole_answer(
     finishes: list[str] = []
     for choice in choices:
         finishes.append(str(choice.get("finish_reason") or "")[:FINISH_CHARACTERS])
-        message = choice.get("message")
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str) and content and content is not said_instead:  # the notice is written by people
+        message, content = choice.get("message"), _content(choice)
+        text = text_of(content)
+        if text and content is not said_instead:  # the notice is written by people
             texts += 1
-            released += len(content)
-            if prose and label.mode != "interface" and not message.get("tool_calls") and stays_readable(content):
+            released += len(text)
+            if prose and label.mode != "interface" and not message.get("tool_calls") and stays_readable(text):
                 labelled += 1
-                message["content"] = (
-                    (prefix(label) if begins_with_label(label.mode) else "")
-                    + content
-                    + (suffix(label) if ends_with_label(label.mode) else "")
-                )
+                before_it = prefix(label) if begins_with_label(label.mode) else ""
+                behind = suffix(label) if ends_with_label(label.mode) else ""
+                if content is text:
+                    message["content"] = before_it + text + behind
+                else:
+                    joined_in(content)[CONTENT].put_around(before_it, behind)
     applied: Applied = label.mode if texts and labelled == texts else without_words(label)
     answer["aigc"] = aigc_object(label, produce_id, applied)
     return WholeAnswer(_ENCODE(answer), tuple(hits), applied, finishes, released, sent, calls)
 
 
 def has_reasoning(choice: dict[str, Any]) -> bool:
-    """Tell whether there is another text beside the content of a choice."""
+    """Tell whether there may be another text beside the text of a choice: its reasoning, or thoughts among its parts."""
     message = choice.get("message")
-    return isinstance(message, dict) and bool(message.get("reasoning_content"))
+    return isinstance(message, dict) and (bool(message.get("reasoning_content")) or message.get("content").__class__ is list)
 
 
-def _sent(choices: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, str, str]]]:
-    """Return the text of each choice, and the tools that they call."""
+def _sent(choices: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, str, str]], list[Joined]]:
+    """Return the text of each choice, the tools that they call, and what has to be read together beside the single strings."""
     texts: list[str] = []
     calls: list[tuple[str, str, str]] = []
-    for choice in choices:
+    together: list[Joined] = []
+    for place, choice in enumerate(choices):
         message = choice.get("message")
-        if isinstance(message, dict):
-            content = message.get("content")
-            texts.append(content if isinstance(content, str) else "")
-            if message.get("tool_calls"):
-                calls += tool_calls(message)
-        else:
-            texts.append("")
-    return texts, calls
+        content = message.get("content") if isinstance(message, dict) else None
+        texts.append(text_of(content))
+        if isinstance(message, dict) and message.get("tool_calls"):
+            calls += tool_calls(message)
+        if content.__class__ is list or choice.get("logprobs"):
+            together += _parts(choice, place) + _spelled(choice, place)
+    return texts, calls, together
+
+
+def _content(choice: dict[str, Any]) -> object:
+    message = choice.get("message")
+    return message.get("content") if isinstance(message, dict) else None
+
+
+def _parts(choice: dict[str, Any], place: int) -> list[Joined]:
+    """Return the texts of a choice that several parts of its content make together."""
+    return [each for each in joined_in(_content(choice), f"choices[{place}].message.content").values() if len(each.pieces) > 1]
+
+
+def _spelled(choice: dict[str, Any], place: int) -> list[Joined]:
+    """Return what the log probabilities of a choice spell beside its text."""
+    return spelled_by(choice.get("logprobs"), f"choices[{place}].logprobs", text_of(_content(choice)))
 
 
 def _fields(choices: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -150,7 +184,11 @@ def _fields(choices: list[dict[str, Any]]) -> list[tuple[str, str]]:
         message = choice.get("message")
         if isinstance(message, dict):
             where = f"choices[{place}].message"
-            found += [(f"{where}.{name}", message.get(name)) for name in ("reasoning_content", "content")]
+            content = message.get("content")
+            found.append((f"{where}.reasoning_content", message.get("reasoning_content")))
+            if content.__class__ is list and (thoughts := joined_in(content, f"{where}.content").get(THOUGHTS)) is not None:
+                found.append((thoughts.path, thoughts.text))
+            found.append((f"{where}.content", text_of(content)))
             if message.get("tool_calls"):
                 found += [(f"{where}.tool_calls[{n}].function.arguments", call[2]) for n, call in enumerate(tool_calls(message))]
     return [(path, text) for path, text in found if isinstance(text, str)]
@@ -163,12 +201,15 @@ def _without_hits(
     hit is beside them.
     """
 
-    def is_clean(value: object) -> bool:
-        return examine_json(snapshot, policy, value).action == "deliver"
+    def is_clean(value: object, together: Sequence[Joined] = ()) -> bool:
+        text = "\n".join([*strings(value), *(each.text for each in together)])
+        return _examine(snapshot, policy, value, text, units_of(text), together).action == "deliver"
 
     beside = {name: value for name, value in answer.items() if name != "choices"}
     if is_clean(beside):
-        return answer, {place for place, choice in enumerate(choices) if not is_clean(choice)}
+        return answer, {
+            place for place, choice in enumerate(choices) if not is_clean(choice, _parts(choice, place) + _spelled(choice, place))
+        }
     known: dict[str, Any] = {name: answer[name] for name in ("created", "usage") if name in answer and is_clean(answer[name])}
     answer = {"id": f"chatcmpl-{produce_id}", "object": "chat.completion", **known, "model": "", "choices": choices}
     return answer, set(range(len(choices)))
@@ -179,9 +220,7 @@ def _reaching_in(choices: list[dict[str, Any]], snapshot: Snapshot, policy: Poli
     found = set()
     trie = snapshot.trie(policy, "output")
     for place, choice in enumerate(choices):
-        message = choice.get("message")
-        content = message.get("content") if isinstance(message, dict) else None
-        hit = reaching_in(trie, before, content) if isinstance(content, str) else None
+        hit = reaching_in(trie, before, text_of(_content(choice)))
         if hit is not None:
             found.add(place)
             hits.append(hit_of(hit, before, f"choices[{place}].message.content", policy))
@@ -211,6 +250,12 @@ def _hide(
             for name, value in choice.items()
             if name not in ("logprobs", "index", "finish_reason")
         }
+        for joined in _parts(masked, place):
+            once_more = mask(joined.text, screen, said, joined.path, machine=machine)
+            own += [joined.standing(hit) for hit in once_more.hits]
+            joined.put_back(once_more.text)
+        for joined in _spelled(choice, place):
+            own += [joined.standing(hit) for hit in mask(joined.text, screen, said, joined.path).hits]
         if own:
             choice.update(masked)
             if "logprobs" in choice:

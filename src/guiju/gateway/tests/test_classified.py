@@ -82,7 +82,9 @@ def test_without_a_row_it_is_noted_and_delivered() -> None:
 
 
 def test_a_machine_part_and_other_shapes_are_not_judged_and_harm_nobody() -> None:
-    assert judge_answer(CLASSIFIER, STOPS, [{}, {"message": None}, {"message": {"content": None}}, {"message": {"content": [HARM]}}]) == (
+    assert judge_answer(
+        CLASSIFIER, STOPS, [{}, {"message": None}, {"message": {"content": None}}, {"message": {"content": [{"x": HARM}]}}]
+    ) == (
         [],
         set(),
     )

@@ -13,12 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
-from guiju.screening.classifier.judge import Find, find_in, said_by_the_user
+from guiju.screening.classifier.judge import find_in, said_by_the_user
 from guiju.screening.classifier.model import Classifier
+from guiju.screening.parts import Joined, words_in
+from guiju.screening.values import Hit
 
 AFTERWARDS: Final = "afterwards"
 MARK: Final = "classifier"
-_ANSWER_FIELDS: Final = ("content", "reasoning_content")
+_ANSWER_FIELDS: Final = (".content", ".reasoning_content", ".content.thinking")
 _OPENINGS_KEPT: Final = 20_000
 _LISTED: Final = 20
 _JSON: Final = msgspec.json.Decoder().decode
@@ -82,12 +84,12 @@ class Afterwards:
             for path, text in _said(request, rejected):
                 find = find_in(self._classifier, text)
                 if find is not None:
-                    asked.append(_hit(path, find))
+                    asked.append(_told(find.hit(path, "deliver")))
         answered = []
-        for path, text in _answers(content.get("answer")):
-            find = find_in(self._classifier, text)  # as a whole: clause by clause would cost the recorder four times as much
+        for words in _answers(content.get("answer")):
+            find = find_in(self._classifier, words.text)  # as a whole: clause by clause would cost the recorder four times as much
             if find is not None:
-                answered.append(_hit(path, find))
+                answered.append(_told(words.standing(find.hit(words.path, "deliver"))))
         return asked, answered
 
 
@@ -101,20 +103,17 @@ def _said(request: bytes, rejected: bool) -> list[tuple[str, str]]:
         raise
 
 
-def _answers(answer: object) -> Iterator[tuple[str, str]]:
-    """Yield (path, text) of the words for people in an answer: as it was sent, or by the paths of a stream. Approved answers are skipped."""
+def _answers(answer: object) -> Iterator[Joined]:
+    """Yield the words for people in an answer: as it was sent, or by the paths of a stream. Approved answers are skipped."""
     if isinstance(answer, dict):
-        yield from ((path, text) for path, text in answer.items() if path.endswith(_ANSWER_FIELDS))
+        yield from (Joined(path, text, ()) for path, text in answer.items() if path.endswith(_ANSWER_FIELDS))
     elif isinstance(answer, bytes):
         for place, choice in enumerate(_JSON(answer)["choices"]):
-            message = choice.get("message") or {}
-            for field in _ANSWER_FIELDS:
-                if isinstance(message.get(field), str):
-                    yield f"choices[{place}].message.{field}", message[field]
+            yield from words_in(choice.get("message"), f"choices[{place}].message")
 
 
-def _hit(path: str, find: Find) -> dict[str, object]:
+def _told(hit: Hit) -> dict[str, object]:
     return {
-        "path": path, "start": find.start, "end": find.end, "risk": find.risk, "rule": find.rule, "action": "deliver",
-        "confidence": find.confidence,
+        "path": hit.path, "start": hit.start, "end": hit.end, "risk": hit.risk, "rule": hit.rule, "action": hit.action,
+        "confidence": hit.confidence,
     }  # fmt: skip

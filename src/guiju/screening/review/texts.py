@@ -17,7 +17,7 @@ SHOWN_CHARACTERS: Final = 20_000
 _LEAD: Final = 2_000
 _MARGIN: Final = 80
 """Personal information that a cut would halve is hidden whole."""
-_PROSE: Final = ("content", "reasoning_content", "reasoning", "refusal", "arguments", "transcript")
+_PROSE: Final = ("content", "reasoning_content", "reasoning", "refusal", "arguments", "transcript", "text")
 
 JOINED: Final = " + "
 """Between the paths of a hit that reaches over several texts."""

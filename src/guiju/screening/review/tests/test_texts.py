@@ -109,3 +109,13 @@ def test_quoted_words_are_found_where_they_stand() -> None:
     assert find_quote(texts, "一") == ("input", "a", 0, 1)
     assert find_quote(texts, "五") is None
     assert find_quote(texts, "  ") is None
+
+
+def test_an_answer_in_parts_is_shown() -> None:
+    """Red without `text` in `_PROSE`."""
+    parts = [{"type": "text", "text": "词"}, {"type": "text", "text": "条。"}]
+    answer = {"choices": [{"message": {"role": "assistant", "content": parts}}]}
+    over = at("choices[0].message.content[0].text + choices[0].message.content[1].text", 0, 1, direction="output")
+    for hits, marked in (([], [[], []]), ([over], [["词"], ["条"]])):
+        shown = texts_shown([sealed(asked("问"), msgspec.json.encode(answer))], hits)[1:]
+        assert [[piece.text for piece in each.pieces if piece.rules] for each in shown] == marked
