@@ -248,6 +248,9 @@ class AnswerStream:
         for choice in choices:
             if not isinstance(choice, dict):
                 raise UpstreamBroken("a choice is not an object")
+            if out and choice.get("index", 0) in [each["index"] for each in out]:  # it goes on: what it said before leaves before
+                self._emit({**self._envelope(), "choices": out})
+                out = []
             kept = self._choice(choice)
             if kept is not None:
                 out.append(kept)
