@@ -244,7 +244,7 @@ class AnswerStream:
                 chunk["choices"] = []
                 self._emit(chunk)
             return
-        out = []
+        out: list[dict[str, Any]] = []
         for choice in choices:
             if not isinstance(choice, dict):
                 raise UpstreamBroken("a choice is not an object")
