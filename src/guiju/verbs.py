@@ -60,10 +60,11 @@ def serve(
 @app.command()
 def status(data: Data = _DATA) -> None:
     """Tell what runs, where it listens, what was started anew. Exit status 3 when nothing runs. 运行状态。"""
-    from guiju.core.layout import DataFolder
+    from guiju.core.layout import DataFolder, settings_file
     from guiju.serve.state import is_held, read_state
     from guiju.serve.status import print_status
     from guiju.services.in_force import published_settings
+    from guiju.services.mistakes import find_mistakes, lines_of
 
     folder = DataFolder(data.absolute())
     state = read_state(folder)
@@ -71,7 +72,8 @@ def status(data: Data = _DATA) -> None:
         typer.echo(f"未在运行 / not running  {folder.root}")
         sys.exit(NOT_RUNNING)
     published = published_settings(folder)
-    print_status(state, published.upstreams if published else ())
+    file = settings_file(folder)
+    print_status(state, published.upstreams if published else (), lines_of(file, find_mistakes(folder, file)))
 
 
 @app.command()
@@ -81,10 +83,12 @@ def publish(
     """Put the settings file, the keys and the active library in force, within a second. 发布运行包。"""
     from guiju.web import open_data_folder
 
-    open_data_folder(data, settings)
-    from guiju.serve.prepare import publish_file
+    open_data_folder(data, settings, of_file=True)
+    from guiju.serve.prepare import list_of_next_start, publish_file
 
     typer.echo(publish_file(actor))
+    for line in list_of_next_start():
+        typer.echo(line, err=True)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """The data folder: what lies where. Everything that must be backed up is under one root."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,3 +68,8 @@ class DataFolder:
     def media(self) -> Path:
         """Files on their way out, and labelled ones that are given as URLs for a while (gateway/media/store.py)."""
         return self.root / "media"
+
+
+def settings_file(data: DataFolder) -> Path:
+    """Return the settings file of a data folder: the one that GUIJU_SETTINGS names, else the one in the folder."""
+    return Path(os.environ.get("GUIJU_SETTINGS") or data.settings).absolute()

@@ -25,6 +25,7 @@ from guiju.obligations.loading import shipped_catalogue
 from guiju.obligations.values import MEASURES, Obligation, Words
 from guiju.services.flow import settings_now
 from guiju.services.in_force import awaits_publishing
+from guiju.services.mistakes import find_mistakes
 
 EXPIRES_SOON: Final = timedelta(days=30)
 """An attestation that ends within this time shows as due."""
@@ -148,6 +149,13 @@ def _unpublished_notice() -> Words | None:
     file: Path = settings.SETTINGS_FILE
     if not awaits_publishing(settings.DATA_FOLDER, file):
         return None
+    mistakes = find_mistakes(settings.DATA_FOLDER, file)
+    if mistakes:
+        first = mistakes[0]
+        return Words(
+            f"{file.name} 有错误，未生效；灯依已发布的设置计算。{first.text('zh')}",
+            f"{file.name} has a mistake and is not in force; lights are those of what was published. {first.text('en')}",
+        )
     return Words(
         f"{file.name} 自上次发布后有改动，尚未生效；灯依已发布的设置计算。请运行 guiju publish。",
         f"{file.name} was changed since it was published, and the change is not in force; lights are those of what was published. Run guiju publish.",

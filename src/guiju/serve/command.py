@@ -26,12 +26,14 @@ from guiju.core.layout import DataFolder
 from guiju.core.log import configure
 from guiju.core.settings import Settings, find_unset_secrets, read_settings
 from guiju.serve.arguments import OWNER_PASSWORD, Options
+from guiju.serve.at_start import changed_since_start, digests_at_start
 from guiju.serve.children import After, Plan, Priority
 from guiju.serve.folder import is_prepared, make_folder
 from guiju.serve.sockets import address, listen, listen_for_demo, port_of, reached_at
 from guiju.serve.state import State, forget_state, read_state, take_folder, write_state
 from guiju.serve.supervisor import Supervisor
 from guiju.services.in_force import is_fresh
+from guiju.services.mistakes import settings_at_start, tell_mistakes
 
 _GATEWAYS, _RECORDER, _REST = 0, 1, 2
 _RECORDER_DRAIN_S: Final = 60.0
@@ -48,7 +50,9 @@ log = logging.getLogger("guiju.serve")
 def serve(options: Options) -> int:
     """Run the service until it is told to stop; return the exit status.
 
-    Raises DATA-IN-USE, DATA-FOREIGN, PORT-TAKEN, PORT-REFUSED, the SETTING- and the KEY-FILE- errors before anything is started.
+    Where the settings file has a mistake, the settings published last stay in force, ports and all, and the log says so.
+    Raises DATA-IN-USE, DATA-FOREIGN, PORT-TAKEN, PORT-REFUSED, the KEY-FILE- errors, and before a first publication the
+    SETTING- errors, before anything is started.
     """
     os.umask(0o077)
     configure("serve")
@@ -57,13 +61,16 @@ def serve(options: Options) -> int:
     with ExitStack() as held:
         held.enter_context(take_folder(data))
         file = options.settings.absolute() if options.settings else data.settings
-        if options.settings:
-            read_settings(file)  # a mistake is told before anything is made
+        if options.settings and file.exists():
+            settings_at_start(data, file)  # a mistake is told before anything is made
+        elif options.settings:
+            read_settings(file)  # what the command line names must be there, whatever is in force
         make_folder(data, options.settings and file)
-        settings = _with_options(read_settings(file), options)
+        settings, mistakes = settings_at_start(data, file)
+        tell_mistakes(data, file, log, mistakes)
         for missing in find_unset_secrets(settings):
             log.warning("the settings name %s, which is not there: requests to that upstream carry no key", missing)
-        return _Service(data, file, settings, options).run()
+        return _Service(data, file, settings, options, sound=not mistakes).run()
 
 
 def _with_options(settings: Settings, options: Options) -> Settings:
@@ -83,10 +90,13 @@ def _with_options(settings: Settings, options: Options) -> Settings:
 class _Service:
     """The sockets and children of one run."""
 
-    def __init__(self, data: DataFolder, file: Path, settings: Settings, options: Options) -> None:
+    def __init__(self, data: DataFolder, file: Path, settings: Settings, options: Options, *, sound: bool) -> None:
+        """`settings` are those of `file` where that is sound; else those in force."""
         self._data = data
         self._file = file
-        self._settings = settings
+        self._sound = sound
+        self._read_at_start = digests_at_start(settings)
+        self._settings = settings = _with_options(settings, options)
         self._options = options
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
         self._ready = threading.Event()
@@ -100,7 +110,7 @@ class _Service:
             self._ports["demo"] = port_of(self._demo)
 
     def run(self) -> int:
-        prepared = is_prepared(self._data) and is_fresh(self._data, self._file)
+        prepared = is_prepared(self._data) and is_fresh(self._data, self._file if self._sound else None)
         go, let_go = (None, None) if prepared else os.pipe()
         live = [self._gateway_plan(number, go) for number in range(self._settings.server.worker_count())]
         if self._demo is not None:
@@ -157,7 +167,7 @@ class _Service:
     def _reload(self) -> Sequence[Plan]:
         """Return the children that put the settings file in force; none, and why, when it has a mistake."""
         try:
-            settings = _with_options(read_settings(self._file), self._options)
+            settings = read_settings(self._file)
             if not settings.upstreams and self._demo is None:
                 self._demo = listen_for_demo(self._data)
                 self._ports["demo"] = port_of(self._demo)
@@ -168,9 +178,8 @@ class _Service:
             for each in (error, *error.facts.get("others", ())):
                 log.error("not reloaded: %s", each.both())
             return ()
-        for name in ("server", "console", "database", "ledger"):
-            if getattr(settings, name) != getattr(self._settings, name):
-                log.warning("[%s] has changed: that counts from the next start", name)
+        for name in changed_since_start(settings, self._read_at_start):
+            log.warning("[%s] has changed: that counts from the next start", name)
         log.info("reloading %s", self._file)
         return [
             *more,
@@ -192,8 +201,10 @@ class _Service:
             host=reached_at(self._settings.server.host),
             ports=self._ports,
             pids={child.plan.name: child.pid for child in supervisor.children if child.pid is not None},
+            down=tuple(supervisor.list_down()),
             restarts={child.plan.name: child.starts - 1 for child in supervisor.children if child.starts > 1},
             ready=self._ready.is_set(),
+            read_at_start=self._read_at_start,
         )
         write_state(self._data, state)
 

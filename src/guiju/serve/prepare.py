@@ -21,13 +21,15 @@ from typing import Final
 import guiju
 from guiju.core.errors import GuijuError, Text, define
 from guiju.core.keys import read_text_key
-from guiju.core.layout import DataFolder
+from guiju.core.layout import DataFolder, settings_file
 from guiju.core.log import configure
 from guiju.core.process import die_with_parent
 from guiju.core.settings import Settings, read_settings
 from guiju.serve.arguments import OWNER_PASSWORD
+from guiju.serve.at_start import changed_since_start
 from guiju.serve.folder import Prepared, is_prepared, mark_prepared
-from guiju.serve.state import is_held
+from guiju.serve.state import is_held, read_state
+from guiju.services.mistakes import settings_at_start
 
 OWNER: Final = "owner"
 ACTOR: Final = "guiju"
@@ -86,13 +88,16 @@ def main(arguments: list[str] | None = None) -> int:
     password = os.environ.pop(OWNER_PASSWORD, "")
     from guiju.web import configure_django
 
+    data = DataFolder(options.data.absolute())
     try:
-        configure_django(options.data)
+        file = settings_file(data)
+        settings, mistakes = (read_settings(file), ()) if options.reload else settings_at_start(data, file)
+        configure_django(options.data, site=settings)
         with _database():
             if options.reload:
                 log.info("bundle %s is in force", publish_file()[:12])
             else:
-                prepare(DataFolder(options.data.absolute()), options.owner_name, password)
+                prepare(data, settings, options.owner_name, password, sound=not mistakes)
     except GuijuError as error:
         for each in (error, *error.facts.get("others", ())):
             log.error("%s", each.both())
@@ -100,20 +105,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def prepare(data: DataFolder, owner_name: str, password: str) -> None:
-    """Do what is missing. Raises OWNER-PASSWORD-WEAK, and the errors of the settings and of publishing."""
+def prepare(data: DataFolder, settings: Settings, owner_name: str, password: str, *, sound: bool) -> None:
+    """Do what is missing, and publish the settings where they are those of a sound file; else those in force stay.
+
+    Raises OWNER-PASSWORD-WEAK, and the errors of publishing.
+    """
     _make_tables()
-    settings = _settings()
     _put_starter_library_in_force()
     _keep_playground_key(data, settings)
     from guiju.services import flow
 
+    to_publish = settings if sound else None
     if is_prepared(data):
-        flow.publish(settings)
+        flow.publish(to_publish)
         return
     name, told = _make_owner(owner_name, password)
     secret = _make_first_key(settings)
-    flow.publish(settings)
+    flow.publish(to_publish)
     _show(data, name, told, secret)
     mark_prepared(data, Prepared(at=datetime.now(UTC).isoformat(timespec="seconds"), version=guiju.__version__))
 
@@ -149,6 +157,22 @@ def publish_file(actor: str = ACTOR) -> str:
     if is_held(data) and settings_in_force(data, data.settings).database != settings.database:
         raise GuijuError(SETTING_RESTART)
     return flow.publish(settings, actor=actor)
+
+
+def list_of_next_start() -> list[str]:
+    """Return what is to be said of published settings that the running service reads only at its start; nothing where none runs."""
+    from django.conf import settings as django_settings
+
+    data: DataFolder = django_settings.DATA_FOLDER
+    state = read_state(data) if is_held(data) else None
+    changed = changed_since_start(_settings(), state.read_at_start) if state is not None else []
+    if not changed:
+        return []
+    tables = "、".join(f"[{name}]" for name in changed), ", ".join(f"[{name}]" for name in changed)
+    return [
+        f"{tables[0]} 的改动已发布，重新启动 guiju serve 后才生效；其余改动一秒内生效。",
+        f"What changed in {tables[1]} is published and counts once guiju serve was started again; all else counts within a second.",
+    ]
 
 
 def _settings() -> Settings:

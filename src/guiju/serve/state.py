@@ -34,7 +34,7 @@ DATA_FOREIGN = define(
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs: the supervisor's process id, where it listens, its children's process ids."""
+    """What runs: the supervisor's process id, where it listens, its children's process ids, the names of those that should run and do not."""
 
     pid: int
     started_at: str
@@ -42,8 +42,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     ports: dict[str, int]
     pids: dict[str, int]
+    down: tuple[str, ...] = ()
     restarts: dict[str, int] = {}
     ready: bool = False
+    read_at_start: dict[str, str] = {}
+    """Tables of the settings that count from a start, with digests of what they said then (serve/at_start.py)."""
 
 
 def take_folder(data: DataFolder) -> IO[str]:

@@ -18,8 +18,8 @@ _GUARD_STATES = {"closed": "可用 available", "open": "暂停使用 left alone"
 _BY_WORKER = "由答复的网关进程 by the worker that answered"
 
 
-def print_status(state: State, upstreams: Sequence[Upstream]) -> None:
-    """Print where the service listens, its upstreams, what a gateway worker says of itself, and the processes.
+def print_status(state: State, upstreams: Sequence[Upstream], notices: Sequence[str] = ()) -> None:
+    """Print where the service listens, its upstreams, what a gateway worker says of itself, the processes, and the notices.
 
     On a terminal the names stand above one another; whatever else reads it gets a line for each fact, tabs between name and values.
     """
@@ -42,6 +42,8 @@ def print_status(state: State, upstreams: Sequence[Upstream]) -> None:
     else:
         rows.append(("网关 gateway", "✗ 没有回应 does not answer"))
     rows += [("进程 process", name, f"pid {pid}", f"重启 restarts {state.restarts.get(name, 0)}") for name, pid in state.pids.items()]
+    rows += [("进程 process", name, "✗ 未运行 down", f"重启 restarts {state.restarts.get(name, 0)}") for name in state.down]
+    rows += [("设置 settings", f"✗ {notice}") for notice in notices]
     if not is_terminal():
         for row in rows:
             print(line_of(row))

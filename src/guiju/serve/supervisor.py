@@ -81,6 +81,12 @@ class Supervisor:
         with contextlib.suppress(OSError):
             self._wake_write.send(b"\0")
 
+    def list_down(self) -> list[str]:
+        """Return the names of the children that should run and do not: ended and to be started anew, or waiting for their phase."""
+        known = {child.plan.name for child in self.children}
+        ended = [child.plan.name for child in self.children if child.pid is None]
+        return ended + [plan.name for phase in self._phases[self._begun :] for plan in phase if plan.name not in known]
+
     # ── starting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin_phases(self) -> None:

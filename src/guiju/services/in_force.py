@@ -28,7 +28,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     bundle: str
     settings: str
-    """SHA-256 of the settings file; empty when there was none."""
+    """SHA-256 of the settings file; empty when there was none that could be read."""
     demo_port: int
     version: str
 
@@ -59,7 +59,10 @@ def keep_in_force(data: DataFolder, settings: Settings) -> None:
 
 def source_now(data: DataFolder, file: Path, bundle: str = "") -> Source:
     """Return what a bundle made at this moment would come from."""
-    digest = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        digest = ""
     return Source(bundle=bundle, settings=digest, demo_port=demo_port(data), version=guiju.__version__)
 
 
@@ -77,10 +80,16 @@ def keep_source(data: DataFolder, source: Source) -> None:
     replace(data.bundles / "source.json", msgspec.json.encode(source))
 
 
-def is_fresh(data: DataFolder, file: Path) -> bool:
-    """Tell whether the bundle in force was made by this version of guiju, from this file, for this demo model."""
+def is_fresh(data: DataFolder, file: Path | None) -> bool:
+    """Tell whether the bundle in force was made by this version of guiju, from this file, for this demo model.
+
+    Without a file, because it has a mistake, whatever the bundle was made from counts.
+    """
     source = published_source(data)
-    return source is not None and source == source_now(data, file, source.bundle)
+    if source is None:
+        return False
+    now = source_now(data, file or data.settings, source.bundle)
+    return source == (now if file is not None else msgspec.structs.replace(now, settings=source.settings))
 
 
 def demo_port(data: DataFolder) -> int:

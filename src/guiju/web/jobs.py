@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from guiju.core import log, process
+from guiju.services.mistakes import tell_mistakes
 from guiju.web import configure_django
 
 LOOK_EVERY_S: Final = 1.0
@@ -30,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     configure_django(options.data)
+    from django.conf import settings
+
+    tell_mistakes(settings.DATA_FOLDER, settings.SETTINGS_FILE, logger)
     logger.info("jobs ready")
     work(stopping)
     logger.info("jobs stopped")

@@ -17,6 +17,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 from guiju.core import log, process
+from guiju.services.mistakes import tell_mistakes
 from guiju.web import configure_django
 
 THREADS: Final = 8
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from guiju.web.wsgi import application
 
+    tell_mistakes(settings.DATA_FOLDER, settings.SETTINGS_FILE, logger)
     _ = get_resolver().url_patterns  # a page that cannot be imported ends the start, not the first request
     gc.collect()
     gc.freeze()  # what is loaded lives as long as the process: the collector need not walk it

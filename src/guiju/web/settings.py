@@ -1,4 +1,4 @@
-"""Django settings of the paper side, made from the data folder and `guiju.toml`; there is nothing to edit here."""
+"""Django settings of the paper side, made from the data folder and the settings in force; there is nothing to edit here."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,15 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.management.utils import get_random_secret_key
 
-from guiju.core.layout import DataFolder
-from guiju.core.settings import default_settings, read_settings
+from guiju.core.layout import DataFolder, settings_file
 from guiju.duties import DUTIES
+from guiju.services.in_force import settings_in_force
+from guiju.web import find_given
 
 DATA_FOLDER = DataFolder(Path(os.environ.get("GUIJU_DATA", "guiju-data")).absolute())
-SETTINGS_FILE = Path(os.environ.get("GUIJU_SETTINGS") or DATA_FOLDER.settings)
-SITE = read_settings(SETTINGS_FILE) if SETTINGS_FILE.exists() else default_settings()
+SETTINGS_FILE = settings_file(DATA_FOLDER)
+# What the file says meanwhile counts for those alone who put it in force: a mistake in it stops nobody else.
+SITE = find_given() or settings_in_force(DATA_FOLDER, SETTINGS_FILE)
 
 DEBUG = False
 ROOT_URLCONF = "guiju.web.urls"

@@ -18,6 +18,7 @@ from guiju.core.errors import GuijuError
 from guiju.core.layout import DataFolder
 from guiju.core.log import configure
 from guiju.core.process import die_with_parent
+from guiju.services.mistakes import tell_mistakes
 from guiju.web import configure_django
 
 log = logging.getLogger("guiju.records")
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         from guiju.records.recorder.upkeep import start_upkeep
 
         configure("recorder")  # Django has its own idea of logging
+        tell_mistakes(settings.DATA_FOLDER, settings.SETTINGS_FILE, log)
         recorder = Recorder(DataFolder(options.data.absolute()), settings.SITE.ledger.origin)
     except GuijuError as error:
         log.error("%s", error)

@@ -117,6 +117,7 @@ def test_what_the_file_says_meanwhile_does_not_count(data: DataFolder) -> None:
         flow.publish()
         assert _bundle(data).upstreams[0].base_url == "http://127.0.0.1:9/v1"
         assert not is_fresh(data, data.settings)
+        assert is_fresh(data, None), "a file that has a mistake does not keep answers waiting"
     flow.publish(read_settings(data.settings))
     assert _bundle(data).upstreams[0].base_url == "http://127.0.0.1:10/v1"
     assert is_fresh(data, data.settings)
