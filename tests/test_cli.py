@@ -1,5 +1,6 @@
 """The command line: quick help, errors told in their parts, no traceback for what was to be expected."""
 
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -68,6 +69,29 @@ def test_a_folder_that_is_no_data_folder_is_told_and_not_made(tmp_path: Path, ve
     told = guiju(*verb.split(), "--data", str(tmp_path / "none"))
     assert (told.returncode, "DATA-MISSING" in told.stderr, "Traceback" in told.stderr) == (2, True, False)
     assert not (tmp_path / "none").exists()
+
+
+def test_publishing_looks_at_key_files(prepared: Path, tmp_path: Path) -> None:
+    """Guarded by `refuse_unusable` in `publish_file`, and by `find_faults` in `list_notices`."""
+    data = Path(shutil.copytree(prepared, tmp_path / "data"))
+    (data / "guiju.toml").write_text(
+        '[[upstream]]\nname = "main"\nbase_url = "http://127.0.0.1:9/v1"\napi_key_file = "model.key"\n'
+        '[[service]]\nid = "chat"\nname_zh = "对话"\nname_en = "Chat"\n[service.label]\ncontent_producer = "example"\n'
+    )
+    before = (data / "bundles" / "current").read_text()
+    told = guiju("publish", "--data", str(data))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "SETTING-KEY" in told.stderr
+    assert str(data / "model.key") in told.stderr
+    assert (data / "bundles" / "current").read_text() == before
+    (data / "model.key").write_text("sk-secret-of-the-model\n")
+    (data / "model.key").chmod(0o640)
+    told = guiju("publish", "--data", str(data))
+    assert told.returncode == 0, told.stderr
+    assert "权限 640" in told.stderr
+    assert "sk-secret" not in told.stderr
+    (data / "model.key").chmod(0o600)
+    assert guiju("publish", "--data", str(data)).stderr == ""
 
 
 @pytest.fixture(scope="module")

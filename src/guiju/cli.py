@@ -1,11 +1,10 @@
 """`guiju`: the command line. The verbs are in `verbs.py`; `guiju serve` as it is usually written starts without them (`serve/arguments.py`)."""
 
-import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from guiju.core.errors import GuijuError, Text, define
+from guiju.core.errors import GuijuError, Text, define, reason_zh
 
 if TYPE_CHECKING:
     import typer
@@ -24,15 +23,6 @@ FILE_UNUSABLE = define(
         "Look at the path, the right to use it and the room that is left, and try again.",
     ),
 )
-_REASONS_ZH: Final = {
-    errno.ENOENT: "没有这个文件或目录",
-    errno.EACCES: "没有权限",
-    errno.EPERM: "没有权限",
-    errno.EISDIR: "它是目录",
-    errno.ENOTDIR: "路径中有一段不是目录",
-    errno.EROFS: "文件系统只读",
-    errno.ENOSPC: "磁盘已满",
-}
 
 
 def whole_app() -> "typer.Typer":
@@ -52,7 +42,7 @@ def main() -> None:
         if problem.filename is None:
             raise
         reason = problem.strerror or type(problem).__name__
-        print_error(GuijuError(FILE_UNUSABLE, path=problem.filename, reason=reason, reason_zh=_REASONS_ZH.get(problem.errno or 0, reason)))
+        print_error(GuijuError(FILE_UNUSABLE, path=problem.filename, reason=reason, reason_zh=reason_zh(problem)))
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -84,10 +84,10 @@ def publish(
     from guiju.web import open_data_folder
 
     open_data_folder(data, settings, of_file=True)
-    from guiju.serve.prepare import list_of_next_start, publish_file
+    from guiju.serve.prepare import list_notices, publish_file
 
     typer.echo(publish_file(actor))
-    for line in list_of_next_start():
+    for line in list_notices():
         typer.echo(line, err=True)
 
 

@@ -4,6 +4,7 @@ A code is declared once, beside the code that raises it, with `define`. The edge
 status) translates it once. `docs/errors/` has a page for every code; a test compares the two.
 """
 
+import errno
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -44,6 +45,22 @@ def define(code: str, *, status: int, kind: str, zh: Text, en: Text, retry: bool
         raise ValueError(f"error code {code} is declared twice")
     error = REGISTRY[code] = ErrorCode(code, status, kind, retry, zh, en)
     return error
+
+
+_OF_SYSTEM_ZH: Final = {
+    errno.ENOENT: "没有这个文件或目录",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "没有权限",
+    errno.EISDIR: "它是目录",
+    errno.ENOTDIR: "路径中有一段不是目录",
+    errno.EROFS: "文件系统只读",
+    errno.ENOSPC: "磁盘已满",
+}
+
+
+def reason_zh(problem: OSError) -> str:
+    """Return in Chinese why the system did not do something; its own words in quotes where they are seldom met."""
+    return _OF_SYSTEM_ZH.get(problem.errno or 0) or f"系统说“{problem.strerror or type(problem).__name__}”"
 
 
 class GuijuError(Exception):

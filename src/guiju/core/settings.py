@@ -161,20 +161,11 @@ def read_settings(path: Path) -> Settings:
     Raises a GuijuError with one of the SETTING- codes for the first mistake in the file, its line included; the fact
     `others` holds the errors of the other mistakes. Files named by the settings are made absolute, and are not read.
     """
-    from guiju.core.errors import GuijuError  # here, because the check is built on the structs above
+    from guiju.core.errors import GuijuError, reason_zh  # here, because the check is built on the structs above
     from guiju.core.settings_check import SETTING_FILE, parse_settings
 
     try:
         raw = path.read_bytes()
     except OSError as problem:
-        raise GuijuError(SETTING_FILE, file=path, reason=problem.strerror) from problem
+        raise GuijuError(SETTING_FILE, file=path, reason=problem.strerror, reason_zh=reason_zh(problem)) from problem
     return parse_settings(raw, path)
-
-
-def find_unset_secrets(settings: Settings) -> tuple[str, ...]:
-    """Return the environment variables and files that the settings name but that are not there now."""
-    places = [(each.api_key_env, each.api_key_file) for each in settings.upstreams]
-    places += [(each.api_key_env, each.api_key_file) for each in settings.guards]
-    places.append((settings.database.password_env, settings.database.password_file))
-    missing = [f"${variable}" for variable, _ in places if variable and not os.environ.get(variable)]
-    return tuple(missing + [file for _, file in places if file and not os.access(file, os.R_OK)])

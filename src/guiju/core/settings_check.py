@@ -32,7 +32,7 @@ def _define(code: str, zh: str, en: str, todo_zh: str, todo_en: str) -> ErrorCod
 
 
 SETTING_FILE = _define(
-    "SETTING-FILE", "设置文件 {file} 无法读取：{reason}。", "The settings file {file} cannot be read: {reason}.",
+    "SETTING-FILE", "设置文件 {file} 无法读取：{reason_zh}。", "The settings file {file} cannot be read: {reason}.",
     "请检查路径和权限。", "Check the path and its permissions.",
 )  # fmt: skip
 SETTING_SYNTAX = _define(

@@ -9,10 +9,10 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from guiju.core.key_files import KeyUnusable, check_key, read_key_file
 from guiju.gateway.bundle import Guard
 from guiju.gateway.connections import Pool
 from guiju.gateway.guard_breaker import Breaker, State
@@ -137,16 +137,9 @@ class GuardClient:
     def _read_key(self) -> bytes:
         guard = self.guard
         try:
-            key = (
-                os.environ.get(guard.api_key_env, "")
-                if guard.api_key_env
-                else Path(guard.api_key_file).read_text()
-                if guard.api_key_file
-                else ""
-            )
-        except OSError as problem:
-            raise NotExamined("its key cannot be read") from problem
-        key = key.strip()
-        if not (key.isascii() and key.isprintable()) or (self.form.signs and not key):
-            raise NotExamined("its key is missing, or holds characters that no header may")
-        return key.encode()
+            if guard.api_key_file:
+                return read_key_file(guard.api_key_file).encode()
+            found = os.environ.get(guard.api_key_env, "") if guard.api_key_env else ""
+            return check_key(found).encode() if found.strip() or self.form.signs else b""
+        except KeyUnusable as problem:
+            raise NotExamined(f"its key cannot be used: {problem}") from problem

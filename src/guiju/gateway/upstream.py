@@ -5,13 +5,13 @@ import http
 import logging
 import os
 import re
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from guiju.core.errors import GuijuError
+from guiju.core.key_files import KeyUnusable, check_key, read_key_file
 from guiju.gateway.bundle import Upstream
 from guiju.gateway.connections import Answer, AnswerBroken, Pool
 from guiju.gateway.errors import UPSTREAM_BROKEN, UPSTREAM_BUSY, UPSTREAM_FAILED, UPSTREAM_REFUSED, UPSTREAM_UNREACHABLE
@@ -87,9 +87,9 @@ class UpstreamClient:
     def _opened(self) -> Pool:
         upstream = self.upstream
         base = upstream.base_url.rstrip("/")
-        pool = self._pool = Pool(base, limit=upstream.max_connections, connect_timeout_s=upstream.connect_timeout_ms / 1000)
-        lines = [b"host: " + pool.authority, b"user-agent: guiju", b"accept-encoding: identity"]
         key = self._key()
+        pool = Pool(base, limit=upstream.max_connections, connect_timeout_s=upstream.connect_timeout_ms / 1000)
+        lines = [b"host: " + pool.authority, b"user-agent: guiju", b"accept-encoding: identity"]
         if key:
             lines.append(b"authorization: Bearer " + key.encode())
         self._path = urlsplit(base).path
@@ -97,21 +97,25 @@ class UpstreamClient:
         common = self._common = b"\r\n".join(lines)
         self._chat = b"POST %s/chat/completions HTTP/1.1\r\n%s\r\ncontent-type: application/json\r\ncontent-length: " % (path, common)
         self._models = b"GET %s/models HTTP/1.1\r\n%s\r\n\r\n" % (path, common)
+        self._pool = pool  # last: without a key there is nothing to ask with, and the next request looks for it again
         return pool
 
     def _key(self) -> str:
-        key = ""
-        if self.upstream.api_key_env:
-            key = os.environ.get(self.upstream.api_key_env, "")
-            if not key:
-                log.warning(
-                    "upstream %s is asked without a key: %s is not set for this service", self.upstream.name, self.upstream.api_key_env
-                )
-        elif self.upstream.api_key_file:
-            key = Path(self.upstream.api_key_file).read_text()
-        key = key.strip()
-        if not (key.isascii() and key.isprintable()):
-            raise GuijuError(UPSTREAM_UNREACHABLE, upstream=self.upstream.name, reason="its API key holds characters that no header may")
+        """Return the key, or nothing where none is named or set. Raises UPSTREAM-UNREACHABLE: without its key it is not asked."""
+        upstream = self.upstream
+        try:
+            if upstream.api_key_file:
+                key = read_key_file(upstream.api_key_file)
+            else:
+                found = os.environ.get(upstream.api_key_env, "") if upstream.api_key_env else ""
+                key = check_key(found) if found.strip() else ""
+        except KeyUnusable as problem:
+            log.error(
+                "upstream %s is not asked: its key %s: %s", upstream.name, upstream.api_key_file or f"${upstream.api_key_env}", problem
+            )
+            raise GuijuError(UPSTREAM_UNREACHABLE, upstream=upstream.name, reason=f"its API key cannot be used: {problem}") from problem
+        if upstream.api_key_env and not key:
+            log.warning("upstream %s is asked without a key: %s is not set for this service", upstream.name, upstream.api_key_env)
         return key
 
     def _no_answer(self, problem: Exception) -> GuijuError:

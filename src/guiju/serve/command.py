@@ -22,9 +22,10 @@ import msgspec
 
 import guiju
 from guiju.core.errors import GuijuError
+from guiju.core.key_faults import find_faults
 from guiju.core.layout import DataFolder
 from guiju.core.log import configure
-from guiju.core.settings import Settings, find_unset_secrets, read_settings
+from guiju.core.settings import Settings, read_settings
 from guiju.serve.arguments import OWNER_PASSWORD, Options
 from guiju.serve.at_start import changed_since_start, digests_at_start
 from guiju.serve.children import After, Plan, Priority
@@ -68,8 +69,8 @@ def serve(options: Options) -> int:
         make_folder(data, options.settings and file)
         settings, mistakes = settings_at_start(data, file)
         tell_mistakes(data, file, log, mistakes)
-        for missing in find_unset_secrets(settings):
-            log.warning("the settings name %s, which is not there: requests to that upstream carry no key", missing)
+        for fault in find_faults(settings):
+            log.log(logging.ERROR if fault.grave else logging.WARNING, "%s / %s", *fault.lines())
         return _Service(data, file, settings, options, sound=not mistakes).run()
 
 

@@ -20,6 +20,7 @@ from typing import Final
 
 import guiju
 from guiju.core.errors import GuijuError, Text, define
+from guiju.core.key_faults import find_faults, refuse_unusable
 from guiju.core.keys import read_text_key
 from guiju.core.layout import DataFolder, settings_file
 from guiju.core.log import configure
@@ -96,6 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         with _database():
             if options.reload:
                 log.info("bundle %s is in force", publish_file()[:12])
+                for fault in find_faults(settings):
+                    log.warning("%s / %s", *fault.lines())
             else:
                 prepare(data, settings, options.owner_name, password, sound=not mistakes)
     except GuijuError as error:
@@ -145,7 +148,8 @@ def _make_tables() -> None:
 def publish_file(actor: str = ACTOR) -> str:
     """Publish what the settings file says now and return the bundle's hash.
 
-    Raises SETTING-RESTART when the service runs on another database than the file names: its keys would be lost.
+    Raises SETTING-RESTART when the service runs on another database than the file names: its keys would be lost;
+    SETTING-KEY where a key file of an upstream or guard cannot be used.
     """
     from django.conf import settings as django_settings
 
@@ -156,20 +160,24 @@ def publish_file(actor: str = ACTOR) -> str:
     settings = _settings()
     if is_held(data) and settings_in_force(data, data.settings).database != settings.database:
         raise GuijuError(SETTING_RESTART)
+    refuse_unusable(find_faults(settings))
     return flow.publish(settings, actor=actor)
 
 
-def list_of_next_start() -> list[str]:
-    """Return what is to be said of published settings that the running service reads only at its start; nothing where none runs."""
+def list_notices() -> list[str]:
+    """Return what is to be said of the settings that were published: keys to look after, and what counts from the next start of a running service."""
     from django.conf import settings as django_settings
 
     data: DataFolder = django_settings.DATA_FOLDER
     state = read_state(data) if is_held(data) else None
-    changed = changed_since_start(_settings(), state.read_at_start) if state is not None else []
+    settings = _settings()
+    notices = [line for fault in find_faults(settings) for line in fault.lines()]
+    changed = changed_since_start(settings, state.read_at_start) if state is not None else []
     if not changed:
-        return []
+        return notices
     tables = "、".join(f"[{name}]" for name in changed), ", ".join(f"[{name}]" for name in changed)
     return [
+        *notices,
         f"{tables[0]} 的改动已发布，重新启动 guiju serve 后才生效；其余改动一秒内生效。",
         f"What changed in {tables[1]} is published and counts once guiju serve was started again; all else counts within a second.",
     ]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from guiju.core.errors import GuijuError
-from guiju.core.settings import Settings, default_settings, find_unset_secrets, read_settings
+from guiju.core.key_faults import find_faults
+from guiju.core.settings import Settings, default_settings, read_settings
 from guiju.core.settings_tables import TABLES
 from guiju.core.settings_text import commented_toml, settings_page
 
@@ -213,7 +214,7 @@ def test_the_first_file_stays_valid_with_every_line_in_force(tmp_path: Path) -> 
     read = _read(tmp_path, text)
     assert read.upstreams[0].name == "main"
     assert read.services[0].upstreams == ("main",)
-    assert set(find_unset_secrets(read)) == {"$MODEL_API_KEY", "$GUARD_API_KEY", "$GUIJU_DATABASE_PASSWORD"}
+    assert {each.place for each in find_faults(read)} == {"$MODEL_API_KEY", "$GUARD_API_KEY", "$GUIJU_DATABASE_PASSWORD"}
 
 
 def test_every_setting_is_declared_and_explained() -> None:
