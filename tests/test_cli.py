@@ -71,6 +71,18 @@ def test_a_folder_that_is_no_data_folder_is_told_and_not_made(tmp_path: Path, ve
     assert not (tmp_path / "none").exists()
 
 
+def test_a_path_is_told_so_that_it_can_be_found_from_anywhere(tmp_path: Path) -> None:
+    """Guarded by `whole_path` in `core/layout.py`."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "letter").mkdir()
+    (tmp_path / "letter" / "x.txt").write_text("dear")
+    for verb, code in (("serve", "DATA-FOREIGN"), ("verify", "DATA-MISSING")):
+        told = guiju(verb, "--data", str(tmp_path / "here" / ".." / "letter"))
+        assert code in told.stderr
+        assert str(tmp_path / "letter") in told.stderr
+        assert ".." not in told.stderr
+
+
 def test_publishing_looks_at_key_files(prepared: Path, tmp_path: Path) -> None:
     """Guarded by `refuse_unusable` in `publish_file`, and by `find_faults` in `list_notices`."""
     data = Path(shutil.copytree(prepared, tmp_path / "data"))

@@ -60,13 +60,13 @@ def serve(
 @app.command()
 def status(data: Data = _DATA) -> None:
     """Tell what runs, where it listens, what was started anew. Exit status 3 when nothing runs. 运行状态。"""
-    from guiju.core.layout import DataFolder, settings_file
+    from guiju.core.layout import folder_at, settings_file
     from guiju.serve.state import is_held, read_state
     from guiju.serve.status import print_status
     from guiju.services.in_force import published_settings
     from guiju.services.mistakes import find_mistakes, lines_of
 
-    folder = DataFolder(data.absolute())
+    folder = folder_at(data)
     state = read_state(folder)
     if state is None or not is_held(folder):
         typer.echo(f"未在运行 / not running  {folder.root}")

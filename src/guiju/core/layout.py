@@ -70,6 +70,16 @@ class DataFolder:
         return self.root / "media"
 
 
+def whole_path(path: Path) -> Path:
+    """Return a path as people give it, made absolute and without `..`: what is told of it can be used anywhere."""
+    return path.resolve() if ".." in path.parts else path.absolute()
+
+
+def folder_at(path: Path) -> DataFolder:
+    """Return the data folder at a path as people give it."""
+    return DataFolder(whole_path(path))
+
+
 def settings_file(data: DataFolder) -> Path:
     """Return the settings file of a data folder: the one that GUIJU_SETTINGS names, else the one in the folder."""
-    return Path(os.environ.get("GUIJU_SETTINGS") or data.settings).absolute()
+    return whole_path(Path(os.environ.get("GUIJU_SETTINGS") or data.settings))

@@ -1,6 +1,5 @@
 """Reading `guiju.toml` strictly: unknown names, wrong types, figures out of range and secrets are refused with their line."""
 
-import ast
 import difflib
 import re
 import tomllib
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from guiju.core.errors import ErrorCode, GuijuError, Text, define
 from guiju.core.settings import Calendar, Console, Database, Ledger, Records, Retention, Screening, Server, Settings, Verify
 from guiju.core.settings_tables import BY_PATH, Form, Setting, Span, Table
+from guiju.core.toml_errors import told_of
 from guiju.core.toml_lines import find_lines
 from guiju.gateway.bundle import Guard, Limits, Media, Service, Upstream
 from guiju.labelling.explicit import holds_elements
@@ -52,7 +52,7 @@ SETTING_RANGE = _define(
     "请改正该行后重新加载。", "Correct the line and reload.",
 )  # fmt: skip
 SETTING_MISSING = _define(
-    "SETTING-MISSING", "缺少 {setting}（{file} 第 {line} 行所在的表）：{reason_zh}。", "{setting} is missing (in the table at {file} line {line}): {reason_en}.",
+    "SETTING-MISSING", "缺少 {setting}（{place_zh}）：{reason_zh}。", "{setting} is missing ({place_en}): {reason_en}.",
     "请补上后重新加载。", "Add it and reload.",
 )  # fmt: skip
 SETTING_SECRET = _define(
@@ -78,7 +78,6 @@ _ROOT: Final = (
     "service",
 )
 _SECRET_NAMES: Final = re.compile(r"(?i)(^|_)(api_?key|key|token|password|passwd|secret|authorization|credential)s?$")
-_TWICE: Final = re.compile(r"Cannot declare (\(.*\)) twice")
 _SHOWN_CHARACTERS: Final = 60
 _TYPES_ZH: Final = {bool: "布尔值", int: "整数", float: "小数", str: "文本", list: "数组", dict: "表"}
 _TYPES_EN: Final = {bool: "true or false", int: "an integer", float: "a fraction", str: "text", list: "an array", dict: "a table"}
@@ -94,33 +93,8 @@ def parse_settings(raw: bytes, file: Path) -> Settings:
         told = {"reason_zh": "不是 UTF-8", "reason_en": "not UTF-8", "hint_zh": "", "hint_en": ""}
         raise GuijuError(SETTING_SYNTAX, file=file.name, line=line, **told, others=()) from None
     except tomllib.TOMLDecodeError as problem:
-        raise _syntax_error(str(problem), text, file.name) from None
+        raise GuijuError(SETTING_SYNTAX, file=file.name, **told_of(str(problem), text), others=()) from None
     return _Check(tree, find_lines(text), file).settings()
-
-
-def _syntax_error(message: str, text: str, name: str) -> GuijuError:
-    found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)", message)
-    line = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
-    reason = message[: found.start()] if found else message
-    told = _told_of_twice(reason, line, text) or {"reason_zh": reason, "reason_en": reason, "hint_zh": "", "hint_en": ""}
-    return GuijuError(SETTING_SYNTAX, file=name, line=line, **told, others=())
-
-
-def _told_of_twice(reason: str, line: int, text: str) -> dict[str, str] | None:
-    """Tell of a table that is declared a second time where it began; None for any other mistake."""
-    twice = _TWICE.fullmatch(reason)
-    if twice is None:
-        return None
-    path = ast.literal_eval(twice[1])
-    # tomllib read everything before this line, so it is valid.
-    began = find_lines("".join(text.splitlines(keepends=True)[: line - 1])).get(path)
-    table = "[" + ".".join(path) + "]"
-    return {
-        "reason_zh": f"{table} 已从第 {began} 行开始" if began else f"{table} 写了两次",
-        "reason_en": f"{table} already begins at line {began}" if began else f"{table} is declared twice",
-        "hint_zh": f"请把设置写到第 {began} 行的 {table} 之下。" if began else "",
-        "hint_en": f"Put the setting below {table} at line {began}. " if began else "",
-    }
 
 
 class _Check:
@@ -231,7 +205,7 @@ class _Check:
                 self._wrong_type(path, name, value, "整数", "an integer")
             elif isinstance(setting.form, Span) and not setting.form.low <= value <= setting.form.high:
                 span = f"{setting.form.low}–{setting.form.high} {setting.form.unit}".rstrip()
-                self._out_of_range(path, name, value, f" {span}", span)
+                self._out_of_range(path, name, value, span, span)
         elif kind is str:
             self._text(setting, path, name, value)
         elif origin is typing.Literal:
@@ -370,12 +344,13 @@ class _Check:
             for number, name in enumerate(service.upstreams):
                 if name not in names:
                     self._unknown(("service", place, "upstreams", number), f"upstream “{name}”", [f"upstream “{each}”" for each in names])
-        if settings.upstreams and not self._errors:
+        if settings.upstreams and not self._errors and "service" not in self._tree:
+            self._no_service()
+        elif settings.upstreams and not self._errors:
             for place, service in enumerate(settings.services):
                 if not service.label.content_producer:
-                    table = ("service", place, "label") if "service" in self._tree else ("upstream", 0)
                     self._missing(
-                        table,
+                        ("service", place, "label"),
                         "service.label.content_producer",
                         "使用真实上游的服务须写明生成服务提供者",
                         "a service with a real upstream must name its provider",
@@ -449,7 +424,20 @@ class _Check:
         self._note(SETTING_RANGE, path, setting, value=shown, wanted_zh=wanted_zh, wanted_en=wanted_en)
 
     def _missing(self, path: tuple[str | int, ...], setting: str, reason_zh: str, reason_en: str) -> None:
-        self._note(SETTING_MISSING, path, setting, reason_zh=reason_zh, reason_en=reason_en)
+        file, line = self._file.name, self._line(path)
+        self._note(
+            SETTING_MISSING, path, setting, reason_zh=reason_zh, reason_en=reason_en,
+            place_zh=f"{file} 第 {line} 行所在的表", place_en=f"in the table at {file} line {line}",
+        )  # fmt: skip
+
+    def _no_service(self) -> None:
+        file, line = self._file.name, self._line(("upstream", 0))
+        self._note(
+            SETTING_MISSING, ("upstream", 0), "[[service]]",
+            place_zh=f"{file} 第 {line} 行有 [[upstream]]，全文没有 [[service]]", place_en=f"{file} has [[upstream]] at line {line} and no [[service]]",
+            reason_zh="使用真实上游时须写明服务，并在其 [service.label] 中用 content_producer 写明生成服务提供者",
+            reason_en="with a real upstream a service must be there, whose [service.label] names its provider by content_producer",
+        )  # fmt: skip
 
     def _secret(self, path: tuple[str | int, ...], setting: str, instead: str) -> None:
         self._note(SETTING_SECRET, path, setting, instead=instead)

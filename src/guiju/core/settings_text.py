@@ -12,6 +12,7 @@ from guiju.core.settings_tables import TABLES, Setting, Span, Table
 
 _HEAD = """\
 # guiju 的设置；全部说明见 docs/settings.md。 / Settings of guiju; docs/settings.md explains them all.
+# 写着的是默认值；注明“示例”的不是，须换成您自己的。 / What stands here is the default; what is called an example is not: put yours there.
 # 去掉行首的 # 即生效；改完运行 guiju publish，地址与端口须重启。
 # A line counts once its first # is gone; run guiju publish after a change, and restart for addresses and ports.
 # 秘密不写在这里：写环境变量名或文件路径。 / No secrets in here: name an environment variable or a file.
@@ -19,7 +20,7 @@ _HEAD = """\
 
 
 def commented_toml() -> str:
-    """Return a settings file in which every setting stands with its default behind a `#`."""
+    """Return a settings file in which every setting stands behind a `#` with its default, or with an example that says so."""
     return _HEAD + "".join(_toml_table(table) for table in TABLES)
 
 
@@ -30,8 +31,16 @@ def _toml_table(table: Table) -> str:
     lines = ["", f"# ── {table.zh}", f"#    {table.en}", f"# {header}" if hidden else header]
     for setting in table.settings:
         unit = f"（{setting.form.unit}）" if isinstance(setting.form, Span) and setting.form.unit else ""
-        lines += [f"# {setting.zh}{unit} {setting.en}", f"# {setting.name} = {setting.example or toml_value(table.defaults[setting.name])}"]
+        lines += [f"# {setting.zh}{unit} {setting.en}", f"# {setting.name} = {_shown(table, setting)}"]
     return "\n".join(lines) + "\n"
+
+
+def _shown(table: Table, setting: Setting) -> str:
+    default = toml_value(table.defaults[setting.name])
+    if not setting.example or setting.example == default:
+        return default
+    otherwise = "必填 required" if setting.required else f"默认 default: {default}"
+    return f"{setting.example}  # 示例 example; {otherwise}"
 
 
 def toml_value(value: Any) -> str:

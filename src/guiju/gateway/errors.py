@@ -103,14 +103,14 @@ BODY_NOT_JSON = define(
     "BODY-NOT-JSON",
     status=400,
     kind="invalid_request_error",
-    zh=Text("请求正文不是有效的 JSON：{reason}。", "请求未被处理。", "请改正后重发。"),
+    zh=Text("请求正文不是有效的 JSON：“{reason}”。", "请求未被处理。", "请改正后重发。"),
     en=Text("The request body is not valid JSON: {reason}.", "It was not processed.", "Correct it and send it again."),
 )
 BODY_NOT_FORM = define(
     "BODY-NOT-FORM",
     status=400,
     kind="invalid_request_error",
-    zh=Text("请求正文不是有效的 multipart/form-data：{reason}。", "请求未被处理。", "请改正后重发。"),
+    zh=Text("请求正文不是有效的 multipart/form-data：“{reason}”。", "请求未被处理。", "请改正后重发。"),
     en=Text("The request body is not valid multipart/form-data: {reason}.", "It was not processed.", "Correct it and send it again."),
 )
 FIELD_INVALID = define(

@@ -23,7 +23,7 @@ import msgspec
 import guiju
 from guiju.core.errors import GuijuError
 from guiju.core.key_faults import find_faults
-from guiju.core.layout import DataFolder
+from guiju.core.layout import DataFolder, folder_at, whole_path
 from guiju.core.log import configure
 from guiju.core.settings import Settings, read_settings
 from guiju.serve.arguments import OWNER_PASSWORD, Options
@@ -58,10 +58,10 @@ def serve(options: Options) -> int:
     os.umask(0o077)
     configure("serve")
     _allow_open_files()
-    data = DataFolder(options.data.absolute())
+    data = folder_at(options.data)
     with ExitStack() as held:
         held.enter_context(take_folder(data))
-        file = options.settings.absolute() if options.settings else data.settings
+        file = whole_path(options.settings) if options.settings else data.settings
         if options.settings and file.exists():
             settings_at_start(data, file)  # a mistake is told before anything is made
         elif options.settings:

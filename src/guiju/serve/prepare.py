@@ -55,9 +55,9 @@ OWNER_PASSWORD_WEAK = define(
     "OWNER-PASSWORD-WEAK",
     status=400,
     kind="invalid_request_error",
-    zh=Text("给定的所有者密码不够安全：{reasons}", "没有创建账号，首次启动尚未完成。", "请换一个密码再次启动；不给密码则自动生成。"),
+    zh=Text("给定的所有者密码不够安全：{reason_zh}", "没有创建账号，首次启动尚未完成。", "请换一个密码再次启动；不给密码则自动生成。"),
     en=Text(
-        "The password given for the owner is not safe enough: {reasons}",
+        "The password given for the owner is not safe enough: {reason}",
         "No account was made; the first start is not complete.",
         "Start again with another password; without one, a password is generated.",
     ),
@@ -215,11 +215,10 @@ def _make_owner(name: str, password: str) -> tuple[str, str]:
     """
     from django.contrib.auth import get_user_model
     from django.contrib.auth.password_validation import validate_password
-    from django.core.exceptions import ValidationError
     from django.db import transaction
-    from django.utils import translation
 
     from guiju.records import flow as records
+    from guiju.web.objections import objections
 
     people = get_user_model().objects
     used = people.filter(is_superuser=True, last_login__isnull=False).first()
@@ -229,11 +228,9 @@ def _make_owner(name: str, password: str) -> tuple[str, str]:
     with transaction.atomic():
         owner, created = people.get_or_create(username=name, defaults={"is_superuser": True, "is_staff": True})
         if password:
-            try:
-                with translation.override("zh-hans"):
-                    validate_password(password, owner)
-            except ValidationError as problem:
-                raise GuijuError(OWNER_PASSWORD_WEAK, reasons=" ".join(problem.messages)) from None
+            against = objections(lambda: validate_password(password, owner))
+            if against:
+                raise GuijuError(OWNER_PASSWORD_WEAK, **against)
         owner.is_superuser = owner.is_staff = owner.is_active = True
         owner.set_password(chosen)
         owner.save()

@@ -22,10 +22,12 @@ def configure_django(data: Path | None = None, settings: Path | None = None, sit
     import django
     from django.apps import apps
 
+    from guiju.core.layout import folder_at
+
     if apps.ready:
         return
     if data is not None:
-        os.environ["GUIJU_DATA"] = str(Path(data).absolute())
+        os.environ["GUIJU_DATA"] = str(folder_at(Path(data)).root)
     if settings is not None:
         os.environ["GUIJU_SETTINGS"] = str(Path(settings).absolute())
     os.environ["DJANGO_SETTINGS_MODULE"] = "guiju.web.settings"
@@ -45,13 +47,13 @@ def open_data_folder(data: Path, settings: Path | None = None, *, of_file: bool 
     it works with those of the file. Raises the SETTING- errors then, and where nothing was published yet.
     """
     from guiju.core.errors import GuijuError
-    from guiju.core.layout import DATA_MISSING, DataFolder, settings_file
+    from guiju.core.layout import DATA_MISSING, folder_at, settings_file, whole_path
 
     if not (data / "keys").is_dir():
-        raise GuijuError(DATA_MISSING, path=data.absolute())
+        raise GuijuError(DATA_MISSING, path=folder_at(data).root)
     os.umask(0o077)
-    folder = DataFolder(data.absolute())
-    file = settings.absolute() if settings else settings_file(folder)
+    folder = folder_at(data)
+    file = whole_path(settings) if settings else settings_file(folder)
     if of_file:
         from guiju.core.settings import read_settings
 

@@ -19,18 +19,17 @@ from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.models import Permission
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
-from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import translation
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.records import flow as records
+from guiju.web.objections import objections
 
 PERSON_REFUSED = define(
     "PERSON-REFUSED",
     status=400,
     kind="invalid_request_error",
-    zh=Text("无法为“{name}”创建账号：{reason}", "没有创建或改动任何账号。", "请换一个名称或密码再试；不给密码则自动生成。"),
+    zh=Text("无法为“{name}”创建账号：{reason_zh}", "没有创建或改动任何账号。", "请换一个名称或密码再试；不给密码则自动生成。"),
     en=Text(
         "No account could be made for '{name}': {reason}",
         "No account was made or changed.",
@@ -78,7 +77,7 @@ PASSWORD_REFUSED = define(
     "PASSWORD-REFUSED",
     status=400,
     kind="invalid_request_error",
-    zh=Text("给“{name}”的新密码不能用：{reason}", "原密码不变，会话不受影响。", "请换一个密码再试；不给密码则自动生成。"),
+    zh=Text("给“{name}”的新密码不能用：{reason_zh}", "原密码不变，会话不受影响。", "请换一个密码再试；不给密码则自动生成。"),
     en=Text(
         "The new password for '{name}' cannot be used: {reason}",
         "The old password stays, and so do the sessions.",
@@ -182,12 +181,11 @@ def reset_password(name: str, actor: str, password: str = "") -> str:
     Raises PERSON-UNKNOWN, and PASSWORD-REFUSED for a weak password.
     """
     chosen = password or secrets.token_urlsafe(15)
-    with transaction.atomic(), translation.override("zh-hans"):
+    with transaction.atomic():
         person = _get(name)
-        try:
-            validate_password(chosen, person)
-        except ValidationError as problem:
-            raise GuijuError(PASSWORD_REFUSED, name=name, reason=" ".join(problem.messages)) from None
+        against = objections(lambda: validate_password(chosen, person))
+        if against:
+            raise GuijuError(PASSWORD_REFUSED, name=name, **against)
         person.set_password(chosen)
         person.save(update_fields=["password"])
         records.append(kind="web.password.reset", actor=actor, metadata={"name": name, "sessions": _end_sessions(person)})
@@ -216,14 +214,12 @@ def add_person(name: str, role: str, actor: str, password: str = "") -> str:
     chosen = password or secrets.token_urlsafe(15)
     if role not in ROLES:
         raise GuijuError(ROLE_UNKNOWN, role=role, roles=", ".join(ROLES))
-    with transaction.atomic(), translation.override("zh-hans"):
+    with transaction.atomic():
         person = people(username=name)
         person.set_password(chosen)
-        try:
-            person.full_clean()
-            validate_password(chosen, person)
-        except ValidationError as problem:
-            raise GuijuError(PERSON_REFUSED, name=name, reason=" ".join(problem.messages)) from None
+        against = objections(person.full_clean) or objections(lambda: validate_password(chosen, person))
+        if against:
+            raise GuijuError(PERSON_REFUSED, name=name, **against)
         person.save()
         for permission in ROLES[role]:
             app, codename = permission.split(".")

@@ -9,7 +9,7 @@ from guiju.core.errors import GuijuError
 from guiju.core.key_faults import find_faults
 from guiju.core.settings import Settings, default_settings, read_settings
 from guiju.core.settings_tables import TABLES
-from guiju.core.settings_text import commented_toml, settings_page
+from guiju.core.settings_text import commented_toml, settings_page, toml_value
 
 UPSTREAM = '[[upstream]]\nname = "main"\nbase_url = "http://127.0.0.1:9/v1"\n'
 SERVICE = '[[service]]\nid = "chat"\nname_zh = "对话"\nname_en = "Chat"\n'
@@ -144,7 +144,7 @@ MISTAKES = [
     ("SETTING-MISSING", 2, "upstream.base_url", "\n[[upstream]]\nname = 'x'\n"),
     ("SETTING-MISSING", 1, "service.name_en", "[[service]]\nid = 'a'\nname_zh = '甲'\n"),
     ("SETTING-MISSING", 4, "service.label.content_producer", UPSTREAM + SERVICE),
-    ("SETTING-MISSING", 2, "service.label.content_producer", "\n" + UPSTREAM),
+    ("SETTING-MISSING", 2, "[[service]]", "\n" + UPSTREAM),
     ("SETTING-MISSING", 8, "service.label.content_producer", UPSTREAM + SERVICE + "[service.label]\n"),
     ("SETTING-RANGE", 3, "webhook", GUARD.replace("webhook", "magic")),
     ("SETTING-MISSING", 3, "guard.api_key_env", GUARD),
@@ -177,6 +177,7 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, code: str, line: int, n
         assert "guiju.toml" in told
         assert "HIDDEN" not in told
     assert "HIDDEN" not in repr(error.facts)
+    assert not re.search("[：。，] ", error.text("zh")), "Chinese punctuation brings its own space"
     assert "stay in force" in error.text("en")
 
 
@@ -215,6 +216,47 @@ def test_the_first_file_stays_valid_with_every_line_in_force(tmp_path: Path) -> 
     assert read.upstreams[0].name == "main"
     assert read.services[0].upstreams == ("main",)
     assert {each.place for each in find_faults(read)} == {"$MODEL_API_KEY", "$GUARD_API_KEY", "$GUIJU_DATABASE_PASSWORD"}
+
+
+SYNTAX = [
+    ("[server]\nport = \n", "值的写法不对"),
+    ("host = local\n", "值的写法不对"),
+    ("[server\nport = 1\n", "表头缺少右方括号"),
+    ("[[upstream]\nname = 'x'\n", "表头缺少右方括号"),
+    ("port 1\n", "名称之后应为等号"),
+    ("= 1\n", "不是“名称 = 值”"),
+    ("host = 'a' 'b'\n", "还有多余的内容"),
+    ('host = "a\n', "没有写完"),
+    ("host = 'a\n", "引号没有配对"),
+    ("host = '''a\n", "引号没有配对"),
+    ("days = ['a' 'b']\n", "数组缺少右方括号"),
+    ("x = { a = 1 b = 2 }\n", "表缺少右花括号"),
+    ("port = 1\nport = 2\n", "写了两次"),
+    ('file = "C:\\keys"\n', "反斜杠"),
+    ("x = 2026-02-30\n", "日期或时间不存在"),
+    ("x = 'a\x01'\n", "解析器说“"),
+]
+
+
+@pytest.mark.parametrize(("text", "zh"), SYNTAX, ids=[text.strip() for text, _ in SYNTAX])
+def test_why_a_file_is_no_toml_is_told_in_chinese(tmp_path: Path, text: str, zh: str) -> None:
+    """Guarded by the table of `core/toml_errors.py`; the parser's own words stand in quotes."""
+    told = _refused(tmp_path, text).text("zh")
+    assert zh in told
+    words = re.sub("“[^”]*”", "", told.removeprefix("SETTING-SYNTAX").replace("guiju.toml", "").replace("TOML", ""))
+    assert not re.search("[A-Za-z]{3}", words), told
+
+
+def test_the_first_file_says_which_lines_are_defaults_and_which_are_examples() -> None:
+    """Guarded by `_shown` in `core/settings_text.py`."""
+    lines = [line for line in commented_toml().splitlines() if re.match(r"# \w+ = ", line)]
+    for line, (table, setting) in zip(lines, [(each, setting) for each in TABLES for setting in each.settings], strict=True):
+        default = toml_value(table.defaults[setting.name])
+        value = line.partition(" = ")[2]
+        assert value == default or f"示例 example; 默认 default: {default}" in value or (setting.required and "必填 required" in value), (
+            line
+        )
+    assert '# origin = "example.com/guiju"  # 示例 example; 默认 default: "guiju.local/ledger"' in lines
 
 
 def test_every_setting_is_declared_and_explained() -> None:

@@ -5,6 +5,7 @@ Guarded lines: `person.full_clean()` in `add_person`; `_end_sessions` in `disabl
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,9 @@ def test_what_cannot_be_is_refused(data: DataFolder, name: str, role: str, passw
     with pytest.raises(GuijuError) as told:
         add_person(name, role, "person:owner", password)
     assert told.value.code is (ROLE_UNKNOWN if role == "king" else PERSON_REFUSED)
+    said = told.value.text("zh").replace("reader, officer, approver, reviewer", "").replace("“owner”", "").replace("“king”", "")
+    assert told.value.text("en").isascii()
+    assert not re.search("[a-z]{4}", said.replace("guiju people", "")), "each language by itself"
     assert role != "king" or "reader, officer, approver" in str(told.value)
     assert User.objects.count() == 1
     assert len(left(data)) == before
