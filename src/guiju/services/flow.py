@@ -21,7 +21,6 @@ from guiju.labelling import flow as labelling
 from guiju.records import flow as records
 from guiju.screening.classifier.model import Classifier
 from guiju.services.in_force import (
-    demo_port,
     keep_in_force,
     keep_source,
     published_settings,
@@ -117,11 +116,11 @@ def publish(settings: Settings | None = None, actor: str = "guiju") -> str:
     data.bundles.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _one_at_a_time(data):
         before = published_source(data)
-        source = (
-            source_now(data, _file())
-            if settings is not None or before is None
-            else msgspec.structs.replace(before, demo_port=demo_port(data))
-        )
+        source = source_now(data, _file())
+        if settings is None and before is not None:
+            source = msgspec.structs.replace(before, demo_port=source.demo_port)
+        elif settings is None and published_settings(data) is not None:
+            source = msgspec.structs.replace(source, settings="")  # it is not known what they came from: not from the file as it is now
         settings = settings or settings_in_force(data, _file())
         services, upstreams = served(settings, source.demo_port)
         labelling.look_at_credentials([each.label for each in services])

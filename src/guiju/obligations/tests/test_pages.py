@@ -80,6 +80,10 @@ def test_what_is_published_has_lights_without_a_restart(owner: Client, settings:
     assert 'value="another"' in _text(owner, "/console/supply/")
     settings.SETTINGS_FILE.write_text("# written after the publishing\n")
     assert "尚未生效" in _text(owner, "/console/board/")
+    settings.SETTINGS_FILE.write_text('# a mistake\nupstreams = ["mian"]\n')
+    page = _text(owner, "/console/board/")
+    assert "guiju.toml 第 2 行" in page, "guarded by `find_mistakes` in `_unpublished_notice`"
+    assert "请运行 guiju publish" not in page
 
 
 def test_the_board_speaks_english(owner: Client) -> None:

@@ -12,6 +12,7 @@ from guiju.gateway.bundle import Bundle, current_hash, load_bundle
 from guiju.records.entry import Entry
 from guiju.services import flow
 from guiju.services.in_force import is_fresh, published_source, settings_in_force
+from guiju.services.mistakes import find_mistakes
 from guiju.services.models import ApiKey
 
 UPSTREAM = '[[upstream]]\nname = "main"\nbase_url = "http://127.0.0.1:9/v1"\n'
@@ -142,6 +143,17 @@ def test_a_publication_cut_before_its_record_is_repeated_with_one(data: DataFold
     (data.bundles / "source.json").unlink()
     flow.publish()
     assert [entry.kind for entry in _left(data)].count("services.bundle.published") == 2
+
+
+def test_what_was_cut_does_not_take_the_file_for_published(data: DataFolder) -> None:
+    """Guarded by `settings=""` in `publish`: a mistake in the file would be taken for what is in force, and never told."""
+    data.settings.write_text(UPSTREAM + SERVICE)
+    flow.publish(read_settings(data.settings))
+    (data.bundles / "source.json").unlink()
+    data.settings.write_text("[server]\nprot = 1\n")
+    flow.publish()
+    assert not is_fresh(data, data.settings)
+    assert [each.code.code for each in find_mistakes(data, data.settings)] == ["SETTING-UNKNOWN"]
 
 
 def test_no_library_no_bundle(data: DataFolder) -> None:
