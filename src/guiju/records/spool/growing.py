@@ -40,6 +40,8 @@ class GrowingSegment:
         self.end_bytes = self._size_bytes = HEADER_BYTES
         self._clean_bytes = 0
         """So far the file's zeros are on the disk, and a write past the page cache waits for nothing."""
+        self.untouched = True
+        """Whether no entry was ever tried: then it may be tried again under the same counter."""
         self.spoilt = False
         """Whether a write past the cache has failed: nothing more may be written."""
         self.path = folder / file_name
@@ -53,6 +55,7 @@ class GrowingSegment:
         """Seal and write entries; they are on the disk when this returns. Raises OSError."""
         content = self.sealed(entries)
         self._grow(len(content))
+        self.untouched = False
         write_durably(self._descriptor, content, self.end_bytes)
         self.written(content, len(entries))
 
@@ -81,6 +84,7 @@ class GrowingSegment:
 
     def written(self, content: bytes, count: int) -> None:
         """Note that so many entries are on the disk: `content`, as `sealed` gave it."""
+        self.untouched = False
         self.end_bytes += len(content)
         kept = self.end_bytes % direct.BLOCK_BYTES
         if kept > len(content):
@@ -117,15 +121,20 @@ class GrowingSegment:
     def end(self, *, failed: bool = False) -> None:
         """Cut the zeros and what was not committed, set the end mark, and let go of the file and its key.
 
-        After a failed write there is no mark: it would be sealed under a counter that the disk may have seen.
+        After a failed write there is no mark: it would be sealed under a counter that the disk may have seen. The block that was acknowledged in
+        part is written anew, and whole: a disk that did not take it may not give it back either, and for less than a block, or to cut one, the
+        kernel would have to read it first. Raises OSError: what could be done was done.
         """
         try:
-            os.ftruncate(self._descriptor, self.end_bytes)
-            if self.spoilt:
-                _write_all(self._descriptor, self._last_block, self.end_bytes - len(self._last_block))
-            if not failed:
-                _write_all(self._descriptor, self.sealed([b""]), self.end_bytes)
-            os.fdatasync(self._descriptor)
+            try:
+                if failed and self._last_block:
+                    block = self._last_block.ljust(direct.BLOCK_BYTES, b"\0")
+                    _write_all(self._descriptor, block, self.end_bytes - len(self._last_block))
+            finally:
+                os.ftruncate(self._descriptor, self.end_bytes)
+                if not failed:
+                    _write_all(self._descriptor, self.sealed([b""]), self.end_bytes)
+                os.fdatasync(self._descriptor)
         finally:
             os.close(self._descriptor)
             if self.descriptor >= 0:

@@ -174,7 +174,7 @@ class SpoolWriter:
             await self._freed
         if self._idle is not None:
             self._idle.cancel()
-        self._tasks.put(None)
+        self._give(None)  # counted, so that the loop writes nothing more in a segment that is ended now
         await asyncio.to_thread(self._thread.join)
         if self._direct is not None:
             self._direct.close()
@@ -220,8 +220,8 @@ class SpoolWriter:
             if self._idle is None and self._loop is not None:
                 self._idle = self._loop.call_later(_IDLE_S, self._let_go_if_idle)
 
-    def _give(self, task: Callable[[], None]) -> None:
-        """Give the thread something in which it has the segment for itself."""
+    def _give(self, task: Callable[[], None] | None) -> None:
+        """Give the thread something in which it has the segment for itself, or None to end with."""
         self._given += 1
         self._tasks.put(task)
 
@@ -231,9 +231,9 @@ class SpoolWriter:
         if self._segment is None or self._loop is None:
             return
         rest_s = self._handed_at + _IDLE_S - time.monotonic()
-        if rest_s > 0 or self._busy:
+        if rest_s > 0 or self._busy or self._given != self._done:
             self._idle = self._loop.call_later(max(rest_s, _LOOK_AGAIN_S), self._let_go_if_idle)
-        elif self._given == self._done:
+        else:
             self._give(self._let_go)
 
     # ── what the loop has the kernel write ───────────────────────────────────────────────────────────────────────────
@@ -311,8 +311,7 @@ class SpoolWriter:
             return
         now = time.monotonic()
         if now - self._looked_at > _LOOK_AGAIN_S / 10:
-            self._used_bytes = _folder_bytes(self._folder)
-            self._looked_at = now
+            self._count(now)
         if self._used_bytes + size_bytes > self.limit_bytes:
             if self._segment is not None and self._given == self._done and not self._busy:
                 # What the recorder has read of this writer's own segment comes free only when the segment ends.
@@ -342,12 +341,17 @@ class SpoolWriter:
             self._end_segment()
         now = time.monotonic()
         if now - self._looked_at > _LOOK_AGAIN_S:
-            self._used_bytes = _folder_bytes(self._folder)
-            self._looked_at = now
+            self._count(now)
             if self._segment is not None and self._segment.is_to_end():
                 self._end_segment()
         self._done += 1
         self._make_room()
+
+    def _count(self, now: float) -> None:
+        """Count the folder; what was counted before stands where that is not possible."""
+        self._looked_at = now
+        with contextlib.suppress(OSError):
+            self._used_bytes = _folder_bytes(self._folder)
 
     def _make_room(self) -> None:
         """Keep room in the segment; the loop may write in what there is meanwhile."""
@@ -363,8 +367,10 @@ class SpoolWriter:
     def _end_segment(self, *, failed: bool = False) -> None:
         segment, self._segment = self._segment, None
         if segment is not None:
-            with contextlib.suppress(OSError):
+            try:
                 segment.end(failed=failed)
+            except OSError as problem:  # the recorder says what it cannot read
+                log.error("the end of the spool segment %s could not be written: %s; check the disk", segment.path, problem)
 
     def _commit(self, batch: list[_Waiting]) -> GuijuError | None:
         """Seal and write the batch; return what the waiters are told."""
@@ -378,7 +384,9 @@ class SpoolWriter:
                 self._segment = GrowingSegment(self._folder, self._recorder, self._next_name(), beside_cache=beside)
             self._segment.write([raw for raw, _ in batch])
         except Exception as problem:  # whatever it was, waiters are told and the thread lives on
-            self._end_segment(failed=True)
+            # One that nothing was tried in is kept: one for each batch that a full disk refuses would fill the folder.
+            if self._segment is not None and not self._segment.untouched:
+                self._end_segment(failed=True)
             reason = os.strerror(problem.errno) if isinstance(problem, OSError) and problem.errno else repr(problem)
             return GuijuError(SPOOL_UNWRITABLE, reason=reason, folder=self._folder)
         return None

@@ -8,6 +8,7 @@ from pytest_django.fixtures import Settings
 
 from guiju.core.keys import create_keys
 from guiju.core.layout import DataFolder
+from guiju.records.spool.direct import Direct
 from guiju.records.tests.postgresql import running
 
 ORIGIN = "guiju.local/ledger"
@@ -27,3 +28,18 @@ def postgresql_url() -> Iterator[str]:
     """The URL of a PostgreSQL server that ends with the tests."""
     with running() as server:
         yield f"postgresql://postgres:@/postgres?host={server.host}"
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each write of the loop had."""
+    seen: list[int] = []
+    write = Direct.write
+
+    def noted(self: Direct, descriptor: int, before: bytes, content: bytes, offset: int) -> int:
+        size = write(self, descriptor, before, content, offset)
+        seen.append(size)
+        return size
+
+    monkeypatch.setattr(Direct, "write", noted)
+    return seen

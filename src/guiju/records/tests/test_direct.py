@@ -1,7 +1,7 @@
 """What the loop has the kernel write: told only when the disk has it, and left to the thread wherever it cannot be done.
 
 Guarded: `_DSYNC` in `Direct.write`, the comparison of `result` and the way into another segment in `SpoolWriter._written`, `spoilt` in
-`_commit` and in `GrowingSegment.end`, `_given != _done` in `_write_beside`, `has_room`, the share of time in `_written`.
+`_commit`, the block written anew in `GrowingSegment.end`, `_given != _done` in `_write_beside`, `has_room`, the share of time in `_written`.
 """
 
 import asyncio
@@ -16,54 +16,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from guiju.records.spool import direct as direct_io
 from guiju.records.spool import writer as spool
-from guiju.records.spool.direct import BLOCK_BYTES, BUFFER_BYTES, Direct
+from guiju.records.spool.direct import BLOCK_BYTES, BUFFER_BYTES
 from guiju.records.spool.segment import Frame, SegmentReader, list_segments, read_segment
 from guiju.records.spool.writer import SpoolWriter
-
-KEY = X25519PrivateKey.generate()
-PUBLIC = KEY.public_key().public_bytes_raw()
-PRIVATE = KEY.private_bytes_raw()
-
-
-def written(folder: Path) -> list[bytes]:
-    return [raw for path in list_segments(folder) for _, raw in read_segment(path, PRIVATE)]
-
-
-def _wait(event: threading.Event) -> None:
-    assert event.wait(10)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110  # what is waited for happens on a thread
-            await asyncio.sleep(0.002)
-
-
-async def ready(writer: SpoolWriter) -> Direct:
-    """Append one entry, and wait until the thread has made room: from then on the loop can write."""
-    await writer.append(b"first")
-    await until(lambda: writer._given == writer._done and writer._segment is not None and writer._segment.has_room(2**17))
-    assert writer._direct is not None, "this file system takes no writes past the page cache"
-    return writer._direct
-
-
-@pytest.fixture
-def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many bytes each write of the loop had."""
-    seen: list[int] = []
-    write = Direct.write
-
-    def noted(self: Direct, descriptor: int, before: bytes, content: bytes, offset: int) -> int:
-        size = write(self, descriptor, before, content, offset)
-        seen.append(size)
-        return size
-
-    monkeypatch.setattr(Direct, "write", noted)
-    return seen
+from guiju.records.tests.spooling import KEY, PRIVATE, PUBLIC, ready, until, wait, written
 
 
 def test_the_loop_writes_and_everything_comes_back(tmp_path: Path, writes: list[int]) -> None:
@@ -252,7 +211,7 @@ def test_the_loop_writes_nothing_in_a_segment_that_the_thread_is_to_end(tmp_path
     async def write() -> None:
         writer = SpoolWriter(tmp_path, PUBLIC, worker="w")
         await ready(writer)
-        writer._tasks.put(partial(_wait, go_on))
+        writer._tasks.put(partial(wait, go_on))
         writer._give(writer._let_go)
         future = writer.append(b"second")
         await asyncio.sleep(0.02)
@@ -294,7 +253,7 @@ def test_room_is_made_before_it_is_needed(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(write(), 40))
 
 
-def test_who_gives_up_closing_leaves_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_gives_up_closing_leaves_nobodywaiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In `_answer`, a close that was cancelled must not stand in the way of what is queued behind it."""
 
     async def write() -> None:
