@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SWEEP_S: Final = 0.25
 _SLOW_S: Final = 0.5
+_MODELS: Final = "/v1/models"
+_MODEL: Final = "/v1/models/"
 _MODELS_KEPT_S: Final = 30.0
 _LOOK_AGAIN_S: Final = 5.0
 _BACKLOG_KEPT_S: Final = 1.0
@@ -104,8 +106,8 @@ class Gateway:
                 await Moderation(self, scope, receive, send).run()
             elif path == "/v1/exports" and scope["method"] == "POST":
                 await Export(self, scope, receive, send).run()
-            elif path == "/v1/models" and scope["method"] == "GET":
-                await self._list_models(scope, send)
+            elif (path == _MODELS or path.startswith(_MODEL)) and path != _MODEL and scope["method"] == "GET":
+                await self._list_models(scope, send, path.removeprefix(_MODEL) if path != _MODELS else "")
             elif path == "/healthz":
                 await _reply(send, 200, _ENCODE(self._state()))
             elif path == "/readyz":
@@ -182,7 +184,8 @@ class Gateway:
         }
         await _reply(send, 503 if status == "full" else 200, _ENCODE(self._state() | {"status": status, "spool": waiting}))
 
-    async def _list_models(self, scope: Scope, send: Send) -> None:
+    async def _list_models(self, scope: Scope, send: Send, name: str) -> None:
+        """Answer with the models that the service of the key offers, or with the one of this name, which may hold slashes."""
         token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         sent = token[7:].strip() if token[:7].lower() == b"bearer " else b""
         known = self.live.keys.get(hashlib.sha256(sent).digest())
@@ -191,20 +194,26 @@ class Gateway:
             await _reply(send, code.status, errors.error_body(code, {"key": known[0].id if known else ""}))
             return
         try:
-            models = await self._offered(known[1])
+            models, problem = await self._offered(known[1], name)
+            if name and name not in models:
+                raise problem or GuijuError(errors.MODEL_UNKNOWN, model=name[:100], param="model")
+            if problem is not None and not models:
+                raise problem
         except GuijuError as error:
             await _reply(send, error.code.status, errors.error_body(error.code, error.facts))
             return
-        await _reply(send, 200, _ENCODE({"object": "list", "data": models}))
+        await _reply(send, 200, _ENCODE(models[name] if name else {"object": "list", "data": list(models.values())}))
 
-    async def _offered(self, service: LiveService) -> list[dict[str, Any]]:
-        """Return what the service's upstreams offer; one that does not answer hides only its own models.
+    async def _offered(self, service: LiveService, name: str) -> tuple[dict[str, dict[str, Any]], GuijuError | None]:
+        """Return what the service's upstreams offer, by name, with what kept one of them from being asked: it hides only its own models.
 
-        Raises MODELS-UNLISTED when none answers.
+        A `name` that is in the settings, or was found, is looked for no further.
         """
         models: dict[str, dict[str, Any]] = {}
         problem: GuijuError | None = None
-        for client in service.upstreams:
+        for client in sorted(service.upstreams, key=lambda client: not client.upstream.models):  # those that need not be asked
+            if name in models:
+                break
             upstream = client.upstream
             listed: list[dict[str, Any]]
             if upstream.models:
@@ -226,9 +235,7 @@ class Gateway:
                 listed = found
             for model in listed:
                 models.setdefault(model["id"], model)
-        if problem is not None and not models:
-            raise problem
-        return list(models.values())
+        return models, problem
 
     async def _sweep(self) -> None:
         """End waits that took too long. One pass over all exchanges is cheaper than a timer for each wait."""

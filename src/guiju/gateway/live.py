@@ -25,12 +25,18 @@ class LiveService:
     guards: tuple[GuardClient, ...] = ()
 
     def find_upstream(self, model: str) -> tuple[UpstreamClient, str] | None:
-        """Return the first upstream that offers the model, and its own name for it."""
+        """Return the upstream that is asked for a model, and its own name for it: the first that names it, else the first that names none.
+
+        One that names none may have it or not, and says so itself: nothing is asked beforehand.
+        """
+        open_to_all = None
         for client in self.upstreams:
             upstream = client.upstream
-            if not upstream.models or model in upstream.models:
+            if model in upstream.models:
                 return client, upstream.rename.get(model, model)
-        return None
+            if not upstream.models and open_to_all is None:
+                open_to_all = client
+        return (open_to_all, open_to_all.upstream.rename.get(model, model)) if open_to_all is not None else None
 
 
 SEEN_AT_MOST: Final = 10_000

@@ -141,11 +141,13 @@ def test_a_model_that_no_upstream_of_the_service_has(worker: Worker, site: Site)
     assert entry.service == "narrow"
 
 
-def test_a_path_that_is_none(worker: Worker) -> None:
+def test_a_path_that_is_none_leaves_nothing(worker: Worker, site: Site) -> None:
+    before = len(site.entries())
     for method, path in (("GET", "/v1/chat/completions"), ("POST", "/v1/embeddings"), ("GET", "/%E8%B5%8C"), ("DELETE", "/v1/models")):
         reply = worker.ask(method, path, b"", {"Authorization": "Bearer sk-main"})
-        assert (reply.status, reply.json["error"]["code"]) == (404, "path_unknown")
+        assert (reply.status, reply.json["error"]["code"], reply.json["error"]["record"]) == (404, "path_unknown", None)
         assert reply.headers["x-request-id"]
+    assert len(site.entries()) == before  # whoever reaches the port could fill the log otherwise; docs/api.md says so
 
 
 # ── bodies that are too large or never end ──────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import openai
 import pytest
 
 from guiju.gateway.bundle import LibraryEntry, Upstream
@@ -100,6 +101,40 @@ def test_models_are_listed(worker: Worker) -> None:
     assert {model["id"] for model in worker.get("/v1/models", KEYS["narrow"]).json["data"]} == set(HANGING)
 
 
+def test_the_sdk_asks_for_one_model(worker: Worker) -> None:
+    """Guarded lines: the route of `_MODEL` and `raise problem or …` in `app.py`."""
+    with openai.OpenAI(base_url=worker.url, api_key=KEYS["main"], max_retries=0) as client:
+        found = client.models.retrieve("listed")
+        assert (found.id, found.object) == ("listed", "model")
+        assert client.models.retrieve(HANGING[0]).owned_by == "hasty"
+        with pytest.raises(openai.NotFoundError) as refused:
+            client.models.retrieve("of/nobody")
+    narrow = worker.get("/v1/models/listed", KEYS["narrow"])
+    chat = worker.chat("listed", key=KEYS["narrow"])
+    assert refused.value.code == "model_unknown"
+    assert (narrow.status, narrow.json["error"]) == (chat.status, chat.json["error"] | {"record": None})
+    assert worker.get("/v1/models/listed", "sk-nobody").status == 401
+    assert worker.get("/v1/models/", KEYS["main"]).json["error"]["code"] == "path_unknown"
+
+
+def test_an_upstream_that_names_a_model_goes_before_one_that_takes_any(
+    own_site: Site, start: list[Worker], tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    """Guarded line: `if model in upstream.models` of `find_upstream`, before the one that names none is taken."""
+    main, *others = own_site.bundle.services
+    [up] = [each for each in own_site.bundle.upstreams if each.name == "up"]
+    named = msgspec.structs.replace(up, name="named", models=("mine/one",), rename={"mine/one": "ok"})
+    services = (msgspec.structs.replace(main, upstreams=("up", "named")), *others)
+    own_site.publish(msgspec.structs.replace(own_site.bundle, services=services, upstreams=(*own_site.bundle.upstreams, named)))
+    worker = Worker(own_site, tmp_path / "log")
+    start.append(worker)
+    assert worker.get("/v1/models/mine/one", KEYS["main"]).json["owned_by"] == "named"
+    assert worker.chat("mine/one").status == 200
+    assert upstream.calls[-1].request["model"] == "ok"
+    assert worker.chat("parrot").status == 200
+    assert upstream.calls[-1].request["model"] == "parrot"  # any other name is the upstream's to judge
+
+
 def test_an_upstream_that_is_away_hides_only_its_own_models(own_site: Site, start: list[Worker], tmp_path: Path) -> None:
     away = Upstream(name="away", base_url=f"http://127.0.0.1:{closed_port()}/v1")
     main, narrow, *others = own_site.bundle.services
@@ -114,6 +149,8 @@ def test_an_upstream_that_is_away_hides_only_its_own_models(own_site: Site, star
     assert {model["id"] for model in worker.get("/v1/models", KEYS["main"]).json["data"]} == {*HANGING, "listed"}
     reply = worker.get("/v1/models", KEYS["narrow"])
     assert (reply.status, reply.json["error"]["code"]) == (502, "models_unlisted")
+    for key, name, status in (("main", HANGING[0], 200), ("main", "listed", 200), ("main", "not-listed", 502), ("narrow", "any", 502)):
+        assert worker.get(f"/v1/models/{name}", KEYS[key]).status == status, name  # what may be there is not called unknown
     assert reply.json["error"]["record"] is None
     assert "UPSTREAM-UNREACHABLE" in reply.json["error"]["message"]
 
