@@ -238,12 +238,17 @@ class Gateway:
         return models, problem
 
     async def _sweep(self) -> None:
-        """End waits that took too long. One pass over all exchanges is cheaper than a timer for each wait."""
+        """End waits that took too long. One pass over all exchanges is cheaper than a timer for each wait.
+
+        Whether a client still takes what it is sent is told by its connection (`Connection.close_if_late`), byte by byte: here only whole
+        pieces are seen, and a client that is slow would be taken for one that stalls.
+        """
         while True:
             await asyncio.sleep(SWEEP_S)
             now = time.monotonic()
             for exchange in list(self.exchanges):
-                if exchange.deadline and now > exchange.deadline and not exchange.expired and exchange.task is not None:
+                late = exchange.deadline and now > exchange.deadline and exchange.waits_for != "client"
+                if late and not exchange.expired and exchange.task is not None:
                     exchange.expired = True
                     exchange.task.cancel()
                 elif now - exchange.begun > _SLOW_S:

@@ -142,7 +142,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     answer_bytes: int = 16 * 2**20
     body_idle_ms: int = 20_000
     client_idle_ms: int = 60_000
-    """How long a client may take no byte of an answer that streams to it."""
+    """How long a client may take no byte of its answer, whole or streamed; one that takes it slowly is waited for."""
     concurrent_requests: int = 2_000
     spool_bytes: int = 4 * 2**30
     drain_ms: int = 30_000

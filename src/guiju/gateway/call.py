@@ -137,10 +137,13 @@ class Call(ABC):
 
     async def watch(self) -> None:
         """Notice that the client has gone and end the call; to be awaited by nobody, once the body is there."""
-        while (await self._receive())["type"] != "http.disconnect":
+        while (message := await self._receive())["type"] != "http.disconnect":
             pass
         if not self._recording and self.task is not None:
-            self.gone = True
+            if message.get("stalled"):
+                self.expired, self.waits_for = True, "client"
+            else:
+                self.gone = True
             self.task.cancel()
 
     def watch_if_slow(self) -> None:  # noqa: B027  # a call that never waits for others has nobody to watch
@@ -255,6 +258,8 @@ class Call(ABC):
         headers = [(b"retry-after", str(error.facts.get("retry_after", "1")).encode())] if status in (429, 503) else []
         if code is errors.BODY_TOO_LARGE or code is errors.BODY_CUT:
             headers.append((b"connection", b"close"))
+        if self._service is None:
+            self.gateway.exchanges.discard(self)  # it was not let in: while its client takes the reply, it is in nobody's way
         if not self.gone:
             await self._reply(status, body, headers)
 

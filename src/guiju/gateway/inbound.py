@@ -2,7 +2,7 @@
 
 ASGI for an application that answers, and nothing else: no upgrades, no access log, no address that a header claims. Parsed by llhttp in its
 strict mode (httptools): a request whose end is in doubt is refused, and whatever follows it on the connection is not read. One task
-serves a connection, request after request; there is no timer for each request either: `close_if_late` is called now and then.
+serves a connection, request after request; there is no timer for each request either: `close_if_late` is called once a second.
 
 Source: RFC 9110; RFC 9112 (§3.2, §6.1 and §11.2: what could be read in two ways is refused).
 """
@@ -23,7 +23,9 @@ from guiju.gateway.head import STATUS_LINES
 from guiju.gateway.request import Request
 
 KEEP_S: Final = 75.0
-"""Within this time after a connection was opened, or after its last answer, the next head must be here, whole; or else it is closed."""
+"""Within this time after a connection was opened, or after its client took its last answer, the next head must be here, whole; or else it
+is closed.
+"""
 HEAD_BYTES: Final = 2**16
 """So much may come that is neither a whole head nor a part of a body: heads, trailers, extensions of chunks."""
 HEADERS: Final = 128
@@ -51,6 +53,8 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.is_full = False
         """The client takes nothing for the moment."""
+        self.stalled = False
+        """It was let go because it took nothing for too long."""
         self._application = config.loaded_app
         self._state = server_state
         self._parser = httptools.HttpRequestParser(self)
@@ -62,12 +66,12 @@ class Connection(asyncio.Protocol):
         self._current: Request | None = None
         self._newest: Request | None = None
         self._requests: deque[Request] = deque()
-        self._deadline = 0.0
+        self._deadline = self._moved_at = 0.0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._in_head = True
         self._offers = self._paused = self._deaf = self._closes = self._lost = False
-        self._overhead_bytes = self._discarded_bytes = 0
+        self._overhead_bytes = self._discarded_bytes = self._unsent_bytes = 0
         self._refusal = b""
 
     # ── what the loop and the server say ────────────────────────────────────────────────────────────────────────────
@@ -141,9 +145,21 @@ class Connection(asyncio.Protocol):
         else:
             self._end()
 
-    def close_if_late(self, now: float) -> None:
-        """Let go of a connection whose next head has not come in time, or that does not take its last bytes; `now` is the loop's time."""
-        if self._deadline and now > self._deadline and self._current is None:
+    def close_if_late(self, now: float, idle_s: float) -> None:
+        """Let go of a client that took no byte of what waits for it for `idle_s`, or whose next head has not come in time.
+
+        `now` is the loop's time. To be called once a second: an answer itself keeps no clock for its client.
+        """
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes != self._unsent_bytes:
+            self._unsent_bytes, self._moved_at = unsent_bytes, now
+            if self._deadline:
+                self._deadline = now + KEEP_S  # the answer was given to the transport, but its client is still about to take it
+        elif unsent_bytes:
+            if now > self._moved_at + idle_s:
+                self.stalled = True
+                self.transport.abort()
+        elif self._deadline and now > self._deadline and self._current is None:
             self.transport.abort()
 
     # ── what the parser says ────────────────────────────────────────────────────────────────────────────────────────
@@ -289,8 +305,15 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(last)
             self.transport.write_eof()
-            self._timer = self.loop.call_later(LINGER_S, self.transport.abort)
+            self._timer = self.loop.call_later(LINGER_S, self._let_go)
             self.read_on()
+
+    def _let_go(self) -> None:
+        """End a client that still sends; but not while it takes its answer, which may be long (see `close_if_late`)."""
+        if self.transport.get_write_buffer_size():
+            self._timer = self.loop.call_later(LINGER_S, self._let_go)
+        else:
+            self.transport.abort()
 
     def _discard(self, size_bytes: int) -> None:
         self._discarded_bytes += size_bytes

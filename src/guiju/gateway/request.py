@@ -39,7 +39,10 @@ class Request:
         self._pieces: list[bytes] = []
 
     async def receive(self) -> dict[str, Any]:
-        """Return what has come of the body since, waiting for it; after its end, wait until the client leaves."""
+        """Return what has come of the body since, waiting for it; after its end, wait until the client leaves.
+
+        The last message says whether it was let go because it took nothing any more (`stalled`).
+        """
         connection = self._connection
         while not (self.gone or self.complete):
             if self._pieces or (self.whole and not self._told):
@@ -52,7 +55,7 @@ class Request:
                     connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._waiter = connection.loop.create_future()
             await self._waiter
-        return {"type": "http.disconnect"}
+        return {"type": "http.disconnect", "stalled": connection.stalled}
 
     async def send(self, message: Any) -> None:
         """Take the head, or a part of the body, of the answer. Raises RuntimeError for what is no proper answer."""

@@ -3,16 +3,21 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import uvicorn
 
-from guiju.gateway.inbound import Connection
+from guiju.gateway.inbound import KEEP_S, Connection
 
 
 class Server(uvicorn.Server):
     """uvicorn that leaves Ctrl-C to the supervisor and ends with status 0 after a drain."""
+
+    def __init__(self, config: uvicorn.Config, client_idle_ms: Callable[[], float] = lambda: KEEP_S * 1000) -> None:
+        """Serve what `config` says; `client_idle_ms` tells how long a client may take no byte of its answer, as it is at the moment."""
+        super().__init__(config)
+        self._client_idle_ms = client_idle_ms
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -21,12 +26,12 @@ class Server(uvicorn.Server):
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Once a second, let go of connections on which nothing comes. Called ten times a second."""
+        """Once a second, let go of connections on which nothing comes or goes. Called ten times a second."""
         if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
+            now, idle_s = asyncio.get_running_loop().time(), self._client_idle_ms() / 1000
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Connection):
-                    connection.close_if_late(now)
+                    connection.close_if_late(now, idle_s)
         return await super().on_tick(counter)
 
 

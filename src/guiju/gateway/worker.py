@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     gc.collect()
     gc.freeze()  # the library and the tables live as long as the process: the collector need not walk them
     gc.set_threshold(20_000, 20, 100)
-    Server(config).run(sockets=[listener])
+    Server(config, lambda: gateway.live.bundle.limits.client_idle_ms).run(sockets=[listener])
     return 0
 
 
