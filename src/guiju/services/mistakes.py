@@ -15,7 +15,7 @@ from guiju.core.layout import DataFolder
 from guiju.core.settings import Settings, read_settings
 from guiju.services.in_force import published_settings, published_source, source_now
 
-_NOT_IN_FORCE: Final = "%s 有错误，未生效；按正在使用的设置继续 / has a mistake and is not in force; the settings in force go on"
+_NOT_IN_FORCE: Final = "{0} 有错误，未生效；按正在使用的设置继续。 / {0} has a mistake and is not in force; the settings in force go on."
 
 Mistakes = tuple[GuijuError, ...]
 
@@ -48,7 +48,7 @@ def find_mistakes(data: DataFolder, file: Path) -> Mistakes:
 
 def lines_of(file: Path, mistakes: Mistakes) -> list[str]:
     """Return what is said of the mistakes: that the file is not in force, then each of them, in both languages."""
-    return [_NOT_IN_FORCE % file.name, *(each.both() for each in mistakes)] if mistakes else []
+    return [_NOT_IN_FORCE.format(file.name), *(each.both() for each in mistakes)] if mistakes else []
 
 
 def tell_mistakes(data: DataFolder, file: Path, log: logging.Logger, mistakes: Mistakes | None = None) -> None:
