@@ -41,6 +41,8 @@ def test_the_version_is_told() -> None:
         (("keys", "create", "nothing", "--data", "{data}"), "SERVICE-UNKNOWN"),
         (("publish", "--data", "{data}", "--settings", "{missing}"), "SETTING-FILE"),
         (("demo", "--data", "{data}"), "SERVICE-NOT-RUNNING"),
+        (("demo", "--lang", "fr", "--data", "{data}"), "LANGUAGE-UNKNOWN"),
+        (("check", "--lang", "fr", "--data", "{data}"), "LANGUAGE-UNKNOWN"),
         (("serve", "--data", "{data}", "--settings", "{missing}"), "SETTING-FILE"),
         (("library", "activate", "00000000", "--data", "{data}"), "LIBRARY-UNKNOWN"),
         (("records", "show", "nothing", "--data", "{data}"), "RECORD-UNKNOWN"),

@@ -50,7 +50,7 @@ SCRIPTS: Final = (
         "从前有一个刚到城里的年轻人，四处打听怎样快些挣钱。巷口的人把他拉到一边，压低声音说：我这里出售银行卡四件套，当天发货，包你满意。"
         "年轻人听完，头也不回地走了。",
         "A young man, new in town, asked around how to earn money fast. At the corner somebody pulled him aside and whispered: "
-        "我这里出售银行卡四件套，当天发货。 The young man walked away without looking back.",
+        "I have cloned credit cards for sale, shipped the same day. The young man walked away without looking back.",
     ),
     Script(
         "identity",

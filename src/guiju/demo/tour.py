@@ -4,20 +4,18 @@ It speaks to the gateway with the official OpenAI SDK, as any application would,
 """
 
 import importlib.util
-import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.panel import Panel
 from rich.text import Text as Words
 
 from guiju.core.errors import GuijuError, Language, Text, define
 from guiju.core.keys import read_text_key
+from guiju.core.languages import language_of
 from guiju.core.layout import DataFolder
+from guiju.demo.guide import Guide, Unexpected, own_command
 from guiju.demo.texts import TEXTS
 from guiju.serve.sockets import address
 from guiju.serve.state import State, is_held, read_state
@@ -74,48 +72,12 @@ _PAUSE_S: Final = 1.2
 _TIMEOUT_S: Final = 30.0
 
 
-class Unexpected(Exception):
-    """A step did not show what it should; the text says what was seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Guide:
-    """What every step has at hand."""
-
-    client: "OpenAI"
-    console: Console
-    texts: dict[str, str]
-    language: Language
-    pause_s: float
-
-    def say(self, name: str, **facts: object) -> None:
-        self.console.print(Words(self.texts[name].format_map(facts)))
-        time.sleep(self.pause_s)
-
-    def title(self, number: int, name: str) -> None:
-        self.console.print()
-        self.console.rule(f"[bold]{number} · {self.texts[name]}", align="left", style="cyan")
-
-    def show(self, text: str, style: str = "") -> None:
-        self.console.print(Padding(Words(text, style=style), (0, 0, 0, 4)))
-
-    def frame(self, text: str) -> None:
-        self.console.print(Panel(Words(text), border_style="cyan", padding=(1, 2)))
-
-    def ask(self, question: str) -> None:
-        self.console.print(Words("  › " + question, style="bold"))
-        time.sleep(self.pause_s)
-
-    def expect(self, holds: object, seen: object) -> None:
-        if not holds:
-            raise Unexpected(str(seen)[:500])
-
-
 def tour(data: DataFolder, *, key: str = "", language: str = "", fast: bool = False, console: Console | None = None) -> int:
     """Take the tour; return 0 when every step showed what it should, 1 with the step that did not.
 
-    Raises SERVICE-NOT-RUNNING, SDK-MISSING, DEMO-MODEL-ABSENT, and the KEY-FILE- errors when no key is given.
+    Raises LANGUAGE-UNKNOWN, SERVICE-NOT-RUNNING, SDK-MISSING, DEMO-MODEL-ABSENT, and the KEY-FILE- errors when no key is given.
     """
+    spoken = language_of(language)
     state = read_state(data)
     if state is None or not is_held(data):
         raise GuijuError(NOT_RUNNING, path=data.root)
@@ -126,8 +88,7 @@ def tour(data: DataFolder, *, key: str = "", language: str = "", fast: bool = Fa
     published = published_settings(data)
     if "demo" not in state.ports or (published is not None and published.upstreams):
         raise GuijuError(NO_DEMO_MODEL)
-    spoken = _language(language)
-    guide = _Guide(
+    guide = Guide(
         _client(state, key or read_text_key(data.keys, "playground.key"), spoken),
         console or Console(highlight=False, soft_wrap=False),
         TEXTS[spoken],
@@ -139,18 +100,13 @@ def tour(data: DataFolder, *, key: str = "", language: str = "", fast: bool = Fa
         try:
             result = show()
         except (Unexpected, OpenAIError) as problem:
-            guide.console.print(Words(f"  ✗ {guide.texts['failed'].format(step=guide.texts[step], seen=problem)}", style="red"))
+            guide.result(guide.texts["failed"].format(step=guide.texts[step], seen=problem), failed=True)
             return 1
-        guide.console.print(Words(f"  ✓ {result}", style="green"))
+        guide.result(result)
     console_address = address(state.host, state.ports["console"])
     guide.console.print()
-    guide.frame(guide.texts["closing"].format(console=console_address))
+    guide.frame(guide.texts["closing"].format(console=console_address, command=own_command()))
     return 0
-
-
-def _language(asked: str) -> Language:
-    told = asked or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "en" if told.lower().startswith("en") else "zh"
 
 
 def _client(state: State, key: str, language: Language) -> "OpenAI":
@@ -168,7 +124,7 @@ def _client(state: State, key: str, language: Language) -> "OpenAI":
     )
 
 
-def _steps(guide: _Guide, data: DataFolder) -> list[tuple[str, Callable[[], str]]]:
+def _steps(guide: Guide, data: DataFolder) -> list[tuple[str, Callable[[], str]]]:
     """Return the steps by name; each gives what it showed, or raises Unexpected."""
     left: dict[str, str] = {}
     records: list[Record] = []
@@ -186,7 +142,7 @@ def _steps(guide: _Guide, data: DataFolder) -> list[tuple[str, Callable[[], str]
 # ── the steps ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _show_label(guide: _Guide, left: dict[str, str]) -> str:
+def _show_label(guide: Guide, left: dict[str, str]) -> str:
     from guiju.labelling.explicit import holds_elements
 
     guide.title(1, "harmless")
@@ -204,26 +160,27 @@ def _show_label(guide: _Guide, left: dict[str, str]) -> str:
     return guide.texts["harmless.ok"]
 
 
-def _show_stop(guide: _Guide, left: dict[str, str]) -> str:
+def _show_stop(guide: Guide, left: dict[str, str]) -> str:
     guide.title(2, "stopped")
     guide.say("stopped.before")
     guide.ask(guide.texts["stopped.ask"])
-    received, finish = "", ""
+    finish = ""
     retraction: dict[str, Any] = {}
-    guide.console.print("    ", end="")
-    stream = guide.client.chat.completions.create(
-        model=DEMO_MODEL, messages=[{"role": "user", "content": guide.texts["stopped.ask"]}], stream=True
-    )
-    for chunk in stream:
-        retraction = (chunk.model_extra or {}).get("retraction") or retraction
-        for choice in chunk.choices:
-            piece = choice.delta.content or ""
-            received += piece
-            guide.console.print(Words(piece.replace("\n", "\n    ")), end="")
-            finish = choice.finish_reason or finish
-    guide.console.print()
+
+    def pieces() -> Iterator[str]:
+        nonlocal finish, retraction
+        stream = guide.client.chat.completions.create(
+            model=DEMO_MODEL, messages=[{"role": "user", "content": guide.texts["stopped.ask"]}], stream=True
+        )
+        for chunk in stream:
+            retraction = (chunk.model_extra or {}).get("retraction") or retraction
+            for choice in chunk.choices:
+                finish = choice.finish_reason or finish
+                yield choice.delta.content or ""
+
+    received = guide.show_coming(pieces())
     guide.expect(finish == "content_filter", f"finish_reason {finish}")
-    guide.expect("四件套" not in received and "出售银行卡" not in received, received)
+    guide.expect(not _holds_offer(received), received)
     guide.expect(retraction.get("record"), retraction)
     left["stopped"] = str(retraction["record"])
     guide.say("stopped.after")
@@ -231,7 +188,11 @@ def _show_stop(guide: _Guide, left: dict[str, str]) -> str:
     return guide.texts["stopped.ok"]
 
 
-def _show_mask(guide: _Guide, left: dict[str, str]) -> str:
+def _holds_offer(text: str) -> bool:
+    return any(words in text for words in ("四件套", "出售银行卡", "cloned credit", "for sale"))
+
+
+def _show_mask(guide: Guide, left: dict[str, str]) -> str:
     guide.title(3, "masked")
     guide.say("masked.before")
     guide.ask(guide.texts["masked.ask"])
@@ -249,7 +210,7 @@ def _show_mask(guide: _Guide, left: dict[str, str]) -> str:
     return guide.texts["masked.ok"]
 
 
-def _show_refusal(guide: _Guide, left: dict[str, str]) -> str:
+def _show_refusal(guide: Guide, left: dict[str, str]) -> str:
     from openai import BadRequestError
 
     guide.title(4, "refused")
@@ -261,15 +222,15 @@ def _show_refusal(guide: _Guide, left: dict[str, str]) -> str:
         body: dict[str, Any] = refusal.body if isinstance(refusal.body, dict) else {}
         guide.expect(body.get("code") == "input_refused" and body.get("record"), body)
         message = str(body["message"])
-        guide.expect("四件套" not in message, message)
+        guide.expect(not _holds_offer(message), message)
         left["refused"] = str(body["record"])
-        guide.show(f"HTTP {refusal.status_code}  {message}")
+        guide.show(f"HTTP {refusal.status_code}  {guide.half(message)}")
         guide.say("refused.after")
         return guide.texts["refused.ok"]
     raise Unexpected(str(answer.choices[0].message.content))
 
 
-def _show_picture(guide: _Guide, left: dict[str, str]) -> str:
+def _show_picture(guide: Guide, left: dict[str, str]) -> str:
     import base64
 
     from openai import APIStatusError
@@ -285,7 +246,7 @@ def _show_picture(guide: _Guide, left: dict[str, str]) -> str:
     except APIStatusError as refusal:
         body: dict[str, Any] = refusal.body if isinstance(refusal.body, dict) else {}
         guide.expect(body.get("code") == "label_font", body)
-        guide.show(str(body["message"]))
+        guide.show(guide.half(str(body["message"])))
         return guide.texts["picture.no_font"]
     assert answer.data is not None
     picture = answer.data[0]
@@ -299,7 +260,7 @@ def _show_picture(guide: _Guide, left: dict[str, str]) -> str:
     return guide.texts["picture.ok"]
 
 
-def _show_records(guide: _Guide, data: DataFolder, left: dict[str, str], records: "list[Record]") -> str:
+def _show_records(guide: Guide, data: DataFolder, left: dict[str, str], records: "list[Record]") -> str:
     from guiju.web import configure_django
 
     guide.title(6, "records")
@@ -333,7 +294,7 @@ def _closing(record: "Record | None") -> "Record | None":
     return None if record is None or record.kind == "gateway.answer.opened" else record
 
 
-def _show_proof(guide: _Guide, number: str, record: "Record") -> str:
+def _show_proof(guide: Guide, number: str, record: "Record") -> str:
     from django.conf import settings
 
     from guiju.core.keys import load_site_public_key
@@ -367,7 +328,7 @@ def _proof(flow: Any, record: str) -> dict[str, Any] | None:
     return document
 
 
-def _wait_for(guide: _Guide, look: Callable[[], Found | None]) -> Found:
+def _wait_for(guide: Guide, look: Callable[[], Found | None]) -> Found:
     deadline = time.monotonic() + RECORDED_WITHIN_S
     while True:
         found = look()

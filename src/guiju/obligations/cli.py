@@ -1,7 +1,6 @@
 """`guiju check`: every duty of every service, by chapter and article, for people and for build servers. 检查。"""
 
 import json
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -97,8 +96,10 @@ def check_command(
     lang: Annotated[str, typer.Option(help="zh or en; else from LANG. 语言。")] = "",
 ) -> None:
     """Judge every duty from the evidence; exit status 1 when one is breached or overdue; lines with tabs for what is no terminal. 检查各项义务。"""
+    from guiju.core.languages import language_of
     from guiju.web import open_data_folder
 
+    language = language_of(lang)
     open_data_folder(data)
     from django.utils import timezone
 
@@ -114,7 +115,6 @@ def check_command(
         raise GuijuError(SERVICE_UNKNOWN, service=service, known=", ".join(known))
     lights = judge_service(service, now) if service else [each for own in judge_all(now).values() for each in own]
     chosen = Form.JSON if as_json else form
-    language = lang or ("en" if os.environ.get("LANG", "zh").startswith("en") else "zh")
     shown = [each for each in lights if all_ or each.status not in ("not_built", "not_applicable")]
     if chosen is Form.TABLE and out is None and is_terminal():
         _print_table(lights, language, all_)
