@@ -36,6 +36,25 @@ const checks = {
     assert.deepEqual(calls.map((call) => JSON.parse(call.function.arguments).city), ["北京", "上海"]);
     assert.deepEqual(calls.map((call) => call.id), ["call_1", "call_2"]);
   },
+  async "calls, one after the other, each complete and told once"() {
+    const stream = client.chat.completions.stream({ model: "turn", messages, tools });
+    const done = [];
+    const words = [];
+    stream.on("tool_calls.function.arguments.done", (call) => done.push([call.index, JSON.parse(call.arguments).city]));
+    stream.on("content.done", ({ content }) => words.push(content));
+    await stream.finalChatCompletion();
+    assert.deepEqual(done, [[0, "北京"], [1, "上海"]]);
+    assert.deepEqual(words, ["我来查，不赌"]);
+  },
+  async "every piece has a choice to read, and the last label counts"() {
+    let joined = "";
+    for await (const chunk of await client.chat.completions.create({ model: "held", messages, stream: true })) {
+      joined += chunk.choices[0].delta.content ?? "";
+    }
+    assert.equal(joined, "好，不赌球。也不赌马" + label);
+    const final = await client.chat.completions.stream({ model: "sdk", messages }).finalChatCompletion();
+    assert.deepEqual([final.aigc.explicit, final.aigc.explicit_required], ["suffix", false]);
+  },
   async "log probabilities"() {
     const answer = await client.chat.completions.create({ model: "sdk", messages, logprobs: true });
     assert.equal(answer.choices[0].logprobs.content.map((entry) => entry.token).join(""), text);

@@ -6,12 +6,12 @@ import pytest
 
 from guiju.gateway.tests.rig import ScriptedUpstream, Site, Worker
 from guiju.gateway.tests.upstreams import BEHAVIOURS
-from tests.sdk.scripted import hold, speak
+from tests.sdk.scripted import hold, speak, turn
 
 
 @pytest.fixture(scope="package")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    upstream = ScriptedUpstream(BEHAVIOURS | {"sdk": speak, "held": hold})
+    upstream = ScriptedUpstream(BEHAVIOURS | {"sdk": speak, "held": hold, "turn": turn})
     site = Site(tmp_path_factory.mktemp("sdk") / "data", upstream.url)
     site.publish()
     running = Worker(site, tmp_path_factory.mktemp("sdk-log") / "worker.log")

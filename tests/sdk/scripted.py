@@ -10,6 +10,7 @@ WEATHER = "今天天气很好，适合出门。"
 JSON_ANSWER = '{"city": "北京", "degrees": 21}'
 HELD = ("好，", "不赌", "球。", "也不赌", "马")
 """Pieces of which every other waits: what it ends in could begin a term."""
+TURNS = ("北京", "上海")
 CALLS = (("call_1", "weather", '{"city": "北京"}'), ("call_2", "weather", '{"city": "上海"}'))
 
 
@@ -38,6 +39,24 @@ async def hold(call: Call) -> None:
         for place, delta in enumerate(deltas)
     ]
     events[-1]["choices"][0]["finish_reason"] = "stop"
+    await call.stream(*_wire(events))
+
+
+async def turn(call: Call) -> None:
+    """Stream reasoning, words and calls, one after the other, each of which ends in what could begin a term."""
+    asked = call.request.get("tools") or []
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"reasoning_content": piece} for piece in ("先想一想，", "不赌")]
+    deltas += [{"content": piece} for piece in ("我来查，", "不赌")]
+    for place, (id_, name, _) in enumerate(CALLS if asked else ()):
+        deltas.append({"tool_calls": [{"index": place, "id": id_, "type": "function", "function": {"name": name, "arguments": ""}}]})
+        deltas += [{"tool_calls": [{"index": place, "function": {"arguments": piece}}]} for piece in ('{"city": "', f'{TURNS[place]}"}}')]
+    deltas.append({})
+    events = [
+        {**_head("chat.completion.chunk"), "choices": [{"index": 0, "delta": delta, "finish_reason": None}], "obfuscation": str(place)}
+        for place, delta in enumerate(deltas)
+    ]
+    events[-1]["choices"][0]["finish_reason"] = "tool_calls" if asked else "stop"
     await call.stream(*_wire(events))
 
 

@@ -10,7 +10,7 @@ import pytest
 from guiju.gateway.tests.rig import KEYS, Worker
 
 FOLDER = Path(__file__).parent.parent / "node"
-CHECKS = 10
+CHECKS = 12
 
 
 @pytest.mark.node

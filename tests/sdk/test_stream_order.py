@@ -1,5 +1,9 @@
-"""Streams whose text waits, as the official Python SDK reads them."""
+"""Streams whose text waits, as the official Python SDK reads them.
 
+What its helper takes for complete is complete: red when `AnswerStream._settle` lets nothing out (strict tools then raise JSONDecodeError).
+"""
+
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +11,7 @@ import openai
 import pytest
 
 from guiju.gateway.tests.rig import KEYS, Worker
-from tests.sdk.scripted import HELD
+from tests.sdk.scripted import HELD, TURNS
 
 ASK: list[Any] = [{"role": "user", "content": "北京天气怎么样？"}]
 TOOLS: list[Any] = [
@@ -59,3 +63,32 @@ def test_the_first_event_claims_nothing_about_the_label_that_is_not_decided(clie
     assert (first["explicit"], first["explicit_required"]) == ("interface" if asked == "json" else "undecided", True)
     own = ("explicit", "explicit_required")
     assert {key: value for key, value in first.items() if key not in own} == {key: value for key, value in last.items() if key not in own}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_the_helper_hears_each_call_complete_and_once(client: openai.OpenAI, strict: bool) -> None:
+    tools = [{**TOOLS[0], "function": {**TOOLS[0]["function"], "strict": strict}}]
+    done, words = [], []
+    with client.chat.completions.stream(model="turn", messages=ASK, tools=tools) as stream:
+        for event in stream:
+            if event.type == "tool_calls.function.arguments.done":
+                done.append((event.index, json.loads(event.arguments)))
+            elif event.type == "content.done":
+                words.append(event.content)
+        final = stream.get_final_completion()
+    assert done == list(enumerate({"city": city} for city in TURNS))
+    assert words == ["我来查，不赌"]
+    calls = final.choices[0].message.tool_calls or []
+    assert [call.function.parsed_arguments for call in calls] == [{"city": city} if strict else None for city in TURNS]
+    assert (final.choices[0].message.model_extra or {})["reasoning_content"] == "先想一想，不赌"
+
+
+def test_reasoning_is_complete_when_the_words_begin(client: openai.OpenAI) -> None:
+    heard: list[str] = []
+    for chunk in client.chat.completions.create(model="turn", messages=ASK, stream=True):
+        delta = chunk.choices[0].delta
+        heard += [f"reasoning {text}" for text in [(delta.model_extra or {}).get("reasoning_content")] if text]
+        heard += [f"words {delta.content}"] if delta.content else []
+    kinds = [each.split()[0] for each in heard]
+    assert kinds == sorted(kinds)
+    assert "".join(each.removeprefix("reasoning ") for each in heard if each.startswith("r")) == "先想一想，不赌"

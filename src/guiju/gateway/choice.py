@@ -1,17 +1,27 @@
 """One choice of an answer while it streams: what came of it, what left, and how it ended."""
 
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from guiju.gateway.classified import Way
 from guiju.gateway.inline import Run
-from guiju.gateway.places import Path
+from guiju.gateway.places import Path, shown
+from guiju.labelling.explicit import Applied, without_words
+from guiju.labelling.values import Label
+from guiju.screening.matching.conversation import flags_in_answer
+from guiju.screening.matching.decoded import flags_in_encoded
+from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.values import Hit, Policy
+
+NO_PATHS: Final[frozenset[Path]] = frozenset()
 
 
 class Choice:
     """One choice of the answer while it streams."""
 
     __slots__ = (
-        "begun", "ended", "gates", "index", "labelled_after", "labelled_before", "logprobs", "partial", "released", "runs", "texts",
+        "begun", "ended", "gates", "index", "labelled_after", "labelled_before", "logprobs", "now", "partial", "paused", "released", "runs",
+        "spoke", "texts",
     )  # fmt: skip
 
     def __init__(self, index: int) -> None:
@@ -25,8 +35,38 @@ class Choice:
         self.labelled_after = False
         self.partial: dict[str, Any] = {}  # what of the event at hand may leave, field by field
         self.ended = ""
+        self.now: list[Path] = []
+        """The texts, names and numbers of calls of which the event at hand says something new."""
+        self.spoke: list[Path] = []
+        """Those of the last event that did."""
+        self.paused: frozenset[Path] = NO_PATHS
+        """Texts whose tail was let out because another began or went on: once for each. One that comes back waits for itself."""
         self.runs: dict[Path, Run] = {}
         """The base64 behind a data URL in a running text."""
+
+    def left_behind(self) -> list[Path]:
+        """End an event that said something: return the texts that spoke last, not in this event, and still hold a tail; oldest first."""
+        self.spoke, self.now = self.now, self.spoke
+        behind = [
+            path
+            for path in self.now
+            if path not in self.spoke and path not in self.paused and (gate := self.gates.get(path)) is not None and gate.holds
+        ]
+        self.now.clear()
+        if behind:
+            self.paused |= set(behind)
+        return behind
+
+    @property
+    def waits(self) -> bool:
+        """Whether a text of which the event at hand says something holds a tail that may leave when another begins."""
+        return any(path not in self.paused and (gate := self.gates.get(path)) is not None and gate.holds for path in self.now)
+
+    def give_logprobs(self, kept: dict[str, Any]) -> None:
+        """Let the log probabilities out into `kept`, unless something in this choice was hidden: they would spell it."""
+        if not any(gate.has_hidden for gate in self.gates.values()):
+            kept["logprobs"] = self.logprobs
+        self.logprobs = {}
 
     def tool_calls(self) -> list[tuple[str, str, str]]:
         """Return (id, name, arguments) of each tool that the choice called, joined from their pieces."""
@@ -35,3 +75,30 @@ class Choice:
             if path[0] == "tool_calls" and len(path) > 2:
                 found.setdefault(path[1], {})[str(path[-1])] = "".join(pieces)
         return [(call.get("id", ""), call.get("name", ""), call.get("arguments", "")) for call in found.values()]
+
+
+def applied_to(choices: Collection[Choice], label: Label) -> Applied:
+    """Return how an answer was labelled for people: by words in every text it holds, or else by the interface."""
+    texts = [choice for choice in choices if choice.released]
+    before = bool(texts) and all(choice.labelled_before for choice in texts)
+    after = bool(texts) and all(choice.labelled_after for choice in texts)
+    return "both" if before and after else "suffix" if after else "prefix" if before else without_words(label)
+
+
+def flags_of(choices: Collection[Choice], texts: Mapping[str, str], snapshot: Snapshot, policy: Policy) -> list[Hit]:
+    """Return what stopped nothing in an answer: personal information that was hidden, and words that are only flagged."""
+    hits = [
+        hit
+        for choice in choices
+        for path, gate in choice.gates.items()
+        if not gate.stopped
+        for hit in gate.hits(shown(choice.index, path), policy)
+    ]
+    named = list(texts.items())
+    clear: Sequence[Hit] = ()
+    if not snapshot.finds_nothing([text for _, text in named]):
+        clear = snapshot.examine_all(named, "output", policy).hits
+        hits += [hit for hit in clear if hit.action == "deliver"]
+    hits += flags_in_answer(named, snapshot, policy)
+    hits += flags_in_encoded(named, snapshot, policy, clear)
+    return hits

@@ -1,7 +1,7 @@
 """A streamed answer on its way to the client: upstream bytes in, screened and labelled bytes out. No input or output here.
 
 Every event is parsed, rebuilt from what screening let out, and encoded anew: what the client receives is what was
-examined. Text waits only while its tail could still become a hit; each choice and each field waits for itself.
+examined. Text waits only while its tail could still become a hit; each choice and each field waits for itself, until another begins.
 
     upstream events → gate and mask per choice and field → label → events for the client
                                                         ├ at once                      (`feed`, `stop_early`)
@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from guiju.gateway.causation import FINISH_CHARACTERS, Outcome
-from guiju.gateway.choice import Choice
+from guiju.gateway.choice import Choice, applied_to, flags_of
 from guiju.gateway.classified import Way, watched
 from guiju.gateway.inline import begins_run, refuse_field, refuse_files
 from guiju.gateway.places import Path, is_plain, nest, place_of, shown
@@ -24,8 +24,6 @@ from guiju.labelling.implicit import aigc_object
 from guiju.labelling.values import Label
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.matching.continued import Before
-from guiju.screening.matching.conversation import flags_in_answer
-from guiju.screening.matching.decoded import flags_in_encoded
 from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
 from guiju.screening.personal.finds import NOTHING_SAID, mask_value, screen_for
@@ -173,10 +171,7 @@ class AnswerStream:
     @property
     def applied(self) -> Applied:
         """How the answer was labelled for people: by words in every text it holds, or else by the interface."""
-        texts = [choice for choice in self._choices.values() if choice.released]
-        before = bool(texts) and all(choice.labelled_before for choice in texts)
-        after = bool(texts) and all(choice.labelled_after for choice in texts)
-        return "both" if before and after else "suffix" if after else "prefix" if before else without_words(self._label)
+        return applied_to(self._choices.values(), self._label)
 
     @property
     def complete(self) -> bool:
@@ -209,17 +204,7 @@ class AnswerStream:
 
     def note_flags(self) -> None:
         """Add to `hits` what stopped nothing: personal information that was hidden, and words that are only flagged."""
-        for choice in self._choices.values():
-            for path, gate in choice.gates.items():
-                if not gate.stopped:
-                    self.hits += gate.hits(shown(choice.index, path), self._policy)
-        texts = list(self.texts().items())
-        clear: Sequence[Hit] = ()
-        if not self._snapshot.finds_nothing([text for _, text in texts]):
-            clear = self._snapshot.examine_all(texts, "output", self._policy).hits
-            self.hits += [hit for hit in clear if hit.action == "deliver"]
-        self.hits += flags_in_answer(texts, self._snapshot, self._policy)
-        self.hits += flags_in_encoded(texts, self._snapshot, self._policy, clear)
+        self.hits += flags_of(self._choices.values(), self.texts(), self._snapshot, self._policy)
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -342,12 +327,13 @@ class AnswerStream:
         if finish:
             return self._finish(state, kept, str(finish))
         if state.logprobs and not any(gate.holds for gate in state.gates.values()):
-            self._give_logprobs(state, kept)
+            state.give_logprobs(kept)
         return kept if released or not delta or len(kept) > 3 else None
 
     def _delta(self, state: Choice, delta: dict[str, Any]) -> dict[str, Any] | None:
         """Return the delta with only the text that may leave; None when the choice was stopped."""
         released = state.partial = {}
+        calls: list[Any] = []
         for name, value in delta.items():
             if value.__class__ is str and name in API_NAMES and name not in _WHOLE:
                 text = self._text(state, (name,), value)
@@ -357,13 +343,47 @@ class AnswerStream:
                     released[name] = text
             elif name in API_NAMES and (value is None or value is True or value is False):
                 released[name] = value
+            elif name == "tool_calls" and value.__class__ is list:
+                calls = value or released.setdefault(name, value)
             else:
                 kept = self._nested(state, value, (name,), name)
                 if state.ended:
                     return None
                 if kept is not None or value is None:
                     released[name] = kept
-        return released
+        for place, call in enumerate(calls):
+            if state.waits:  # the call before it, or the text, ends in this very event
+                self._settle(state)
+                if state.ended:
+                    return None
+                if released:
+                    self._emit_delta(state.index, released)
+                released = state.partial = {}
+                if call.__class__ is dict:
+                    call["index"] = place_of(call, place)
+            kept = self._nested(state, call, ("tool_calls", place_of(call, place)), "")
+            if state.ended:
+                return None
+            if kept is not None:
+                released.setdefault("tool_calls", []).append(kept)
+        if state.now == state.spoke:
+            state.now.clear()
+        elif state.now:
+            self._settle(state)
+        return None if state.ended else released
+
+    def _settle(self, state: Choice) -> None:
+        """Let out what texts hold that spoke before the event at hand and not in it: they have ended, as far as one can tell (decision 0046)."""
+        for path in state.left_behind():
+            gate = state.gates[path]
+            text = gate.pause()
+            if gate.stopped:
+                state.partial = {}
+                self._stop(state, path, gate, text)
+                return
+            if text:
+                state.released += len(text)
+                self._emit_delta(state.index, nest(path, self._led(state, path, text)))
 
     def _nested(self, state: Choice, value: object, path: Path, name: str) -> Any:
         """Return the part of a nested value that may leave now; None for nothing."""
@@ -373,7 +393,12 @@ class AnswerStream:
         if isinstance(value, str):
             refuse_field(path, value)
             if name in _WHOLE or not name:
-                return value if self._whole(state, path, value) else None
+                known = len(state.texts.get(path, ()))
+                if not self._whole(state, path, value):
+                    return None
+                if len(state.texts[path]) != known:
+                    state.now.append(path)
+                return value
             text = self._text(state, path, value)
             return text if text or not value else None
         if isinstance(value, dict):
@@ -417,6 +442,8 @@ class AnswerStream:
             outlet = Outlet(self._trie, self._screen, self._said, machine=machine, before=self._before if path == _CONTENT else None)
             gate = state.gates[path] = watched(outlet, path, self._classifier, self._policy)
             state.texts[path] = []
+        if piece:
+            state.now.append(path)
         pieces = state.texts[path]
         pieces.append(piece)
         if state.runs and path in state.runs:
@@ -456,12 +483,6 @@ class AnswerStream:
                 state.logprobs.setdefault(name, []).extend(entries)
         return True
 
-    def _give_logprobs(self, state: Choice, kept: dict[str, Any]) -> None:
-        """Let the log probabilities out, unless something in this choice was hidden: they would spell it."""
-        if not any(gate.has_hidden for gate in state.gates.values()):
-            kept["logprobs"] = state.logprobs
-        state.logprobs = {}
-
     def _masked(self, value: Any, path: str) -> Any:
         """Return a value that leaves whole with what is personal in it hidden; stopping is for the texts of the answer."""
         hits: list[Hit] = []
@@ -480,7 +501,7 @@ class AnswerStream:
         if state.ended:
             return None
         if state.logprobs:
-            self._give_logprobs(state, kept)
+            state.give_logprobs(kept)
         self._close_text(state)
         state.ended = reason
         kept["finish_reason"] = reason
@@ -511,6 +532,8 @@ class AnswerStream:
 
     def _stop(self, state: Choice, path: Path = (), gate: Way | None = None, text: str = "") -> None:
         """End a choice at a hit: what was clean, the approved notice, `content_filter`, and a retraction for interfaces."""
+        if state.now:
+            self._settle(state)  # a text before it may wait; it may hold a hit too, and then that one counts
         if state.ended:
             return
         state.ended = "content_filter"

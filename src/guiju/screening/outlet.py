@@ -66,6 +66,18 @@ class Outlet:
         self.stopped = gate.hit is not None or (mask is not None and mask.stopped)
         return text
 
+    def pause(self) -> str:
+        """Let out what is held as if the text ended here. It may go on all the same: what comes is examined together with what has left."""
+        gate, mask = self._gate, self._mask
+        text = gate.pause()
+        if mask is not None:
+            if text:
+                text = mask.feed(text)
+            if gate.hit is None:
+                text += mask.pause()
+        self.stopped = gate.hit is not None or (mask is not None and mask.stopped)
+        return text
+
     def hits(self, path: str, policy: Policy) -> list[Hit]:
         """Return what was found, in characters of the original at `path`, with what the policy does about it."""
         found = self._mask.hits(path) if self._mask is not None else []

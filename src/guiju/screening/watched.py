@@ -78,6 +78,16 @@ class Watched:
         self.stopped = stops or self._outlet.stopped
         return out
 
+    def pause(self) -> str:
+        """Let out what is held as if the text ended here, though it may go on; see `Outlet.pause`."""
+        if self.stopped:
+            return ""
+        place = len(self._text)
+        stops = place > self._examined and self._is_stopped_at(place)
+        out = self._outlet.pause()
+        self.stopped = stops or self._outlet.stopped
+        return out
+
     def hits(self, path: str, policy: Policy) -> list[Hit]:
         """Return what was found, in characters of the original at `path`, with what the policy does about it."""
         hits = self._outlet.hits(path, policy)

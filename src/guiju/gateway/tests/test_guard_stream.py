@@ -21,7 +21,8 @@ from guiju.gateway.guard_stream import GuardedAnswer, Unsafe
 from guiju.gateway.guarding import Examination, Guarding
 from guiju.gateway.stream import UpstreamBroken
 from guiju.gateway.tests.client import Heard, hear
-from guiju.gateway.tests.test_stream import NOTICE, POLICY, chunk, nested, plain, said, stream_of
+from guiju.gateway.tests.scripts import chunk, nested
+from guiju.gateway.tests.test_stream import NOTICE, POLICY, plain, said, stream_of
 from guiju.screening.guards.form import Finding, Passage, Turn
 from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import Hit

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from guiju.gateway.stream import AnswerStream
 from guiju.gateway.tests.client import Heard, Path, hear
 from guiju.gateway.tests.rig import ScriptedUpstream, Site, Worker
+from guiju.gateway.tests.scripts import Step, left_behind
 from guiju.gateway.tests.upstreams import DONE, LAST, completion, either, event, refuse
 from guiju.gateway.whole import WholeAnswer, whole_answer
 from guiju.labelling.values import Label
@@ -70,9 +71,10 @@ def test_the_client_receives_what_masking_the_whole_would_give(seed: int, choice
                 text = json.dumps({"note": text}, ensure_ascii=rng.random() < 0.5)
             whole[choice, path] = text
             queues.append([(choice, path, piece) for piece in cut(text, rng)])
-    events = []
+    events, script = [], []
     while queues := [queue for queue in queues if queue]:
         choice, path, piece = rng.choice(queues).pop(0)
+        script.append(Step(choice, path, piece))
         logprobs = {"content": [{"token": letter, "logprob": -0.5} for letter in piece]} if path == ("content",) else None
         events.append(event(nested(path, piece), None, choice) if logprobs is None else _with(nested(path, piece), choice, logprobs))
     events += [event({}, "stop", index) for index in range(choices)]
@@ -81,11 +83,15 @@ def test_the_client_receives_what_masking_the_whole_would_give(seed: int, choice
     stream.note_flags()
     for (choice, path), text in whole.items():
         expected = mask(text, MASKS, NOTHING_SAID, machine=path[0] == "tool_calls")
-        assert heard.text(choice, path) == expected.text
+        got = heard.text(choice, path)
+        if got != expected.text:  # it came back after its tail had left (decision 0046): behind that it is masked as the whole is
+            ends = [at for at in left_behind(script, choice)[path] if got[at:] == expected.text[at:]]
+            assert any(got[:at] == mask(text[:at], MASKS, NOTHING_SAID, machine=path[0] == "tool_calls").text for at in ends)
+            continue
         shown = f"choices[{choice}]" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-        assert sorted((hit.start, hit.end, hit.rule) for hit in stream.hits if hit.path == shown) == sorted(
-            (hit.start, hit.end, hit.rule) for hit in expected.hits
-        )
+        told = {(hit.start, hit.end, hit.rule) for hit in stream.hits if hit.path == shown}
+        owed = {(hit.start, hit.end, hit.rule) for hit in expected.hits}
+        assert told == owed or (told > owed and path in left_behind(script, choice))  # what was hidden at an end that was none is told too
         if path[0] == "tool_calls":
             json.loads(heard.text(choice, path))
     assert all(reason == "stop" for reason in heard.finishes.values())

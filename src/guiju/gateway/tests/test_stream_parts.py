@@ -6,7 +6,8 @@ Guarded lines, each seen red when changed: the look for the same index in `_even
 import pytest
 
 from guiju.gateway.tests.client import hear
-from guiju.gateway.tests.test_stream import NOTICE, SNAPSHOT, chunk, plain, stream_of
+from guiju.gateway.tests.scripts import chunk
+from guiju.gateway.tests.test_stream import NOTICE, SNAPSHOT, plain, stream_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guiju.gateway.tests.client import hear
-from guiju.gateway.tests.test_stream import NOTICE, SNAPSHOT, allowed, chunk, libraries, plain, said, scripts, stream_of
+from guiju.gateway.tests.scripts import chunk
+from guiju.gateway.tests.test_stream import NOTICE, SNAPSHOT, allowed, libraries, plain, said, scripts, stream_of
 from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.values import Hit, LibraryEntry
 

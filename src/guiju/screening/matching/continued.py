@@ -98,7 +98,7 @@ class Continued:
         self._joint: Gate | Gates | None = open_gate(trie, passed=len(before))
         self._joint.feed(before)
         self._before = len(before)
-        self._seen = 0  # how much came of the answer
+        self._seen = 0  # how much came of the answer, or since a pause
         self._ready = ""  # what the answer's own gate has let out while the joint is open
 
     @property
@@ -130,6 +130,21 @@ class Continued:
         self._ready += text
         self._joint.finish()
         return self._settled(final=True)
+
+    def pause(self) -> str:
+        """Let out what is held as if the text ended here, though it may go on; see `Gate.pause`."""
+        if self.hit is not None:
+            return ""
+        text, joint = self._own.pause(), self._joint
+        if joint is None:
+            self.hit = self._own.hit
+            return text
+        self._ready += text
+        joint.pause()
+        text = self._settled(final=True)
+        if self.hit is None:
+            self._joint, self._seen = joint, -1  # what began in the last message stays open while all that comes is held
+        return text
 
     def _settled(self, *, final: bool) -> str:
         """Return what may leave once it is decided whether something reaches over the joint; nothing before."""

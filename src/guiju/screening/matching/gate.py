@@ -7,6 +7,7 @@ Source: Measures Arts. 4, 14; design promise 1.
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from copy import copy
 
 from guiju.screening.matching.near import Sighting, first_hit, go_together, still_needed
 from guiju.screening.matching.rules import NearWord, Pattern, Rule, begins_a_word, bridged, reaches
@@ -218,6 +219,22 @@ class Gate:
         self._settle()
         return self._release(self._folder.at)
 
+    def pause(self) -> str:
+        """Let out what is held as if the text ended here. It may go on all the same: then what comes is examined together with what has left.
+
+        A hit from then on may begin in what has left: nothing after that leaves.
+        """
+        if self.hit is not None or not self._held:
+            return ""
+        fold, folder, gap_after, found = Fold(*[[*column] for column in self._fold]), copy(self._folder), self._gap_after, self._found
+        live, pending, seen, excused = [*self._live], [copy(each) for each in self._pending], [*self._seen], [*self._excused]
+        forgotten = self._forgotten
+        text = self.finish()
+        if self.hit is None:
+            self._fold, self._folder, self._gap_after, self._found, self._forgotten = fold, folder, gap_after, found, forgotten
+            self._live, self._pending, self._seen, self._excused = live, pending, seen, excused
+        return text
+
     def _advance(self, known: int) -> None:
         """Step over the folded characters from `known` on, then drop what the gap after the last one rules out."""
         fold, trie = self._fold, self._trie
@@ -346,6 +363,7 @@ class Gate:
         if self._found is not None and self._found[0] <= safe:
             self.hit = self._found
             safe = self._found[0]
+        safe = max(safe, self._released)  # what is before has left, perhaps in a pause
         out = self._held[: safe - self._released]
         self._held = "" if self.hit is not None else self._held[safe - self._released :]
         self._released = safe

@@ -42,10 +42,16 @@ class Gates:
             return ""
         return self._release([gate.finish() for gate in self._gates])
 
+    def pause(self) -> str:
+        """Let out what is held as if the text ended here, though it may go on; see `Gate.pause`."""
+        if self.hit is not None or not self._held:
+            return ""
+        return self._release([gate.pause() for gate in self._gates])
+
     def _release(self, outs: list[str]) -> str:
         places = self._places = [place + len(out) for place, out in zip(self._places, outs, strict=True)]
         safe = min(places)
-        hits = [gate.hit for gate in self._gates if gate.hit is not None and gate.hit[0] == safe]
+        hits = [gate.hit for gate, place in zip(self._gates, places, strict=True) if gate.hit is not None and place == safe]
         out = self._held[: safe - self._released]
         self._held = self._held[safe - self._released :]
         self._released = safe

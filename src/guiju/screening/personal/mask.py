@@ -37,8 +37,8 @@ class Mask:
     """
 
     __slots__ = (
-        "_context", "_finds", "_hidden", "_known", "_machine", "_origins", "_quotes", "_raw", "_released", "_said", "_screen", "_stop_at",
-        "stopped",
+        "_context", "_finds", "_hidden", "_known", "_left", "_machine", "_origins", "_quotes", "_raw", "_released", "_said",
+        "_screen", "_stop_at", "stopped",
     )  # fmt: skip
 
     def __init__(self, screen: Screen, said: Callable[[str], bool], *, machine: bool = False) -> None:
@@ -54,12 +54,13 @@ class Mask:
         self._quotes = OUTSIDE
         self._hidden: dict[tuple[int, int], str] = {}  # places in the held text
         self._finds: list[_Noted] = []  # in the order in which they were decided
+        self._left = 0  # so much of the held text has left, in a pause
         self._stop_at: int | None = None  # the place in the held text of the first character that must not leave
 
     @property
     def held(self) -> str:
         """What was fed and not returned yet."""
-        return self._raw
+        return self._raw[self._left :]
 
     @property
     def has_found(self) -> bool:
@@ -91,6 +92,18 @@ class Mask:
         """Say that the text is complete and return what may leave of the rest."""
         return self._advance(final=True) if self._raw and not self.stopped else ""
 
+    def pause(self) -> str:
+        """Let out what is held as if the text ended here. It may go on all the same: then finds reach over what has left, and hide the rest."""
+        if self.stopped or self._left == len(self._raw):
+            return ""
+        context, known, raw, released, quotes = self._context, self._known, self._raw, self._released, self._quotes
+        hidden, origins = dict(self._hidden), None if self._origins is None else [*self._origins]
+        text = self.finish()
+        if not self.stopped:
+            self._context, self._known, self._raw, self._released, self._quotes = context, known, raw, released, quotes
+            self._hidden, self._origins, self._left = hidden, origins, len(raw)
+        return text
+
     def _advance(self, *, final: bool) -> str:
         plain = plain_of(self._raw, final=final)
         before = len(self._context)
@@ -116,7 +129,9 @@ class Mask:
             start = self._origins[found.start] if self._origins is not None else self._released - before + found.start
         end = self._released + plain.end(found.end - before)
         places = hidden_places(plain, found, before)
-        self._finds.append(_Noted(start, end, detector, action, self._released + places[0][0] if places else end))
+        noted = _Noted(start, end, detector, action, self._released + places[0][0] if places else end)
+        if not self._left or noted not in self._finds:  # else it was found in a pause
+            self._finds.append(noted)
         if not places:
             return
         if action == "stop":
@@ -140,6 +155,8 @@ class Mask:
             self._stop_at -= cut
         if self._machine:
             self._quotes = follow(self._raw[:cut], self._quotes)
+        if self._left:
+            out, self._left = out[self._left :], max(self._left - cut, 0)
         self._keep(text, plain, before, decided)
         self._raw = "" if self.stopped else self._raw[cut:]
         self._released += cut

@@ -7,7 +7,8 @@ import pytest
 
 from guiju.core.errors import GuijuError
 from guiju.gateway.inline import TEXT_CHARACTERS, may_hold_files
-from guiju.gateway.tests.test_stream import SNAPSHOT, chunk, plain, pour, said, stream_of
+from guiju.gateway.tests.scripts import chunk
+from guiju.gateway.tests.test_stream import SNAPSHOT, plain, pour, said, stream_of
 
 FILES: dict[str, list[dict[str, Any]]] = {
     "sound": [{"audio": {"data": "//abcd+/"}}],
