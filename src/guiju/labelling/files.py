@@ -19,12 +19,13 @@ import msgspec
 
 from guiju.core.errors import GuijuError, Text, define
 from guiju.labelling import annex_e
-from guiju.labelling.containers import find_container, plain_text
+from guiju.labelling.containers import find_container, plain_text, saved_answer
 from guiju.labelling.containers.source import Broken, Edit, Found, NoRoom, Sealed, Source, write_all
 from guiju.labelling.findings import Finding, list_findings
 from guiju.labelling.signatures.check import PinnedKey, SignatureFinding, check
 from guiju.labelling.values import SIDECAR_SUFFIX, CredentialsFinding, Damaged, FileLabel, Heard
 
+_HEAD_BYTES = 4096
 Verdict = Literal["compliant", "noncompliant", "not_found", "inconclusive"]
 State = Literal["declared", "possible", "suspected", "none"]
 
@@ -306,7 +307,7 @@ def _inspect_file(source: Source, path: Path, user_declares: bool, strict: bool,
         with _beside(path).open("rb") as opened:
             site = plain_text.read_sidecar(source, Source(opened.fileno()))
     except FileNotFoundError:
-        return _judged(plain_text.NAME, found, user_declares, strict)
+        return _inspect(source, user_declares, strict, hint)
     except Broken as error:
         return _inconclusive(Damaged(container=plain_text.NAME, reason=error.reason, at=error.at))
     return _judged(plain_text.NAME, dataclasses.replace(found, sites=(site,), notes=()), user_declares, strict)
@@ -328,13 +329,27 @@ def _inspect(source: Source, user_declares: bool, strict: bool, hint: str | None
     name = "unknown"
     try:
         container = find_container(source, hint)
+        if (container is None or container.name == plain_text.NAME) and (sites := saved_answer.find_sites(source)):
+            return _judged(saved_answer.NAME, dataclasses.replace(plain_text.examine(source), sites=sites, notes=()), user_declares, strict)
         if container is None:
-            return _inconclusive(Damaged(container=name, reason="the form of the file is not known", at=0))
+            return _inconclusive(Damaged(container=name, reason=_unknown(source, hint), at=0))
         name = container.name
         found = container.examine(source)
     except Broken as error:
         return _inconclusive(Damaged(container=name, reason=error.reason, at=error.at))
     return _judged(name, found, user_declares, strict)
+
+
+def _unknown(source: Source, hint: str | None) -> str:
+    """Return why nobody knows what this is: standard input, whose hint is `-`, has no name that would tell a text's form."""
+    if hint != "-" or not plain_text.sniff(source.head(_HEAD_BYTES)):
+        return "the form of the file is not known / 无法识别文件格式"
+    if not source.size:
+        return "standard input was empty / 标准输入没有内容"
+    return (
+        "standard input has no name that tells what kind of text it is; save it as .txt, .md or .json and inspect that / "
+        "标准输入没有文件名，无法得知是哪种文本；请存为 .txt、.md 或 .json 文件再查验"
+    )
 
 
 def _judged(name: str, found: Found, user_declares: bool, strict: bool) -> Inspection:

@@ -242,3 +242,57 @@ def test_a_url_is_inspected_and_a_private_one_only_with_leave() -> None:
 
 def test_nothing_to_inspect_is_not_compliant(tmp_path: Path) -> None:
     assert run(str(tmp_path)).exit_code == 10
+
+
+# ── saved answers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ANSWER = {"id": "chatcmpl-1", "choices": [{"message": {"content": '"aigc": {"Label": "3"}'}}]}
+
+
+def _aigc(number: str = "01M8541RFZ2W8VNPF2VCNJVC99", **more: object) -> dict[str, object]:
+    keys = {"ContentProducer": CODE, "ProduceID": number, "ReservedCode1": "", "ContentPropagator": CODE, "PropagateID": number}
+    return {"Label": "1", **keys, "ReservedCode2": "", "explicit": "suffix", "explicit_required": False, **more}
+
+
+def _stream(*events: dict[str, object]) -> bytes:
+    lines = "".join(f"data: {json.dumps({**ANSWER, **event}, ensure_ascii=False)}\r\n\r\n" for event in events)
+    return f": 保持连接\n\n{lines}data: [DONE]\n\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "verdict", "label"),
+    [
+        (json.dumps(ANSWER | {"aigc": _aigc()}).encode(), "compliant", True),
+        (json.dumps(ANSWER | {"aigc": _aigc()}, indent=2).encode("utf-8-sig"), "compliant", True),
+        (_stream({"aigc": _aigc(explicit="undecided")}, {}, {"aigc": _aigc()}), "compliant", True),
+        (_stream({"aigc": _aigc()}, {"aigc": _aigc("another-number")}), "noncompliant", False),
+        (json.dumps(ANSWER | {"aigc": _aigc(Label=1)}).encode(), "noncompliant", True),
+        (json.dumps(ANSWER | {"aigc": {"Label": "1"}}).encode(), "noncompliant", False),
+    ],
+)
+def test_a_saved_answer_says_what_its_aigc_object_names(tmp_path: Path, raw: bytes, verdict: str, label: bool) -> None:
+    """Guarded line: `saved_answer.find_sites(source)` of `_inspect`."""
+    file = tmp_path / "answer.json"
+    file.write_bytes(raw)
+    for done in (run(str(file), "--json"), run("-", "--json", given=raw)):
+        row = json.loads(done.stdout)
+        assert (row["container"], row["verdict"], row["label"] is not None) == ("answer", verdict, label)
+        if verdict == "compliant":
+            assert (row["label"]["ProduceID"], row["warnings"], row["state"]) == ("01M8541RFZ2W8VNPF2VCNJVC99", [], "declared")
+
+
+@pytest.mark.parametrize("raw", [json.dumps(ANSWER).encode(), _stream({}), b"{" * 5_000, b'{"aigc": {"x": 1}}', b'{"aigc": 1}'])
+def test_what_has_no_aigc_object_is_a_text_as_before(tmp_path: Path, raw: bytes) -> None:
+    file = tmp_path / "other.json"
+    file.write_bytes(raw)
+    row = json.loads(run(str(file), "--json").stdout)
+    assert (row["container"], row["verdict"]) == ("text", "not_found")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [(b"", "标准输入没有内容"), ("一段文字".encode(), "请存为 .txt"), (b"\x00\x01", "无法识别文件格式")]
+)
+def test_standard_input_that_is_not_known_says_why(given: bytes, told: str) -> None:
+    """Guarded line: `hint != "-"` of `_unknown`."""
+    done = run("-", given=given)
+    assert (done.exit_code, told in done.stdout) == (3, True)
