@@ -288,9 +288,19 @@ class Call(ABC):
             metadata["answer"] = self.id
         try:
             supplied = self._log_supply(identity) if self._waiver is not None and kind in DELIVERIES else None
-            await self._append(kind, metadata, content, identity)
-            if supplied is not None:
-                await supplied
+            written = self._append(kind, metadata, content, identity)
+            try:
+                await written
+                if supplied is not None:
+                    await supplied
+            except asyncio.CancelledError:
+                # A server that waits no longer. The spool tells it when the entry is written: what is on record as sent is sent.
+                if written.cancelled() or self.task is None:
+                    raise
+                self.task.uncancel()
+                for each in (supplied, written):
+                    if each is not None:
+                        each.result()
         except GuijuError:
             self._recording = False
             raise

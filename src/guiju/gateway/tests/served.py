@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from guiju.gateway.server import Server, server_config
 
@@ -47,11 +47,11 @@ def read_all(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def serving(application: Any, *, drain_ms: int = 2_000) -> Iterator[Served]:
+def serving(application: Any, *, drain_ms: int = 2_000, lifespan: Literal["on", "off"] = "off") -> Iterator[Served]:
     """Run the application until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
-    server = Server(server_config(application, drain_ms=drain_ms, lifespan="off"))
+    server = Server(server_config(application, drain_ms=drain_ms, lifespan=lifespan))
     server.capture_signals = Nothing  # type: ignore[method-assign, assignment]  # a thread takes no signals
     loop: Callable[[], asyncio.AbstractEventLoop] = server.config.get_loop_factory()  # type: ignore[assignment]
 

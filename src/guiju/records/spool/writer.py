@@ -79,7 +79,21 @@ _COMPARED: Final = 64
 
 log = logging.getLogger("guiju.records")
 
-_Waiting = tuple[bytes, asyncio.Future[None]]
+
+class Written(asyncio.Future[None]):
+    """Done when an entry is on the disk, or is not taken. The entry is written whether or not anybody waits, so it is not cancelled: whoever is
+    cancelled while waiting hears so when the entry's fate is known, and can look at it here.
+    """
+
+    __slots__ = ()
+
+    def cancel(self, msg: object = None) -> bool:
+        """Change nothing, and say so."""
+        del msg
+        return False
+
+
+_Waiting = tuple[bytes, Written]
 """An entry, and who waits for it."""
 
 
@@ -128,6 +142,7 @@ class SpoolWriter:
         self._given = self._done = 0
         """How many tasks in which it may write entries or end the segment were given to the thread, and how many of them it has done."""
         self._thread: threading.Thread | None = None
+        self._ended = False
         self._segment: GrowingSegment | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._beside = beside
@@ -137,10 +152,10 @@ class SpoolWriter:
         self._making_room = False
         self._direct_writes, self._asking_s, self._writing_s = 0, 0.0, 0.0
 
-    def append(self, raw_entry: bytes, *, owed: bool = False) -> asyncio.Future[None]:
+    def append(self, raw_entry: bytes, *, owed: bool = False) -> Written:
         """Queue one entry and return a future that resolves when it is on the disk.
 
-        The future fails with SPOOL-UNWRITABLE when the disk refuses; then nothing of the entry is acknowledged.
+        The future fails with SPOOL-UNWRITABLE when the disk refuses, or the spool is closed; then nothing of the entry is acknowledged.
         Raises SPOOL-FULL at once when the folder holds more than its limit, unless the entry is `owed`: it closes what another
         entry began. Raises ValueError for an entry of 0 or over 64 MiB.
         """
@@ -152,7 +167,7 @@ class SpoolWriter:
             used = self._used_bytes + len(raw_entry)
         self._used_bytes = used
         loop = self._loop or self._start()
-        future: asyncio.Future[None] = loop.create_future()
+        future = Written(loop=loop)
         self._queue.append((raw_entry, future))
         if not self._busy:
             waiting = len(self._queue)
@@ -164,7 +179,7 @@ class SpoolWriter:
         return future
 
     async def close(self) -> None:
-        """Commit what is queued, end the segment and stop the thread. Nothing may be appended afterwards."""
+        """Commit what is queued, end the segment and stop the thread. What is appended afterwards is not taken."""
         if self._thread is None or self._loop is None:
             return
         while self._busy or self._queue:
@@ -174,6 +189,7 @@ class SpoolWriter:
             await self._freed
         if self._idle is not None:
             self._idle.cancel()
+        self._ended = True
         self._give(None)  # counted, so that the loop writes nothing more in a segment that is ended now
         await asyncio.to_thread(self._thread.join)
         if self._direct is not None:
@@ -215,6 +231,9 @@ class SpoolWriter:
             self._busy = True
             self._handed_at = time.monotonic()
             batch, self._queue = self._queue, []
+            if self._ended:  # an entry given to a thread that has ended would be waited for without end
+                self._answer(batch, GuijuError(SPOOL_UNWRITABLE, reason="closed", folder=self._folder))
+                return
             if not self._write_beside(batch):
                 self._give(partial(self._write, batch))
             if self._idle is None and self._loop is not None:
