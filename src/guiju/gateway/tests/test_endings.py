@@ -73,7 +73,7 @@ def output_of(entry: Entry) -> Any:
 def test_a_stream_whose_flags_cannot_be_looked_for_stops_where_the_policy_says_so(
     own_site: GatewaySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("guiju.gateway.stream.flags_in_answer", broken)
+    monkeypatch.setattr("guiju.gateway.stream.AnswerStream.note_flags", broken)
     heard, entries = stream(gateway_of(own_site), "ok")
     assert (heard.finishes, [error["code"] for error in heard.errors]) == ({}, ["not_examined"])
     assert [entry.kind for entry in entries] == ["gateway.answer.opened", "gateway.answer.interrupted"]
@@ -84,7 +84,7 @@ def test_a_stream_whose_flags_cannot_be_looked_for_stops_where_the_policy_says_s
 
 
 def test_and_is_delivered_with_a_note_where_the_policy_says_that(own_site: GatewaySite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("guiju.gateway.stream.flags_in_answer", broken)
+    monkeypatch.setattr("guiju.gateway.stream.AnswerStream.note_flags", broken)
     heard, entries = stream(gateway_of(own_site, "deliver"), "ok")
     assert (heard.finishes, heard.errors) == ({0: "stop"}, [])
     assert [entry.kind for entry in entries] == ["gateway.answer.opened", "gateway.answer.delivered"]
@@ -96,7 +96,7 @@ def test_a_stream_that_was_stopped_stays_so_when_its_flags_cannot_be_looked_for(
     own_site: GatewaySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Taken back to an error, it would lose the retraction of what had left."""
-    monkeypatch.setattr("guiju.gateway.stream.flags_in_answer", broken)
+    monkeypatch.setattr("guiju.gateway.stream.AnswerStream.note_flags", broken)
     heard, entries = stream(gateway_of(own_site), "strays")
     assert (heard.finishes, heard.errors, len(heard.retractions)) == ({0: "content_filter"}, [], 1)
     assert entries[1].kind == "gateway.answer.stopped"
@@ -107,7 +107,7 @@ def test_a_stream_that_was_stopped_stays_so_when_its_flags_cannot_be_looked_for(
 def test_an_upstream_that_fails_while_screening_does_leaves_its_record(
     own_site: GatewaySite, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
-    monkeypatch.setattr("guiju.gateway.stream.flags_in_answer", broken)
+    monkeypatch.setattr("guiju.gateway.stream.AnswerStream.note_flags", broken)
     heard, entries = stream(gateway_of(own_site), model)
     assert len(heard.errors) == 1
     assert [entry.kind for entry in entries] == ["gateway.answer.opened", "gateway.answer.interrupted"]
