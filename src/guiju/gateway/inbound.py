@@ -345,7 +345,7 @@ class Connection(asyncio.Protocol):
         request, current = self._newest, self._current
         if request is not None and not request.whole:
             if request.complete:  # what follows an answer would be taken for the next one
-                self._end()
+                self._linger()
                 return
             if request is current:
                 begun = request.has_begun

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WHOLE: Final = "guiju.response.whole"
 """A message for `send`: status, headers without a length, and the whole body; nothing comes before or after it."""
+LET_GO_BYTES: Final = 2**24
+"""So much of a body that is still on its way when its answer has left is let go, on a connection that stays; after more it is closed."""
 
 
 class Request:
@@ -23,7 +25,7 @@ class Request:
     """Its answer has left."""
     started = False
     _told = False
-    _size = 0
+    _size = _let_go_bytes = 0
     _expects: bool | None = None
     _waiter: asyncio.Future[None] | None = None
     _head = b""
@@ -50,12 +52,17 @@ class Request:
                 connection.read_on()
                 return {"type": "http.request", "body": pieces[0] if len(pieces) == 1 else b"".join(pieces), "more_body": not self.whole}
             if self._expects is None and not self.started:
-                self._expects = any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.scope["headers"])
-                if self._expects and not self.whole and self.scope["http_version"] == "1.1":
+                self._expects = self._asks_first()
+                if self._expects and not self.whole:
                     connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._waiter = connection.loop.create_future()
             await self._waiter
         return {"type": "http.disconnect", "stalled": connection.stalled}
+
+    def _asks_first(self) -> bool:
+        """Tell whether the client may keep its body back until it hears that it is wanted. Source: RFC 9110 §10.1.1."""
+        asks = any(name == b"expect" and value.strip().lower() == b"100-continue" for name, value in self.scope["headers"])
+        return asks and bool(self.scope["http_version"] == "1.1")
 
     async def send(self, message: Any) -> None:
         """Take the head, or a part of the body, of the answer. Raises RuntimeError for what is no proper answer."""
@@ -78,6 +85,8 @@ class Request:
 
     def _answer_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         lines = head_lines(headers)
+        if not self.whole and self._expects is None and self._asks_first():
+            self.keeps = False  # whether a body or a request follows cannot be known
         if not self.keeps or b"connection: close\r\n" in lines:
             self.keeps = False
             lines = lines.replace(b"connection: close\r\n", b"") + b"connection: close\r\n"
@@ -97,6 +106,8 @@ class Request:
                 self._left = int(value)
             elif name == b"connection" and value.strip().lower() == b"close":
                 self.keeps = False
+        if not self.whole and self._expects is None and self._asks_first():
+            self.keeps = False
         scope = self.scope
         bodiless = scope["method"] == "HEAD" or status in BODILESS
         self._chunked = self._left < 0 and not bodiless and scope["http_version"] == "1.1"
@@ -140,8 +151,16 @@ class Request:
     # ── what the connection says ────────────────────────────────────────────────────────────────────────────────────
 
     def take(self, piece: bytes) -> int:
-        """Keep a piece of the body; return how much waits. What comes after the answer is let go."""
-        if self.complete or self.gone:
+        """Keep a piece of the body; return how much waits. What comes after the answer is let go.
+
+        Raises ValueError where more than LET_GO_BYTES come then.
+        """
+        if self.complete:
+            self._let_go_bytes += len(piece)
+            if self._let_go_bytes > LET_GO_BYTES:
+                raise ValueError("its body goes on behind its answer")
+            return 0
+        if self.gone:
             return 0
         self._pieces.append(piece)
         self._size += len(piece)

@@ -1,6 +1,7 @@
 """Clients that send, hold or leave out more than their share: each gets what it is owed, and no more of the server than that."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -12,7 +13,7 @@ import pytest
 import uvicorn
 
 from guiju.gateway import inbound
-from guiju.gateway.request import WHOLE
+from guiju.gateway.request import LET_GO_BYTES, WHOLE
 from guiju.gateway.server import Server
 from guiju.gateway.tests.rig import wait_for
 from guiju.gateway.tests.served import Served, get, read_all, serving
@@ -38,7 +39,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.body", "body": LONG[: 2**18], "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     else:
-        closes = [(b"connection", b"close")] if path == "/long/closes" else []
+        closes = [(b"connection", b"close")] if path.endswith("closes") else []
         await send({"type": WHOLE, "status": 200, "headers": closes, "body": LONG if path.startswith("/long") else b"told"})
     seen.append(f"{path} sent")
 
@@ -207,3 +208,45 @@ def test_a_long_answer_before_a_refusal_is_not_cut(served: Served, monkeypatch: 
         wait_for(lambda: connection._timer is not first)  # it was looked at, and waits on
         received = read_all(client)
     assert [status for status, _ in answers(received)] == [200, 400]
+
+
+# ── bodies that nobody wants ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/echo", "/stream"])
+def test_a_request_behind_a_body_that_was_left_out_is_not_taken_for_it(served: Served, path: str) -> None:
+    """Guarded: `_asks_first` in `_answer_whole` and in `_head_of`. The client heard that its body is not wanted, and goes on."""
+    received = served.talk(get(path, "POST", "1.1", "content-length: 50", "expect: 100-continue") + get("/next"))
+    head = received.partition(b"\r\n\r\n")[0]
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"connection: close" in head
+    assert seen == [path, f"{path} sent"]
+
+
+def test_a_body_as_large_as_may_be_is_let_go(served: Served) -> None:
+    """A refusal at the head does not cost the connection, nor its reader the refusal, where the body may be 10 MiB."""
+    size = 10 * 2**20
+    sent = get("/echo", "POST", "1.1", f"content-length: {size}") + bytes(size) + get("/closes")
+    assert [status for status, _ in answers(served.talk(sent))] == [200, 200]
+
+
+def test_a_body_that_goes_on_behind_its_answer_ends_the_connection(served: Served) -> None:
+    """Guarded: the look at `LET_GO_BYTES` in `take`."""
+    with served.connect(get("/echo", "POST", "1.1", "content-length: 1000000000")) as client:
+        wait_for(lambda: "/echo sent" in seen)
+        sent = 0
+        with contextlib.suppress(OSError):  # the server lets go of it
+            while sent < 200_000_000:
+                sent += client.send(bytes(2**16))
+        assert LET_GO_BYTES < sent < 100_000_000
+
+
+def test_the_answer_before_a_body_that_goes_on_is_not_lost(served: Served) -> None:
+    """Guarded: `_linger` after a complete answer in `_refuse`; closing at once would be a reset."""
+    with served.connect(
+        get("/echo", "POST", "1.1", "content-length: 1000000000") + bytes(LET_GO_BYTES + inbound.LINGER_BYTES - 2**17)
+    ) as client:
+        received = b""
+        while piece := client.recv(2**16):  # a reset would raise
+            received += piece
+    assert [status for status, _ in answers(received)] == [200]
