@@ -44,6 +44,12 @@ def test_lines_fit_and_break_where_they_may(text: str, width: int) -> None:
         assert any(NUMBER in line for line in lines), "an id stays whole"
 
 
+def test_marks_that_open_go_with_what_they_open_and_spaces_do_not_begin_a_line() -> None:
+    text = "甲乙丙（编号一）丁戊“己庚”。"
+    assert wrap(text, 8) == ["甲乙丙", "（编号", "一）丁戊", "“己庚”。"]  # the first line has room for the mark alone
+    assert wrap("  ab  cd", 5) == ["ab", "cd"]
+
+
 def test_chinese_behind_a_word_fills_the_line() -> None:
     text = TEXTS["zh"]["masked.before"]
     first, *_ = wrap(text, 80)
