@@ -287,7 +287,9 @@ def _print_report(report: Report) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    from guiju.web.rows import is_terminal
+
+    console = Console(highlight=False, soft_wrap=not is_terminal())  # what no person reads has a line for each step
     for step in report.steps:
         console.print(f"{_MARKS[step.outcome]} {step.number}. {escape(step.zh)}  [dim]{escape(step.en)}[/]")
         if step.detail:

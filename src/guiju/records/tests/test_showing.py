@@ -75,6 +75,8 @@ def test_both_records_of_an_answer_are_proven(data: DataFolder, tmp_path: Path) 
     told = run(data, "prove", opened.id, "--out", str(tmp_path / "proof.json"))
     assert told.count("成立 holds") == 2
     assert closed.id in told
+    assert len([line for line in told.splitlines() if line.startswith("✓")]) == 10
+    assert all(line.startswith((" ", "✓")) for line in told.split("未证明")[0].splitlines() if line), "no line is broken"
     for name, id in (("proof.json", opened.id), ("proof-closed.json", closed.id)):
         document = json.loads((tmp_path / name).read_bytes())
         assert json.loads(document["body"])["id"] == id
