@@ -76,7 +76,7 @@ class UpstreamClient:
             return [model for model in found if isinstance(model, dict) and isinstance(model.get("id"), str)]
         except (OSError, TimeoutError) as problem:
             raise self._no_answer(problem) from problem
-        except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError) as problem:
+        except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError, RecursionError) as problem:
             raise GuijuError(UPSTREAM_BROKEN, upstream=self.upstream.name, reason="its list of models is no JSON list") from problem
 
     def close(self) -> None:

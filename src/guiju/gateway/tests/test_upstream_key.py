@@ -30,6 +30,8 @@ def test_an_unusable_key_file_is_told_recorded_and_looked_for_again(
         closing = own_site.closing(reply.headers["x-request-id"])
         assert (closing.kind, closing.metadata["error"]) == ("gateway.upstream.failed", "UPSTREAM-UNREACHABLE")
         assert "key" in str(closing.metadata["detail"])
+    listed = worker.get("/v1/models", "sk-bare")
+    assert (listed.status, listed.json["error"]["code"]) == (502, "models_unlisted")
     assert len(upstream.calls) == asked
     log = (tmp_path / "worker.log").read_text()
     assert f"upstream up is not asked: its key {key}" in log

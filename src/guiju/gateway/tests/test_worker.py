@@ -22,6 +22,7 @@ import pytest
 from guiju.gateway.bundle import LibraryEntry, Upstream
 from guiju.gateway.tests.client import hear
 from guiju.gateway.tests.rig import HANGING, KEYS, TERM, ScriptedUpstream, Site, Worker, closed_port, wait_for
+from guiju.gateway.tests.upstreams import raw
 from guiju.records.entry import Entry
 from guiju.records.spool.segment import list_segments
 from guiju.screening.tests.test_view import REQUEST, at, walk
@@ -153,6 +154,22 @@ def test_an_upstream_that_is_away_hides_only_its_own_models(own_site: Site, star
         assert worker.get(f"/v1/models/{name}", KEYS[key]).status == status, name  # what may be there is not called unknown
     assert reply.json["error"]["record"] is None
     assert "UPSTREAM-UNREACHABLE" in reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"data": ' + b"[" * 100_000, b'{"data": 7}', b"[]", b"<html>", b""], ids=["deep", "7", "list", "html", ""]
+)
+def test_a_list_of_models_that_is_none_is_told(tmp_path: Path, start: list[Worker], body: bytes) -> None:
+    """Guarded: the last `except` of `UpstreamClient.models`."""
+    odd = ScriptedUpstream({"/models": raw(body)})
+    site = Site(tmp_path / "data", odd.url)
+    site.publish()
+    worker = Worker(site, tmp_path / "log")
+    start.append(worker)
+    reply = worker.get("/v1/models", KEYS["bare"])
+    odd.close()
+    assert (reply.status, reply.json["error"]["code"]) == (502, "models_unlisted")
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_end_users_are_recorded_under_a_pseudonym(worker: Worker, site: Site) -> None:
