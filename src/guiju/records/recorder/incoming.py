@@ -34,9 +34,7 @@ def read_entry(raw: bytes) -> Incoming:
         entry = decode_entry(raw)
     except (msgspec.DecodeError, ValueError, RecursionError) as problem:
         return aside(str(problem)[:300], raw)
-    if not (
-        _ID.fullmatch(entry.id) and 0 <= entry.at_us < _LATEST_US and _are_names(entry.kind, entry.service, entry.actor, entry.subject)
-    ):
+    if not (is_id(entry.id) and 0 <= entry.at_us < _LATEST_US and _are_names(entry.kind, entry.service, entry.actor, entry.subject)):
         return aside("an id, a time or a name is out of its range", raw)
     head = raw[: len(raw) - len(entry.content)]
     if any(mark in head for mark in _FLOAT_MARKS):
@@ -46,6 +44,11 @@ def read_entry(raw: bytes) -> Incoming:
         return Incoming(entry, _ENCODE(entry.metadata))
     except (TypeError, ValueError, RecursionError) as problem:
         return aside(str(problem)[:300], raw)
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text has the form of a record's id; PostgreSQL cannot even look for one with a NUL."""
+    return _ID.fullmatch(text) is not None
 
 
 def incoming(entry: Entry) -> Incoming:

@@ -28,6 +28,7 @@ LEAST_CHARACTERS: Final = 20
 """Letters and digits that a text must have to be looked up: shorter ones could be guessed, or are anybody's."""
 TEXT_CHARACTERS: Final = 200_000
 _NUMBER: Final = re.compile(r"([0-7][0-9A-HJKMNP-TV-Z]{25})(?:[.-]\d{1,4})?")
+_MARK: Final = re.compile(r"[0-9a-f]{32}")
 _LISTED: Final = 8
 PLACES: Final = 64
 """Room for the fingerprints of one record: of wordings, texts, and two of each file, all listed in part."""
@@ -214,7 +215,7 @@ def _marks(metadata: dict[str, Any]) -> list[str]:
 
 
 def _listed(marks: Any) -> list[str]:
-    return [mark for mark in marks[:_LISTED] if isinstance(mark, str) and len(mark) == 32] if isinstance(marks, (list, tuple)) else []
+    return [mark for mark in marks[:_LISTED] if isinstance(mark, str) and _MARK.fullmatch(mark)] if isinstance(marks, (list, tuple)) else []
 
 
 def _texts(content: bytes) -> Iterator[str]:

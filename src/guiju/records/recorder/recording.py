@@ -29,7 +29,7 @@ from guiju.records.heart import RecorderHeart
 from guiju.records.keys.sealing import unseal_from
 from guiju.records.models import OpenAnswer, OutboxEntry, Record, SpoolCursor
 from guiju.records.recorder.bulk import give_room
-from guiju.records.recorder.incoming import Incoming, incoming, read_entry, told_more
+from guiju.records.recorder.incoming import Incoming, incoming, is_id, read_entry, told_more
 from guiju.records.recorder.ingest import Written, write_entries, write_incoming
 from guiju.records.recorder.intake import BATCH_ENTRIES, Arrived, Moved, SpoolIntake
 from guiju.records.recorder.issued import note_issued, worded
@@ -244,7 +244,7 @@ class Recorder:
                 opened[entry.id] = each.writer
             else:
                 answer = entry.metadata.get("answer")
-                if isinstance(answer, str) and opened.pop(answer, None) is None:
+                if isinstance(answer, str) and is_id(answer) and opened.pop(answer, None) is None:
                     ended.append(answer)
         if ended:
             OpenAnswer.objects.filter(answer__in=ended).delete()

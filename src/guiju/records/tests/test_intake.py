@@ -2,7 +2,8 @@
 
 Guarded: `final=gone` in `SpoolIntake.take` and all of `_watch`, the place of the break there, the count of `_SEGMENTS_AT_ONCE`, the cursor of a
 segment that held nothing; in `segment.py` the `ValueError` of a header, `_NAME`, `read_through`, `doubted`, `_TRIED_BYTES`, `_next_data`;
-`is_to_end` in `SpoolWriter._write`; `held_up` in `Recorder.step`.
+`is_to_end` in `SpoolWriter._write`; `held_up` in `Recorder.step`; `_MARK` in `issued.py`, `is_id` in `Recorder._note_answers`, the look at the
+earlier hits in `Afterwards.assess`.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import HealthCheck, given, settings
@@ -36,7 +39,7 @@ from guiju.records.spool.growing import GrowingSegment
 from guiju.records.spool.segment import END_SUFFIX, FRAME, HEADER_BYTES, TAG_BYTES, Damage, header, list_segments, read_segment
 from guiju.records.spool.writer import SpoolWriter
 from guiju.records.tests.conftest import ORIGIN
-from guiju.records.tests.site import entry
+from guiju.records.tests.site import entry, make_postgresql_site
 
 pytestmark = pytest.mark.django_db
 DELIVERED = "gateway.answer.delivered"
@@ -410,3 +413,42 @@ def test_an_idle_worker_is_heard_of_by_its_lock(data: DataFolder, recorder: Reco
     with pytest.raises(BlockingIOError), segment.path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     segment.end()
+
+
+HARM = msgspec.msgpack.encode({"request": msgspec.json.encode({"messages": [{"role": "user", "content": "如何入侵别人的银行账户偷钱？"}]})})
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"wording": ["z" * 32]},
+        {"wording": [" " * 32]},
+        {"output": {"texts": ["\u00e9" * 32]}},
+        {"classifier": "afterwards", "input": {"hits": 5}},
+        {"classifier": "afterwards", "input": {"hits": None}, "answer": "\0"},
+        {"media": [{"sha256": "\0", "produce_id": "\u00e9"}]},
+    ],
+    ids="-".join,
+)
+def test_no_metadata_ends_the_recorder(data: DataFolder, recorder: Recorder, metadata: dict[str, Any]) -> None:
+    """A worker that was taken over seals what it likes: it becomes a record that says so."""
+    ended(data, encode_entry(entry(content=HARM, **metadata)), said())
+    assert drain(recorder) == 2
+
+
+_NUL = """
+from guiju.records.entry import encode_entry
+from guiju.records.models import Record
+from guiju.records.recorder.recording import Recorder
+from guiju.records.tests.conftest import ORIGIN
+from guiju.records.tests.site import entry
+from guiju.records.tests.test_intake import ended
+from django.conf import settings
+ended(settings.DATA_FOLDER, encode_entry(entry(answer="a" + chr(0))), encode_entry(entry(answer="x" * 100_000)))
+assert Recorder(settings.DATA_FOLDER, ORIGIN).step() == 2
+assert Record.objects.count() == 2
+"""
+
+
+def test_an_answer_that_postgresql_cannot_look_for_stops_nothing(tmp_path: Path, postgresql_url: str) -> None:
+    make_postgresql_site(tmp_path / "data", postgresql_url, "nul_in_answer").run(_NUL)

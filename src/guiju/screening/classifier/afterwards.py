@@ -72,7 +72,8 @@ class Afterwards:
             if hits:
                 before = told.get(part)
                 old: dict[str, Any] = before if isinstance(before, dict) else {}
-                told[part] = {**old, "outcome": "hit", "hits": [*old.get("hits", []), *hits][:_LISTED]}
+                earlier = old.get("hits")
+                told[part] = {**old, "outcome": "hit", "hits": [*(earlier if isinstance(earlier, list) else ()), *hits][:_LISTED]}
         if asked or answered:
             told["review"] = "hit"
         return told
