@@ -45,6 +45,7 @@ LIVE_MODULES: Final = {
             "libraries.library",
             "matching",
             "outlet",
+            "parted",
             "parts",
             "personal",
             "risks",

@@ -6,14 +6,18 @@ from typing import Any, Final
 from guiju.gateway.classified import Way
 from guiju.gateway.inline import Run
 from guiju.gateway.places import Path, shown
+from guiju.gateway.spelled import Spelled
 from guiju.labelling.explicit import Applied, without_words
 from guiju.labelling.values import Label
 from guiju.screening.matching.conversation import flags_in_answer
 from guiju.screening.matching.decoded import flags_in_encoded
 from guiju.screening.matching.snapshot import Snapshot
+from guiju.screening.parts import CONTENT
 from guiju.screening.values import Hit, Policy
 
 NO_PATHS: Final[frozenset[Path]] = frozenset()
+_MARKUP: Final = "{[`~"
+"""A text that begins with one of these may be for a program: no words are put before it."""
 
 
 class Choice:
@@ -28,7 +32,7 @@ class Choice:
         self.index = index
         self.gates: dict[Path, Way] = {}
         self.texts: dict[Path, list[str]] = {}
-        self.logprobs: dict[str, list[Any]] = {}
+        self.logprobs: Spelled | None = None
         self.released = 0
         self.begun = False  # whether the first words of the content have left
         self.labelled_before = False
@@ -62,11 +66,20 @@ class Choice:
         """Whether a text of which the event at hand says something holds a tail that may leave when another begins."""
         return any(path not in self.paused and (gate := self.gates.get(path)) is not None and gate.holds for path in self.now)
 
+    def led(self, path: Path, text: str, lead: str) -> str:
+        """Return the text with `lead`, the label, before it, where these are the first words of an answer in prose."""
+        if self.begun or path != CONTENT or not text.strip() or not lead:
+            return text
+        self.begun = True
+        if text.lstrip()[0] in _MARKUP:
+            return text
+        self.labelled_before = True
+        return lead + text
+
     def give_logprobs(self, kept: dict[str, Any]) -> None:
         """Let the log probabilities out into `kept`, unless something in this choice was hidden: they would spell it."""
-        if not any(gate.has_hidden for gate in self.gates.values()):
-            kept["logprobs"] = self.logprobs
-        self.logprobs = {}
+        if self.logprobs is not None:
+            self.logprobs.give(kept, hidden=any(gate.has_hidden for gate in self.gates.values()))
 
     def tool_calls(self) -> list[tuple[str, str, str]]:
         """Return (id, name, arguments) of each tool that the choice called, joined from their pieces."""

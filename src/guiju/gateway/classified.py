@@ -11,13 +11,14 @@ from typing import Any, Final
 from guiju.screening.classifier.judge import action_of, find_in, find_under, said_by_the_user
 from guiju.screening.classifier.model import Classifier
 from guiju.screening.outlet import Outlet
+from guiju.screening.parted import Parted
 from guiju.screening.parts import CONTENT, THOUGHTS, words_in
 from guiju.screening.values import ENDS, GRAVITY, Hit, Policy, Verdict
 from guiju.screening.watched import Watched
 
 FIELDS: Final = (CONTENT, ("reasoning_content",), THOUGHTS)
 """The texts of an answer that are words for people; `words_in` has those of a whole one."""
-Way = Outlet | Watched
+Way = Outlet | Watched | Parted
 """How one text of an answer leaves."""
 
 
@@ -51,6 +52,6 @@ def judge_answer(classifier: Classifier, policy: Policy, choices: Sequence[dict[
     return hits, stopped
 
 
-def watched(outlet: Outlet, path: tuple[str | int, ...], classifier: Classifier | None, policy: Policy) -> Way:
+def watched(outlet: Outlet, path: tuple[str | int, ...], classifier: Classifier | None, policy: Policy) -> Outlet | Watched:
     """Return the way out of the text at this path of a stream: under the classifier's eyes where it may stop words for people."""
     return outlet if classifier is None or path not in FIELDS else Watched(outlet, classifier, policy)

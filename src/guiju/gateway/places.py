@@ -18,8 +18,11 @@ def place_of(item: object, place: int) -> int:
 
 
 def nest(path: Path, text: str) -> dict[str, Any]:
-    """Return a delta that carries `text` at `path`."""
+    """Return a delta that carries `text` at `path`; of a text that parts make together, one more part."""
     value: Any = text
+    if len(path) > 1 and path[0] == "content" and isinstance(path[1], str):
+        kind = path[1]
+        return {"content": [{"type": kind, kind: [{"type": "text", "text": text}] if kind == "thinking" else text}]}
     for step in reversed(path):
         value = {step: value} if isinstance(step, str) else [{"index": step, **value}] if isinstance(value, dict) else [value]
     return value  # type: ignore[no-any-return]  # paths begin with a name

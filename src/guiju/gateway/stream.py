@@ -15,9 +15,11 @@ import msgspec
 
 from guiju.gateway.causation import FINISH_CHARACTERS, Outcome
 from guiju.gateway.choice import Choice, applied_to, flags_of
+from guiju.gateway.chunk import BESIDE, ENVELOPE, FINISHES, OURS, WHOLE, Wholes
 from guiju.gateway.classified import Way, watched
 from guiju.gateway.inline import begins_run, refuse_field, refuse_files
 from guiju.gateway.places import Path, is_plain, nest, place_of, shown
+from guiju.gateway.spelled import Spelled
 from guiju.gateway.sse import DONE, Cutter, EventTooLong
 from guiju.labelling.explicit import Applied, begins_with_label, ends_with_label, prefix, stays_readable, suffix, without_words
 from guiju.labelling.implicit import aigc_object
@@ -26,24 +28,15 @@ from guiju.screening.classifier.model import Classifier
 from guiju.screening.matching.continued import Before
 from guiju.screening.matching.snapshot import Snapshot
 from guiju.screening.outlet import Outlet
-from guiju.screening.personal.finds import NOTHING_SAID, mask_value, screen_for
+from guiju.screening.parted import Parted
+from guiju.screening.parts import text_at
+from guiju.screening.personal.finds import NOTHING_SAID, screen_for
 from guiju.screening.values import Hit, Policy
-from guiju.screening.view import API_NAMES, strings
+from guiju.screening.view import API_NAMES
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _DECODE: Final = msgspec.json.Decoder(dict[str, Any]).decode
-_WHOLE: Final = frozenset(("role", "id", "type", "name", "object", "call_id"))
-"""Fields that most clients take from one event: never held in part. Some clients join them, so the join is watched too."""
-_ENVELOPE: Final = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
-"""What an event made here repeats of the upstream's last one."""
-_BESIDE: Final = frozenset((*_ENVELOPE, "usage"))
-_OURS: Final = frozenset(("aigc", "retraction"))
-"""Names that only this gateway may use: nobody else's label or retraction is passed on under them."""
-_FINISHES: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 _CONTENT: Final[Path] = ("content",)
-_MARKUP: Final = "{[`~"
-"""A text that begins with one of these may be for a program: no words are put before it."""
-_SEEN_LIMIT: Final = 1_000
 _JOIN_CHARACTERS: Final = 1_000
 _CHOICES_LIMIT: Final = 128
 
@@ -82,13 +75,14 @@ class AnswerStream:
         self._produce_id = produce_id
         self._expected = choices
         self._prose = prose
-        self._leads = prose and begins_with_label(label.mode)
+        self._lead = prefix(label) if prose and begins_with_label(label.mode) else ""
         self._notice = notice
         self._model = model
         """What the model is called here, where the upstream calls it otherwise."""
         self._cutter = Cutter()
         self._choices: dict[int, Choice] = {}
-        self._seen: set[str] = set()
+        wholes = Wholes(snapshot, policy, self._screen, said, self.hits)
+        self._is_clean, self._masked, self._seen = wholes.is_clean, wholes.masked, wholes.seen
         self._head: dict[str, Any] = {}
         self._out: list[bytes] = []
         self._tail: list[dict[str, Any]] = []
@@ -218,7 +212,7 @@ class AnswerStream:
         choices = chunk.pop("choices", None)
         if not self._head_is_clean(chunk):
             return
-        for name in chunk.keys() - _BESIDE:
+        for name in chunk.keys() - BESIDE:
             refuse_files((name,), chunk[name])
             chunk[name] = self._masked(chunk[name], name)
         self._head = chunk
@@ -241,7 +235,7 @@ class AnswerStream:
                 out.append(kept)
         if out:
             self._emit({**chunk, "choices": out})
-        elif not self.ended and any(value for name, value in chunk.items() if name not in _ENVELOPE):
+        elif not self.ended and any(value for name, value in chunk.items() if name not in ENVELOPE):
             self._emit_beside(chunk, [choice.get("index", 0) for choice in choices])
 
     def _head_is_clean(self, chunk: dict[str, Any]) -> bool:
@@ -258,7 +252,7 @@ class AnswerStream:
                     continue
             elif (value is None or value.__class__ is int) and name in API_NAMES:
                 continue
-            if name in _OURS:
+            if name in OURS:
                 ours.append(name)
                 continue
             if not self._is_clean([value, name] if name not in API_NAMES else value, name):
@@ -274,19 +268,6 @@ class AnswerStream:
             self._system_fingerprint = chunk.get("system_fingerprint")
         if self._model and "model" in chunk:
             chunk["model"] = self._model
-        return True
-
-    def _is_clean(self, value: object, path: str) -> bool:
-        """Examine a value as a whole; remembers what passed, since the same strings stand in every event."""
-        for text in [value] if isinstance(value, str) else strings(value):
-            if text in self._seen:
-                continue
-            verdict = self._snapshot.examine(text, "output", self._policy, path)
-            self.hits += verdict.hits
-            if verdict.action != "deliver":
-                return False
-            if len(self._seen) < _SEEN_LIMIT and len(text) < 256:
-                self._seen.add(text)
         return True
 
     def _new_choice(self, index: int) -> Choice:
@@ -308,7 +289,7 @@ class AnswerStream:
         if released is None:
             return None
         finish = choice.get("finish_reason")
-        if finish and not (isinstance(finish, str) and finish in _FINISHES) and not self._whole(state, ("finish_reason",), finish):
+        if finish and not (isinstance(finish, str) and finish in FINISHES) and not self._whole(state, ("finish_reason",), finish):
             return None
         kept: dict[str, Any] = {"index": index, "delta": released, "finish_reason": None}
         for name, value in choice.items():
@@ -326,7 +307,7 @@ class AnswerStream:
         state.partial = {}
         if finish:
             return self._finish(state, kept, str(finish))
-        if state.logprobs and not any(gate.holds for gate in state.gates.values()):
+        if state.logprobs is not None and not (state.logprobs.holds or any(gate.holds for gate in state.gates.values())):
             state.give_logprobs(kept)
         return kept if released or not delta or len(kept) > 3 else None
 
@@ -335,7 +316,7 @@ class AnswerStream:
         released = state.partial = {}
         calls: list[Any] = []
         for name, value in delta.items():
-            if value.__class__ is str and name in API_NAMES and name not in _WHOLE:
+            if value.__class__ is str and name in API_NAMES and name not in WHOLE:
                 text = self._text(state, (name,), value)
                 if state.ended:
                     return None
@@ -345,6 +326,10 @@ class AnswerStream:
                 released[name] = value
             elif name == "tool_calls" and value.__class__ is list:
                 calls = value or released.setdefault(name, value)
+            elif name == "content" and value.__class__ is list and value:
+                self._parts(state, value, released)
+                if state.ended:
+                    return None
             else:
                 kept = self._nested(state, value, (name,), name)
                 if state.ended:
@@ -383,7 +368,16 @@ class AnswerStream:
                 return
             if text:
                 state.released += len(text)
-                self._emit_delta(state.index, nest(path, self._led(state, path, text)))
+                self._emit_delta(state.index, nest(path, state.led(path, text, self._lead)))
+
+    def _parts(self, state: Choice, parts: list[Any], released: dict[str, Any]) -> None:
+        """Take the parts of a content one after the other: what may leave of one leaves, also when the next stops the choice."""
+        for place, part in enumerate(parts):
+            kept = self._nested(state, part, (*_CONTENT, place_of(part, place)), "")
+            if state.ended:
+                return
+            if kept is not None:
+                released.setdefault("content", []).append(kept)
 
     def _nested(self, state: Choice, value: object, path: Path, name: str) -> Any:
         """Return the part of a nested value that may leave now; None for nothing."""
@@ -392,7 +386,9 @@ class AnswerStream:
             return None
         if isinstance(value, str):
             refuse_field(path, value)
-            if name in _WHOLE or not name:
+            if path[0] == "content" and (joined := text_at(path)) is not path:
+                return self._text(state, joined, value, path)
+            if name in WHOLE or not name:
                 known = len(state.texts.get(path, ()))
                 if not self._whole(state, path, value):
                     return None
@@ -434,14 +430,20 @@ class AnswerStream:
         self._stop(state)
         return False
 
-    def _text(self, state: Choice, path: Path, piece: str) -> str:
-        """Feed one piece through its gate; stops the choice on a hit (then the text before it has been emitted)."""
+    def _text(self, state: Choice, path: Path, piece: str, part: Path | None = None) -> str:
+        """Feed one piece, of a `part` of the text or of all of it, through its gate; stops the choice on a hit (then the text before it has
+        been emitted).
+        """
         gate = state.gates.get(path)
         if gate is None:
-            machine = self._machine or path[0] in ("tool_calls", "function_call")
-            outlet = Outlet(self._trie, self._screen, self._said, machine=machine, before=self._before if path == _CONTENT else None)
+            machine = path[0] in ("tool_calls", "function_call")
+            outlet = self._outlet(machine=machine, before=self._before if path == _CONTENT else None)
             gate = state.gates[path] = watched(outlet, path, self._classifier, self._policy)
             state.texts[path] = []
+        if part is not None:
+            if not isinstance(gate, Parted):
+                gate = state.gates[path] = Parted(gate, self._outlet)
+            gate.turn_to(part)
         if piece:
             state.now.append(path)
         pieces = state.texts[path]
@@ -457,19 +459,12 @@ class AnswerStream:
             return ""
         if text:
             state.released += len(text)
-            if self._leads and not state.begun:
-                return self._led(state, path, text)
+            if self._lead and not state.begun:
+                return state.led(path, text, self._lead)
         return text
 
-    def _led(self, state: Choice, path: Path, text: str) -> str:
-        """Return the text with the label before it, where these are the first words of an answer in prose."""
-        if state.begun or path != _CONTENT or not text.strip() or not self._leads:
-            return text
-        state.begun = True
-        if text.lstrip()[0] in _MARKUP:
-            return text
-        state.labelled_before = True
-        return prefix(self._label) + text
+    def _outlet(self, *, machine: bool = False, before: Before | None = None) -> Outlet:
+        return Outlet(self._trie, self._screen, self._said, machine=machine or self._machine, before=before)
 
     def _take_logprobs(self, state: Choice, logprobs: object) -> bool:
         """Keep log probabilities until the text they tell of has left: they spell it. False when the choice was stopped."""
@@ -478,17 +473,17 @@ class AnswerStream:
         if not self._is_clean(logprobs, shown(state.index, ("logprobs",))):
             self._stop(state)
             return False
-        for name, entries in logprobs.items():
-            if isinstance(entries, list):
-                state.logprobs.setdefault(name, []).extend(entries)
-        return True
+        if state.logprobs is None:
+            state.logprobs = Spelled(self._outlet)
+        state.logprobs.take(logprobs)
+        return self._spell_well(state, state.logprobs)
 
-    def _masked(self, value: Any, path: str) -> Any:
-        """Return a value that leaves whole with what is personal in it hidden; stopping is for the texts of the answer."""
-        hits: list[Hit] = []
-        masked = mask_value(value, self._screen, self._said, path, hits)
-        self.hits += [msgspec.structs.replace(hit, action="mask") for hit in hits]
-        return masked
+    def _spell_well(self, state: Choice, logprobs: Spelled) -> bool:
+        """Tell whether log probabilities spell nothing that must not leave; stops the choice when they do."""
+        if logprobs.stopped:
+            self.hits += logprobs.hits(shown(state.index, ("logprobs",)), self._policy)
+            self._stop(state)
+        return not logprobs.stopped
 
     # ── endings ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -500,7 +495,10 @@ class AnswerStream:
         self._flush(state)
         if state.ended:
             return None
-        if state.logprobs:
+        if state.logprobs is not None:
+            state.logprobs.finish()
+            if not self._spell_well(state, state.logprobs):
+                return None
             state.give_logprobs(kept)
         self._close_text(state)
         state.ended = reason
@@ -517,7 +515,7 @@ class AnswerStream:
                 return
             if text:
                 state.released += len(text)
-                self._emit_delta(state.index, nest(path, self._led(state, path, text)))
+                self._emit_delta(state.index, nest(path, state.led(path, text, self._lead)))
 
     def _close_text(self, state: Choice) -> None:
         """Put the label behind the text, where the text is prose."""
@@ -543,7 +541,7 @@ class AnswerStream:
             self._emit_delta(state.index, state.partial)
         if text:
             state.released += len(text)
-            self._emit_delta(state.index, nest(path, self._led(state, path, text)))
+            self._emit_delta(state.index, nest(path, state.led(path, text, self._lead)))
         notice = self._notice
         if state.released and self._prose and ends_with_label(self._label.mode):
             state.labelled_after = True
@@ -600,7 +598,7 @@ class AnswerStream:
     def _envelope(self) -> dict[str, Any]:
         """Return what an event made here says beside its choices."""
         envelope = {"id": f"chatcmpl-{self._produce_id}", "object": "chat.completion.chunk", "created": 0, "model": ""}
-        return envelope | {name: self._head[name] for name in _ENVELOPE if name in self._head}
+        return envelope | {name: self._head[name] for name in ENVELOPE if name in self._head}
 
     def _emit(self, chunk: dict[str, Any]) -> None:
         if self._first:
