@@ -388,7 +388,7 @@ class Exchange(AskingCall):
             kind = "gateway.input.refused"
         elif code.code.startswith("UPSTREAM"):
             kind = "gateway.upstream.failed"
-        elif code is errors.STOPPING:
+        elif code in (errors.STOPPING, errors.INTERNAL):  # nobody else is at fault
             kind = "gateway.answer.interrupted"
         elif code.code.startswith(("LABEL-", "MEDIA-")) or code is errors.ANSWER_WITHHELD:
             kind = "gateway.media.withheld"

@@ -1,7 +1,7 @@
 """How a stream ends when something of ours fails: with an error, `[DONE]`, and one closing record.
 
 Guarded lines: the `try` around `note_flags` in `Exchange._note_flags` and its `if self._flagged`, the `raise` in `_end_stream`, the `except`
-in `_cut`, `self.deadline = 0.0` before `await opened`, and `self._closing or new_id()` in `Call._record`.
+in `_cut`, `self.deadline = 0.0` before `await opened`, `self._closing or new_id()` in `Call._record`, and `errors.INTERNAL` in `_fail`.
 """
 
 import asyncio
@@ -135,6 +135,21 @@ def test_a_whole_spool_that_fails_after_an_upstream_that_left_ends_the_stream(ow
     heard, entries = stream(gateway_of(own_site), "reset_after_finish", lambda number: number > 0)
     assert [error["code"] for error in heard.errors] == ["spool_unwritable"]
     assert len(entries) == 3
+
+
+def test_a_fault_of_ours_is_not_recorded_as_the_request_s(own_site: GatewaySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = gateway_of(own_site)
+    monkeypatch.setattr("guiju.gateway.exchange.refusal_of", broken)
+
+    async def scene(spool: HeldSpool) -> None:
+        asked = Asked(gateway, model="plain")
+        await until(lambda: spool.waiting)
+        spool.waiting[0][1].set_result(None)
+        await asked.task
+        assert (asked.status, [entry.kind for entry in spool.entries]) == (500, ["gateway.answer.interrupted"])
+        assert spool.entries[0].metadata["error"] == "INTERNAL"
+
+    run(gateway, scene)
 
 
 def test_a_slow_spool_is_not_told_as_an_upstream_that_is_late(own_site: GatewaySite) -> None:
