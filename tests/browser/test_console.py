@@ -203,6 +203,7 @@ def test_a_policy_is_drafted_tried_and_put_in_force(visit: Open, pictures: Path 
 
 def test_everything_can_be_reached_by_keyboard(visit: Open) -> None:
     page = visit("/console/sign-in/")
+    expect(page.locator("[name=name]")).to_be_focused()  # by the page itself, which may be a moment after it was loaded
     page.keyboard.type("owner")
     page.keyboard.press("Tab")
     from tests.serving import PASSWORD

@@ -21,7 +21,7 @@ from guiju.records.spool import writer as spool
 from guiju.records.spool.direct import BLOCK_BYTES
 from guiju.records.spool.growing import GrowingSegment
 from guiju.records.spool.segment import HEADER_BYTES, list_segments, read_segment
-from guiju.records.spool.writer import SPOOL_FULL, SpoolWriter
+from guiju.records.spool.writer import SPOOL_FULL, SPOOL_UNWRITABLE, SpoolWriter
 from guiju.records.tests.spooling import PRIVATE, PUBLIC, ready, until, wait, written
 
 
@@ -202,7 +202,7 @@ def test_a_full_spool_lets_go_of_the_segment_only_between_writes(tmp_path: Path,
     assert [[raw for _, raw in read_segment(path, PRIVATE)] for path in list_segments(tmp_path)] == [[b"first", b"second"], [b"owed"]]
 
 
-def test_nothing_is_told_of_what_is_appended_while_the_segment_is_ended_for_good(tmp_path: Path, writes: list[int]) -> None:
+def test_what_is_appended_while_the_segment_is_ended_for_good_is_refused(tmp_path: Path, writes: list[int]) -> None:
     """The loop would write in what the thread cuts."""
     go_on = threading.Event()
 
@@ -216,7 +216,10 @@ def test_nothing_is_told_of_what_is_appended_while_the_segment_is_ended_for_good
         await asyncio.sleep(0.01)
         go_on.set()
         await asyncio.wait_for(closing, 10)
-        assert not late.done()
+        await asyncio.wait([late], timeout=10)
+        refused = late.exception()
+        assert isinstance(refused, GuijuError)
+        assert refused.code is SPOOL_UNWRITABLE
 
     asyncio.run(work())
     assert writes == []
