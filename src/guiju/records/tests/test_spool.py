@@ -242,12 +242,14 @@ def test_many_that_wait_are_not_kept_waiting(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
+    written: list[int] = []
+
     async def write() -> None:
         writer = SpoolWriter(tmp_path, PUBLIC, worker="w", segment_bytes=10_000)
-        for number in range(20):
-            await writer.append(bytes([number]) * 3_000)
+        while len(list_segments(tmp_path)) < 5:  # the last has one entry then, and is not full
+            written.append(len(written))
+            await writer.append(bytes([written[-1]]) * 3_000)
         *ended, last = list_segments(tmp_path)
-        assert len(ended) >= 3
         assert [is_abandoned(path) for path in ended] == [True] * len(ended)
         assert not is_abandoned(last)
         await writer.close()
@@ -255,7 +257,8 @@ def test_a_full_segment_is_followed_by_another(tmp_path: Path) -> None:
 
     run(write())
     found = [raw[0] for path in list_segments(tmp_path) for _, raw in read_segment(path, PRIVATE)]
-    assert found == list(range(20))
+    assert found == written
+    assert len(found) <= 25
 
 
 def test_a_tail_torn_at_any_byte_ends_the_reading_silently(tmp_path: Path) -> None:
