@@ -56,25 +56,19 @@ class Outlet:
 
     def finish(self) -> str:
         """Say that the text is complete and return what may leave of the rest."""
-        gate, mask = self._gate, self._mask
-        text = gate.finish()
-        if mask is not None:
-            if text:
-                text = mask.feed(text)
-            if gate.hit is None:
-                text += mask.finish()
-        self.stopped = gate.hit is not None or (mask is not None and mask.stopped)
-        return text
+        return self._rest(self._gate.finish(), Mask.finish)
 
     def pause(self) -> str:
         """Let out what is held as if the text ended here. It may go on all the same: what comes is examined together with what has left."""
+        return self._rest(self._gate.pause(), Mask.pause)
+
+    def _rest(self, text: str, end: Callable[[Mask], str]) -> str:
         gate, mask = self._gate, self._mask
-        text = gate.pause()
         if mask is not None:
             if text:
                 text = mask.feed(text)
             if gate.hit is None:
-                text += mask.pause()
+                text += end(mask)
         self.stopped = gate.hit is not None or (mask is not None and mask.stopped)
         return text
 

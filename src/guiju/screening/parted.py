@@ -2,7 +2,8 @@
 
 A reader may see the parts as one text or one under the other, so both readings are screened: each part passes an outlet of its own, and
 what that lets out passes the outlet of the joined text. A part has ended where another begins; one that goes on all the same is read together
-with what has left of it.
+with what has left of it. That happens once for each part (decision 0046): from its second tail on it waits for itself, or an upstream that
+alternates would get a term out bit by bit.
 Source: Measures Art. 4; decision 0053; design, promise 1.
 """
 
@@ -19,7 +20,7 @@ from guiju.screening.watched import Watched
 class Parted:
     """A text in parts on its way out, like an `Outlet`. Say with `turn_to` to which part the next piece belongs."""
 
-    __slots__ = ("_fed", "_joined", "_next", "_open", "_own", "_part", "_parts", "stopped")
+    __slots__ = ("_fed", "_joined", "_left", "_next", "_open", "_own", "_part", "_parts", "stopped")
 
     def __init__(self, joined: Outlet | Watched, open_own: Callable[[], Outlet]) -> None:
         """`joined` is the outlet of the joined text, which may have let out some of it; `open_own` gives the outlet of a new part."""
@@ -30,17 +31,18 @@ class Parted:
         self._next: Path = ()
         self._part: Path = ()
         self._fed = 0
+        self._left: set[Path] = set()  # parts whose tail was let out because another began
         self._parts: dict[Path, tuple[int, Outlet]] = {}  # each with the character of the parts at which it began
 
     @property
     def holds(self) -> bool:
         """Whether anything was fed that was neither returned nor cut off yet."""
-        return self._joined.holds or (self._own is not None and self._own.holds)
+        return self._joined.holds or any(own.holds for _, own in self._parts.values())
 
     @property
     def held(self) -> str:
         """What was fed and neither returned nor cut off yet."""
-        return self._joined.held + (self._own.held if self._own is not None else "")
+        return self._joined.held + "".join([own.held for _, own in self._parts.values()])
 
     @property
     def has_hidden(self) -> bool:
@@ -55,7 +57,10 @@ class Parted:
         """Take the next piece and return the text that may leave now, possibly empty."""
         own, out = self._own, ""
         if own is not None and self._next != self._part:
-            out, own = self._through(own, own.pause()), None
+            if self._part not in self._left:
+                self._left.add(self._part)
+                out = self._through(own, own.pause())
+            own = None
         if self.stopped:
             return out
         if own is None:
@@ -71,7 +76,10 @@ class Parted:
         """Say that the text is complete and return what may leave of the rest."""
         if self.stopped:
             return ""
-        out = self._through(self._own, self._own.finish()) if self._own is not None else ""
+        out = ""
+        for _, own in self._parts.values():
+            if not self.stopped and (own is self._own or own.holds):
+                out += self._through(own, own.finish())
         if not self.stopped:
             out += self._joined.finish()
             self.stopped = self._joined.stopped

@@ -1,7 +1,7 @@
 """A streamed answer in unusual shapes: its text in parts, a choice twice in one event, log probabilities that spell something else.
 
 Guarded lines, each seen red when changed: the look for the same index in `_event`; `text_at` in `_nested`, `_parts`, `turn_to`, `nest`; in
-`parted.py` the pause of a part, its return, both feeds of `_through`, the joined `finish`; `Spelled` in `_take_logprobs` and in `_finish`, its `holds`, both
+`parted.py` the pause of a part and that it comes once, its return, both feeds of `_through`, the joined `finish`; `Spelled` in `_take_logprobs` and in `_finish`, its `holds`, both
 its feeds, what is hidden in it.
 """
 
@@ -20,6 +20,9 @@ from guiju.gateway.tests.test_stream import NOTICE as OTHER_NOTICE
 from guiju.gateway.tests.test_stream import SNAPSHOT as OTHER_SNAPSHOT
 from guiju.gateway.tests.test_stream import plain, stream_of
 from guiju.labelling.values import ExplicitMode, Label
+from guiju.screening.outlet import Outlet
+from guiju.screening.parted import Parted
+from guiju.screening.personal.finds import NOTHING_SAID, screen_for
 from guiju.screening.tests.test_watched import HARM, STOPS
 from guiju.screening.values import Policy
 
@@ -95,6 +98,30 @@ def test_a_part_that_goes_on_after_another_is_read_together_with_what_has_left()
     """A client that joins by index reads 赌博 in the first part."""
     stream, left = streamed({"content": [part("去赌", 0)]}, {"content": [part("场", 1)]}, {"content": [part("博吧", 0)]})
     assert (read(left), stream.finishes) == (f"去赌场\n\n{NOTICE}", ["content_filter"])
+
+
+def test_an_upstream_that_alternates_between_parts_gets_one_beginning_out_and_no_more() -> None:
+    """Guarded: `_left` in parted.py. A client that joins by index would read `drug` in the first part."""
+    deltas = [{"content": [part(words, place)]} for letter in "drugs" for place, words in ((0, letter), (1, "好"))]
+    stream, left = streamed(*deltas)
+    assert stream.finishes == ["content_filter"]
+    assert read(left).removesuffix(NOTICE).replace("好", "").strip() == "d"
+    stream, left = streamed(*deltas[:-2])
+    assert (sorted(read(left)), stream.finishes) == (sorted("drug好好好好"), ["stop"])
+
+
+def test_what_a_part_holds_that_is_not_the_last_counts_as_held() -> None:
+    """Guarded: `holds` and `held` in parted.py look at all parts."""
+
+    def outlet() -> Outlet:
+        return Outlet(SNAPSHOT.trie(Policy(), "output"), screen_for(Policy(), "output"), NOTHING_SAID)
+
+    parted = Parted(outlet(), outlet)
+    left = ""
+    for place, words in ((0, "d"), (1, "好"), (0, "r"), (1, "好")):
+        parted.turn_to(("content", place))
+        left += parted.feed(words)
+    assert (left, parted.holds, parted.held) == ("d好好", True, "r")
 
 
 def test_pieces_of_one_part_that_an_exception_excuses_leave() -> None:
