@@ -240,6 +240,12 @@ def test_a_library_is_met_only_when_nothing_is_wanting(data: DataFolder, changed
         assert found.due_at == NOW + timedelta(days=6)
 
 
+def test_a_library_without_a_term_is_a_breach(data: DataFolder) -> None:
+    with patch.object(flow, "size_version", return_value=replace(_filled(), total=0)):
+        found = screening.prohibited_screened(_case())
+    assert (found.status, found.reason.en) == ("breach", "The library in force holds no term")
+
+
 @pytest.mark.parametrize(
     ("changed", "status"),
     [
